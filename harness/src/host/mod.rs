@@ -1,0 +1,2 @@
+//! The machine that guests run on.
+pub mod spawn;

@@ -1,0 +1,19 @@
+//! Child processes that cannot outlive us. The only `unsafe` code of the project is here.
+//!
+//! A child gets its own process group (a terminal's Ctrl-C reaches us, and we decide what happens to guests) and a
+//! parent-death signal (prctl(2), `PR_SET_PDEATHSIG`), so that even `kill -9` of the runner takes its children along.
+//! The signal is sent when the *thread* that forked the child ends, not the process: spawn long-lived children from a
+//! thread that lives as long as they should.
+#![expect(unsafe_code, reason = "pre_exec is the only way to set a parent-death signal before exec")]
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use std::os::unix::process::CommandExt;
+
+/// Ties a command's life to the thread that spawns it: own process group, SIGKILL when that thread ends.
+pub fn tie_to_thread(command: &mut std::process::Command) -> &mut std::process::Command {
+    command.process_group(0);
+    // SAFETY: the closure runs between fork and exec; prctl is one system call, allocates nothing and takes no lock,
+    // so it is sound in the child of a multithreaded process (signal-safety(7)).
+    unsafe { command.pre_exec(|| prctl::set_pdeathsig(Signal::SIGKILL).map_err(Into::into)) }
+}

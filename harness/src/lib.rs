@@ -1,0 +1,3 @@
+//! Rehearsal: a private mail server and its neighbours in disposable virtual machines.
+pub mod host;
+pub mod time;

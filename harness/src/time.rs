@@ -1,0 +1,167 @@
+//! Time as one object: a [`Pace`] says how slow this host is, a [`Deadline`] is made from it, and every wait takes a deadline.
+//!
+//! A budget in a scenario or in the harness is *nominal*: what the step may take on a machine with working KVM. The pace
+//! stretches it, so no number in the code knows which accelerator it runs under. A wait that ends without its condition
+//! says what it waited for, how long, and what it saw last.
+
+use std::fmt;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// How much slower than a host with KVM this one is. Always ≥ 1.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Pace(f64);
+
+impl Pace {
+    /// The pace of the reference: guests run by KVM on an idle host.
+    pub const REFERENCE: Self = Self(1.0);
+
+    /// The widest stretch: beyond it a host is called broken and not slow.
+    const SLOWEST: f64 = 40.0;
+
+    /// A pace from a measured factor, held within what is believable.
+    #[must_use]
+    pub fn from_factor(factor: f64) -> Self {
+        Self(factor.clamp(1.0, Self::SLOWEST))
+    }
+
+    /// The factor, for reports.
+    #[must_use]
+    pub fn factor(self) -> f64 {
+        self.0
+    }
+
+    /// A deadline that ends when `nominal`, stretched by this pace, has passed from now on.
+    #[must_use]
+    pub fn deadline(self, nominal: Duration) -> Deadline {
+        Deadline::after(nominal.mul_f64(self.0))
+    }
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "×{:.1}", self.0)
+    }
+}
+
+/// The moment at which a wait gives up.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    started: Instant,
+    ends: Instant,
+}
+
+impl Deadline {
+    /// A deadline after `wall` seconds of this host's clock. Prefer [`Pace::deadline`].
+    #[must_use]
+    pub fn after(wall: Duration) -> Self {
+        let started = Instant::now();
+        Self { started, ends: started + wall }
+    }
+
+    /// What is left; zero when it has passed.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.ends.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether it has passed.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.remaining().is_zero()
+    }
+
+    /// How long the wait has lasted so far.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The same end, or one `wall` from now if that is sooner: for one attempt within a longer wait.
+    #[must_use]
+    pub fn at_most(&self, wall: Duration) -> Self {
+        let now = Instant::now();
+        Self { started: now, ends: self.ends.min(now + wall) }
+    }
+
+    /// Awaits `future` until the deadline; `what` completes the sentence "waited for …".
+    pub async fn bound<T>(&self, what: impl fmt::Display, future: impl Future<Output = T>) -> Result<T, Expired> {
+        match tokio::time::timeout_at(self.ends.into(), future).await {
+            Ok(value) => Ok(value),
+            Err(_) => Err(self.expired(what, None)),
+        }
+    }
+
+    /// Calls `attempt` until it yields a value or the deadline passes. An attempt that yields none says what it saw
+    /// instead; the pause between two attempts grows from 10 ms to 500 ms.
+    pub async fn poll<T, A, F>(&self, what: impl fmt::Display, mut attempt: A) -> Result<T, Expired>
+    where
+        A: FnMut() -> F,
+        F: Future<Output = Result<T, String>>,
+    {
+        let mut pause = Duration::from_millis(10);
+        let mut last_seen = None;
+        loop {
+            match tokio::time::timeout_at(self.ends.into(), attempt()).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(seen)) => last_seen = Some(seen),
+                Err(_) => return Err(self.expired(what, last_seen)),
+            }
+            if self.passed() {
+                return Err(self.expired(what, last_seen));
+            }
+            tokio::time::sleep(pause.min(self.remaining())).await;
+            pause = (pause * 3 / 2).min(Duration::from_millis(500));
+        }
+    }
+
+    /// The error of this deadline.
+    pub fn expired(&self, what: impl fmt::Display, last_seen: Option<String>) -> Expired {
+        Expired { what: what.to_string(), waited: self.elapsed(), last_seen }
+    }
+}
+
+/// A wait that ended without what it waited for.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("waited {:.1} s for {what}{}", waited.as_secs_f64(), describe(last_seen.as_deref()))]
+pub struct Expired {
+    /// What was waited for: a noun phrase.
+    pub what: String,
+    /// How long, by the host's clock.
+    pub waited: Duration,
+    /// What the last attempt saw instead.
+    pub last_seen: Option<String>,
+}
+
+fn describe(last_seen: Option<&str>) -> String {
+    last_seen.map(|seen| format!("; last seen: {seen}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::faster_than_the_reference(0.2, 1.0)]
+    #[case::tcg(4.5, 4.5)]
+    #[case::stalled(1e6, 40.0)]
+    fn pace_is_held_within_belief(#[case] measured: f64, #[case] factor: f64) {
+        assert!((Pace::from_factor(measured).factor() - factor).abs() < 1e-9);
+    }
+
+    #[tokio::test]
+    async fn a_poll_tells_what_it_saw_last() {
+        let deadline = Deadline::after(Duration::from_millis(50));
+        let error = deadline.poll("unit postfix to be active", || async { Err::<(), _>("activating".into()) }).await.unwrap_err();
+        assert_eq!(error.last_seen.as_deref(), Some("activating"));
+        assert!(error.to_string().contains("for unit postfix to be active; last seen: activating"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_hangs_does_not_outlive_the_deadline() {
+        let deadline = Deadline::after(Duration::from_millis(30));
+        let error = deadline.poll("a reply", std::future::pending::<Result<(), String>>).await.unwrap_err();
+        assert!(error.waited < Duration::from_secs(5));
+    }
+}

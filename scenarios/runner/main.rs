@@ -1,0 +1,2 @@
+//! Runs the scenario files in guests.
+fn main() {}
