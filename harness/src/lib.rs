@@ -1,3 +1,4 @@
 //! Rehearsal: a private mail server and its neighbours in disposable virtual machines.
 pub mod host;
+pub mod network;
 pub mod time;
