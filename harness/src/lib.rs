@@ -1,4 +1,5 @@
 //! Rehearsal: a private mail server and its neighbours in disposable virtual machines.
 pub mod host;
+pub mod machine;
 pub mod network;
 pub mod time;
