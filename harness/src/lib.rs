@@ -2,4 +2,5 @@
 pub mod host;
 pub mod machine;
 pub mod network;
+pub mod seed;
 pub mod time;
