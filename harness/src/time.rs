@@ -153,7 +153,10 @@ mod tests {
     #[tokio::test]
     async fn a_poll_tells_what_it_saw_last() {
         let deadline = Deadline::after(Duration::from_millis(50));
-        let error = deadline.poll("unit postfix to be active", || async { Err::<(), _>("activating".into()) }).await.unwrap_err();
+        let error = deadline
+            .poll("unit postfix to be active", || async { Err::<(), _>("activating".into()) })
+            .await
+            .unwrap_err();
         assert_eq!(error.last_seen.as_deref(), Some("activating"));
         assert!(error.to_string().contains("for unit postfix to be active; last seen: activating"), "{error}");
     }

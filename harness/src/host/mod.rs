@@ -1,2 +1,12 @@
-//! The machine that guests run on.
+//! The machine that guests run on: what it can do, what it has, and what it must be rid of when we end.
+//!
+//! This room knows kernels, packages and processes. It does not know guests, labs or mail.
+pub mod accelerator;
+mod child;
+pub mod install;
+mod probe;
 pub mod spawn;
+pub mod tools;
+pub mod workspace;
+
+pub use probe::Shortfall;

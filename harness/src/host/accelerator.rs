@@ -1,0 +1,215 @@
+//! What runs the guests' CPUs here, and how fast: KVM when a probe of it succeeds, else QEMU's own emulation.
+
+use super::probe::{self, Shortfall};
+use super::tools;
+use crate::time::{Deadline, Pace};
+use serde::Serialize;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Longer than any working KVM needs for the probe, by far.
+const KVM_LIMIT: Duration = Duration::from_secs(3);
+/// Emulation always works; only a broken host is that slow.
+const TCG_LIMIT: Duration = Duration::from_secs(60);
+
+/// The environment variable that forces an accelerator: `kvm` or `tcg`.
+pub const ACCELERATOR_VARIABLE: &str = "REHEARSAL_ACCELERATOR";
+/// The environment variable that replaces the measured pace: a number from 1 to 40.
+pub const PACE_VARIABLE: &str = "REHEARSAL_PACE";
+
+/// What runs a guest's CPUs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accelerator {
+    /// The host's CPU, by the kernel's KVM.
+    Kvm,
+    /// QEMU's emulation.
+    Tcg,
+}
+
+impl Accelerator {
+    /// The name that QEMU's `-accel` knows.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
+}
+
+impl fmt::Display for Accelerator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Accelerator {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        [Self::Kvm, Self::Tcg].into_iter().find(|accelerator| accelerator.name() == name).ok_or(())
+    }
+}
+
+/// The accelerator for this host, why, and the pace of guests under it.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// What runs the guests.
+    pub accelerator: Accelerator,
+    /// Why this one: a sentence for people.
+    pub reason: String,
+    /// How much slower than with KVM on an idle host a guest runs here now.
+    pub pace: Pace,
+}
+
+/// Why no accelerator could be chosen.
+#[derive(Debug, thiserror::Error)]
+pub enum ChoiceError {
+    /// The variable names none.
+    #[error("{ACCELERATOR_VARIABLE} is {0:?}, and must be kvm or tcg")]
+    UnknownAccelerator(String),
+    /// The variable holds no pace.
+    #[error("{PACE_VARIABLE} is {0:?}, and must be a number from 1 to 40")]
+    BadPace(String),
+    /// KVM is asked for, and does not work.
+    #[error("{ACCELERATOR_VARIABLE} asks for kvm, but {0}")]
+    ForcedKvm(#[source] Shortfall),
+    /// Not even emulation works.
+    #[error("emulation does not work: {0}")]
+    Emulation(#[source] Shortfall),
+}
+
+/// What the environment asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Wishes {
+    accelerator: Option<Accelerator>,
+    pace: Option<Pace>,
+}
+
+impl Wishes {
+    pub(crate) fn from_environment() -> Result<Self, ChoiceError> {
+        let variable = |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        Self::parse(variable(ACCELERATOR_VARIABLE).as_deref(), variable(PACE_VARIABLE).as_deref())
+    }
+
+    fn parse(accelerator: Option<&str>, pace: Option<&str>) -> Result<Self, ChoiceError> {
+        let unknown = |name: &str| ChoiceError::UnknownAccelerator(name.to_owned());
+        Ok(Self {
+            accelerator: accelerator.map(|name| name.parse().map_err(|()| unknown(name))).transpose()?,
+            pace: pace.map(parse_pace).transpose()?,
+        })
+    }
+}
+
+fn parse_pace(text: &str) -> Result<Pace, ChoiceError> {
+    let bad = || ChoiceError::BadPace(text.to_owned());
+    let factor: f64 = text.trim().parse().map_err(|_| bad())?;
+    let pace = Pace::from_factor(factor);
+    // The constructor holds a factor within belief; a person's number that it had to change is a mistake.
+    if (pace.factor() - factor).abs() < f64::EPSILON { Ok(pace) } else { Err(bad()) }
+}
+
+/// Chooses the accelerator by running the probe, unless the environment forces one, and measures the pace. Takes a second
+/// or two, and some seconds more where KVM hangs.
+pub fn choose() -> Result<Selection, ChoiceError> {
+    decide(Wishes::from_environment()?, || measure(Accelerator::Kvm), || measure(Accelerator::Tcg))
+}
+
+/// How long the probe's busy work takes under an accelerator, or why it cannot be used.
+pub(crate) fn measure(accelerator: Accelerator) -> Result<Duration, Shortfall> {
+    let limit = match accelerator {
+        Accelerator::Kvm => KVM_LIMIT,
+        Accelerator::Tcg => TCG_LIMIT,
+    };
+    probe::run(&tools::qemu_program(), accelerator, Deadline::after(limit))
+}
+
+/// The pace when the probe's busy work takes so long.
+pub(crate) fn pace_of(work: Duration) -> Pace {
+    Pace::from_factor(work.div_duration_f64(probe::REFERENCE_WORK))
+}
+
+pub(crate) fn decide(
+    wishes: Wishes,
+    kvm: impl FnOnce() -> Result<Duration, Shortfall>,
+    tcg: impl FnOnce() -> Result<Duration, Shortfall>,
+) -> Result<Selection, ChoiceError> {
+    let selection = |accelerator, reason, work| {
+        let pace = wishes.pace.unwrap_or_else(|| pace_of(work));
+        Selection { accelerator, reason, pace }
+    };
+    let forced = |accelerator| format!("{ACCELERATOR_VARIABLE} asks for {accelerator}");
+    match wishes.accelerator {
+        Some(Accelerator::Kvm) => {
+            let work = kvm().map_err(ChoiceError::ForcedKvm)?;
+            Ok(selection(Accelerator::Kvm, forced(Accelerator::Kvm), work))
+        }
+        Some(Accelerator::Tcg) => {
+            let work = tcg().map_err(ChoiceError::Emulation)?;
+            Ok(selection(Accelerator::Tcg, forced(Accelerator::Tcg), work))
+        }
+        None => match kvm() {
+            Ok(work) => Ok(selection(Accelerator::Kvm, "KVM runs kernel-like code".to_owned(), work)),
+            Err(shortfall) => {
+                let work = tcg().map_err(ChoiceError::Emulation)?;
+                Ok(selection(Accelerator::Tcg, format!("KVM is of no use: {shortfall}"), work))
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const QUICK: Duration = Duration::from_millis(90);
+    const SLOW: Duration = Duration::from_millis(495);
+
+    fn broken() -> Result<Duration, Shortfall> {
+        Err(Shortfall::Hung { passed: 5, last_words: None })
+    }
+
+    fn wishes(accelerator: Option<&str>, pace: Option<&str>) -> Wishes {
+        Wishes::parse(accelerator, pace).unwrap()
+    }
+
+    #[rstest]
+    #[case::kvm_works(None, None, Ok(QUICK), "kvm ×1.0: KVM runs kernel-like code")]
+    #[case::kvm_hangs(
+        None,
+        None,
+        broken(),
+        "tcg ×5.5: KVM is of no use: a probe of kernel-like code hangs after RPCLS, at the first interrupt"
+    )]
+    #[case::tcg_forced(Some("tcg"), None, Ok(QUICK), "tcg ×5.5: REHEARSAL_ACCELERATOR asks for tcg")]
+    #[case::pace_given(Some("tcg"), Some("12"), Ok(QUICK), "tcg ×12.0: REHEARSAL_ACCELERATOR asks for tcg")]
+    #[case::kvm_forced(Some("kvm"), None, Ok(QUICK), "kvm ×1.0: REHEARSAL_ACCELERATOR asks for kvm")]
+    fn the_choice(
+        #[case] accelerator: Option<&str>,
+        #[case] pace: Option<&str>,
+        #[case] kvm: Result<Duration, Shortfall>,
+        #[case] expected: &str,
+    ) {
+        let chosen = decide(wishes(accelerator, pace), || kvm, || Ok(SLOW)).unwrap();
+        assert_eq!(format!("{} {}: {}", chosen.accelerator, chosen.pace, chosen.reason), expected);
+    }
+
+    #[test]
+    fn kvm_that_is_forced_and_broken_is_an_error() {
+        let error = decide(wishes(Some("kvm"), None), broken, || Ok(SLOW)).unwrap_err();
+        assert!(matches!(error, ChoiceError::ForcedKvm(_)), "{error}");
+    }
+
+    #[rstest]
+    #[case::accelerator(Some("xen"), None)]
+    #[case::no_accelerator(Some(""), None)]
+    #[case::faster_than_light(None, Some("0.5"))]
+    #[case::stalled(None, Some("41"))]
+    #[case::no_number(None, Some("slow"))]
+    #[case::not_a_number(None, Some("NaN"))]
+    fn bad_wishes_are_errors(#[case] accelerator: Option<&str>, #[case] pace: Option<&str>) {
+        assert!(Wishes::parse(accelerator, pace).is_err());
+    }
+}

@@ -1,0 +1,233 @@
+//! The probe: a small firmware that does what a kernel does in its first second, run in QEMU under one accelerator.
+//!
+//! That `/dev/kvm` opens says little: some hosts offer one that starts a virtual CPU and fails at the first interrupt, or
+//! hangs for ever in a kernel. The probe finds out without an image. It also measures: its busy work is always the same.
+//! `probe.S` is the source, `probe.bin` what an assembler makes of it: kept here, as a bare host has no assembler.
+
+use super::accelerator::Accelerator;
+use super::child::{self, Finished};
+use crate::time::Deadline;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What the busy work takes on the reference, a host with KVM. The work never leaves the guest, so KVM runs it at the
+/// host's own speed: 57 to 101 ms on a 3 GHz server core of 2021, as its branch predictor has luck with the addresses.
+pub(crate) const REFERENCE_WORK: Duration = Duration::from_millis(90);
+
+const PROGRAM: &[u8] = include_bytes!("probe.bin");
+const ROM_SIZE: usize = 0x1_0000;
+/// Where a CPU starts, 16 bytes before the ROM's end, and the jump to the ROM's begin: `ljmp $0xf000, $0`.
+const RESET_VECTOR: (usize, [u8; 5]) = (0xfff0, [0xea, 0x00, 0x00, 0x00, 0xf0]);
+
+/// The probe's stages in order: the letter that it writes when one is passed, and the stage's name.
+const STAGES: [(u8, &str); 11] = [
+    (b'R', "real mode"),
+    (b'P', "protected mode"),
+    (b'C', "paging"),
+    (b'L', "long mode"),
+    (b'S', "the switch of page tables"),
+    (b'I', "the first interrupt"),
+    (b'T', "the timer"),
+    (b'F', "a page fault"),
+    (b'B', "the begin of the busy work"),
+    (b'W', "the busy work"),
+    (b'U', "cpuid"),
+];
+/// What QEMU's isa-debug-exit makes of the probe's 0x10: (value << 1) | 1.
+const GOOD_EXIT: i32 = 33;
+
+/// Why an accelerator cannot run guests here.
+#[derive(Debug, thiserror::Error)]
+pub enum Shortfall {
+    /// The device does not exist.
+    #[error("/dev/kvm does not exist")]
+    NoDevice,
+    /// The device may not be opened by this user.
+    #[error("/dev/kvm may not be opened by this user")]
+    NotPermitted,
+    /// The device cannot be opened for another reason.
+    #[error("/dev/kvm cannot be opened: {0}")]
+    DeviceFails(#[source] io::Error),
+    /// QEMU could not be started.
+    #[error("{} cannot be run: {error}", program.display())]
+    NoQemu {
+        /// The program that was tried.
+        program: PathBuf,
+        /// Why it did not start.
+        #[source]
+        error: io::Error,
+    },
+    /// The probe ended before its last stage.
+    #[error("a probe of kernel-like code ends {}{}", place(*passed), quoted(last_words.as_deref()))]
+    Ended {
+        /// How many stages it passed.
+        passed: usize,
+        /// QEMU's last line on standard error.
+        last_words: Option<String>,
+    },
+    /// The probe did not end in time.
+    #[error("a probe of kernel-like code hangs {}{}", place(*passed), quoted(last_words.as_deref()))]
+    Hung {
+        /// How many stages it passed.
+        passed: usize,
+        /// QEMU's last line on standard error.
+        last_words: Option<String>,
+    },
+}
+
+fn place(passed: usize) -> String {
+    let letters: String = STAGES[..passed].iter().map(|&(letter, _)| char::from(letter)).collect();
+    match STAGES.get(passed) {
+        Some((_, stage)) if passed == 0 => format!("before {stage}"),
+        Some((_, stage)) => format!("after {letters}, at {stage}"),
+        None => "after its last stage".to_owned(),
+    }
+}
+
+fn quoted(words: Option<&str>) -> String {
+    words.map(|words| format!(" ({words})")).unwrap_or_default()
+}
+
+/// Runs the probe with `qemu` under `accelerator` and says how long its busy work took.
+pub(crate) fn run(qemu: &Path, accelerator: Accelerator, deadline: Deadline) -> Result<Duration, Shortfall> {
+    if accelerator == Accelerator::Kvm {
+        open_kvm(Path::new("/dev/kvm"))?;
+    }
+    let no_qemu = |error| Shortfall::NoQemu { program: qemu.to_owned(), error };
+    let rom = unnamed_file(&rom()).map_err(no_qemu)?;
+    let finished = child::run(Command::new(qemu).args(arguments(accelerator)).stdin(Stdio::from(rom)), deadline);
+    judge(&finished.map_err(no_qemu)?)
+}
+
+fn open_kvm(device: &Path) -> Result<(), Shortfall> {
+    match OpenOptions::new().read(true).write(true).open(device) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(match error.kind() {
+            io::ErrorKind::NotFound => Shortfall::NoDevice,
+            io::ErrorKind::PermissionDenied => Shortfall::NotPermitted,
+            _ => Shortfall::DeviceFails(error),
+        }),
+    }
+}
+
+/// The firmware: the program at the head, the reset vector at the tail, nothing between.
+fn rom() -> Vec<u8> {
+    let mut rom = vec![0; ROM_SIZE];
+    rom[..PROGRAM.len()].copy_from_slice(PROGRAM);
+    let (place, jump) = RESET_VECTOR;
+    rom[place..place + jump.len()].copy_from_slice(&jump);
+    rom
+}
+
+/// A file without a name: nothing to remove, whatever way we end.
+fn unnamed_file(content: &[u8]) -> io::Result<std::fs::File> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(content)?;
+    Ok(file)
+}
+
+fn arguments(accelerator: Accelerator) -> Vec<&'static str> {
+    let mut arguments = vec!["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"];
+    arguments.extend(["-machine", "q35", "-cpu", "max", "-m", "16", "-accel", accelerator.name()]);
+    // The firmware is what we pass as standard input: QEMU opens it anew by this name.
+    arguments.extend(["-bios", "/proc/self/fd/0"]);
+    arguments.extend(["-chardev", "stdio,id=letters", "-device", "isa-debugcon,iobase=0xe9,chardev=letters"]);
+    arguments.extend(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+    arguments
+}
+
+fn judge(finished: &Finished) -> Result<Duration, Shortfall> {
+    let letters: Vec<(Instant, u8)> =
+        finished.output.iter().flat_map(|(when, piece)| piece.iter().map(|&letter| (*when, letter))).collect();
+    let passed = STAGES.iter().zip(&letters).take_while(|((stage, _), (_, letter))| stage == letter).count();
+    let last_words = finished.last_error_line().map(str::to_owned);
+    match finished.status {
+        None => Err(Shortfall::Hung { passed, last_words }),
+        Some(status) if passed == STAGES.len() && status.code() == Some(GOOD_EXIT) => Ok(work_time(&letters)),
+        Some(_) => Err(Shortfall::Ended { passed, last_words }),
+    }
+}
+
+fn work_time(letters: &[(Instant, u8)]) -> Duration {
+    let moment = |stage| letters.iter().find(|(_, letter)| *letter == stage).map(|(when, _)| *when);
+    match (moment(b'B'), moment(b'W')) {
+        (Some(begin), Some(end)) => end.duration_since(begin),
+        _ => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    const EXITED_WELL: i32 = GOOD_EXIT << 8;
+
+    fn finished(letters: &str, status: Option<i32>, errors: &str) -> Finished {
+        let begin = Instant::now();
+        let output =
+            letters.bytes().zip(0..).map(|(letter, n)| (begin + Duration::from_millis(n), vec![letter])).collect();
+        Finished { status: status.map(ExitStatus::from_raw), output, errors: errors.to_owned() }
+    }
+
+    #[test]
+    fn all_stages_and_the_right_exit_are_needed() {
+        assert_eq!(judge(&finished("RPCLSITFBWU", Some(EXITED_WELL), "")).unwrap(), Duration::from_millis(1));
+        assert!(judge(&finished("RPCLSITFBWU", Some(0), "")).is_err());
+        assert!(judge(&finished("RPCLSITFBW", Some(EXITED_WELL), "")).is_err());
+    }
+
+    #[rstest]
+    #[case::abort("", Some(6), "error: x\nAssertion `y' failed.\n", "ends before real mode (Assertion `y' failed.)")]
+    #[case::hang("RPCLS", None, "", "hangs after RPCLS, at the first interrupt")]
+    #[case::exit("RPCLSITFBWU", Some(0), "", "ends after its last stage")]
+    #[case::noise("RPxCLS", Some(0), "", "ends after RP, at paging")]
+    fn a_shortfall_says_where(
+        #[case] letters: &str,
+        #[case] status: Option<i32>,
+        #[case] errors: &str,
+        #[case] said: &str,
+    ) {
+        let shortfall = judge(&finished(letters, status, errors)).unwrap_err();
+        assert_eq!(shortfall.to_string(), format!("a probe of kernel-like code {said}"));
+    }
+
+    #[test]
+    fn without_the_device_there_is_no_kvm() {
+        assert!(matches!(open_kvm(Path::new("/nonexistent/kvm")), Err(Shortfall::NoDevice)));
+    }
+
+    #[test]
+    fn emulation_passes_all_stages() {
+        let qemu = super::super::tools::qemu_program();
+        match run(&qemu, Accelerator::Tcg, Deadline::after(Duration::from_secs(60))) {
+            Ok(work) => assert!(work > Duration::from_millis(20), "the busy work took only {work:?}"),
+            Err(Shortfall::NoQemu { program, .. }) => println!("skipped: no {} here", program.display()),
+            Err(shortfall) => panic!("{shortfall}"),
+        }
+    }
+
+    #[test]
+    fn the_committed_bytes_are_this_source() {
+        let place = tempfile::tempdir().unwrap();
+        let (object, binary) = (place.path().join("probe.o"), place.path().join("probe.bin"));
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/host/probe/probe.S");
+        let made = Command::new("as").arg("--64").arg("-o").arg(&object).arg(source).status();
+        let Ok(assembled) = made else {
+            println!("skipped: no assembler here to compare probe.bin with probe.S");
+            return;
+        };
+        assert!(assembled.success());
+        let link = ["-m", "elf_x86_64", "-e", "start", "-Ttext=0", "--oformat", "binary", "-o"];
+        assert!(Command::new("ld").args(link).arg(&binary).arg(&object).status().unwrap().success());
+        assert!(
+            std::fs::read(&binary).unwrap() == PROGRAM,
+            "make probe.bin anew: its recipe is at the head of probe.S"
+        );
+    }
+}
