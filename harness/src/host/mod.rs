@@ -3,6 +3,7 @@
 //! This room knows kernels, packages and processes. It does not know guests, labs or mail.
 pub mod accelerator;
 mod child;
+pub mod doctor;
 pub mod install;
 mod probe;
 pub mod spawn;

@@ -252,6 +252,12 @@ fn search_path() -> Vec<PathBuf> {
     std::env::split_paths(&path).chain(SYSTEM_DIRECTORIES.map(PathBuf::from)).collect()
 }
 
+/// The directories in which [`which`] looks, in the form of the variable `PATH`.
+pub(crate) fn search_path_text() -> std::ffi::OsString {
+    // Only a directory with a colon in its name cannot be joined, and none came out of PATH so.
+    std::env::join_paths(search_path()).unwrap_or_default()
+}
+
 fn locate(name: &Path, directories: &[PathBuf]) -> Option<PathBuf> {
     if name.components().count() > 1 {
         return is_program(name).then(|| name.to_owned());

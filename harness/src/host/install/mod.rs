@@ -183,7 +183,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// The root directory whose distribution and sources are read: `/`, but for tests.
+/// The plan that brings `missing` onto the host whose files lie below `root`: `/`, but for tests.
 pub fn plan_for_host(root: &Path, missing: &[&'static Tool]) -> Result<Plan, PlanError> {
     plan(&Distribution::detect(root), &read_apt_sources(root), missing)
 }

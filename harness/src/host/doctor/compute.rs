@@ -1,0 +1,118 @@
+//! Checks of what runs the guests' CPUs.
+
+use super::Check;
+use crate::host::accelerator::{self, Accelerator, ChoiceError, Selection, Wishes};
+use crate::host::probe::Shortfall;
+use crate::host::{child, tools};
+use crate::time::Deadline;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+pub(super) fn examine() -> (Vec<Check>, Option<Selection>) {
+    let (kvm, tcg) = (accelerator::measure(Accelerator::Kvm), accelerator::measure(Accelerator::Tcg));
+    let mut checks = vec![kvm_check(&kvm), tcg_check(&tcg)];
+    let chosen = Wishes::from_environment().and_then(|wishes| accelerator::decide(wishes, || kvm, || tcg));
+    checks.push(choice_check(&chosen));
+    let selection = chosen.ok();
+    if let Some(selection) = &selection {
+        checks.push(nested_check(selection.accelerator));
+    }
+    (checks, selection)
+}
+
+fn kvm_check(probed: &Result<Duration, Shortfall>) -> Check {
+    let shortfall = match probed {
+        Ok(work) => return Check::ok("KVM", format!("kernel-like code runs; {}", measured(*work))),
+        Err(shortfall) => shortfall,
+    };
+    let cure = match shortfall {
+        Shortfall::NoDevice => {
+            "switch virtualisation on in the firmware, or for the machine that this one runs in; \
+             then modprobe kvm_amd or kvm_intel"
+        }
+        Shortfall::NotPermitted => "add this user to the group of /dev/kvm (usually kvm), and log in again",
+        Shortfall::NoQemu { .. } => "cargo xtask setup",
+        _ => "none on this host; a bare machine, or one with real nested virtualisation, has a KVM that works",
+    };
+    Check::degraded("KVM", shortfall.to_string(), "guests are emulated, several times slower").cure(cure)
+}
+
+fn tcg_check(probed: &Result<Duration, Shortfall>) -> Check {
+    match probed {
+        Ok(work) => Check::ok("emulation", format!("QEMU's TCG runs kernel-like code; {}", measured(*work))),
+        Err(shortfall) => {
+            Check::missing("emulation", shortfall.to_string(), "without KVM no guest runs").cure("cargo xtask setup")
+        }
+    }
+}
+
+fn measured(work: Duration) -> String {
+    format!("its work takes {:.2} s: {}", work.as_secs_f64(), accelerator::pace_of(work))
+}
+
+fn choice_check(chosen: &Result<Selection, ChoiceError>) -> Check {
+    match chosen {
+        Ok(Selection { accelerator, pace, reason }) => {
+            Check::ok("accelerator", format!("{accelerator} at pace {pace}: {reason}"))
+        }
+        Err(error) => {
+            let check = Check::missing("accelerator", error.to_string(), "no guest runs");
+            match error {
+                ChoiceError::Emulation(_) => check.cure("cargo xtask setup"),
+                _ => check.cure("change that variable, or unset it"),
+            }
+        }
+    }
+}
+
+fn nested_check(accelerator: Accelerator) -> Check {
+    let name = "nested guests";
+    let lost = "scenarios of a virtualisation host cannot run";
+    match accelerator {
+        Accelerator::Kvm => {
+            let on = ["kvm_amd", "kvm_intel"].into_iter().find(|module| {
+                let parameter = fs_err::read_to_string(format!("/sys/module/{module}/parameters/nested"));
+                parameter.is_ok_and(|value| ["1", "Y"].contains(&value.trim()))
+            });
+            match on {
+                Some(module) => Check::ok(name, format!("{module} has nested on")),
+                None => Check::degraded(name, "the KVM module does not allow nested guests", lost)
+                    .cure("options kvm_amd nested=1 (or kvm_intel) in /etc/modprobe.d, then load the module anew"),
+            }
+        }
+        Accelerator::Tcg => {
+            let mut command = Command::new(tools::qemu_program());
+            command.args(["-cpu", "help"]).stdin(Stdio::null());
+            let finished = child::run(&mut command, Deadline::after(Duration::from_secs(20)));
+            if finished.is_ok_and(|finished| finished.text().split_whitespace().any(|word| word == "svm")) {
+                Check::ok(name, "QEMU emulates AMD's virtualisation (-cpu max,+svm)")
+            } else {
+                Check::degraded(name, "this QEMU does not know the CPU feature svm", lost)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::doctor::State;
+
+    #[test]
+    fn a_broken_kvm_degrades_and_broken_emulation_is_fatal() {
+        let hung = || Err(Shortfall::Hung { passed: 5, last_words: None });
+        assert_eq!(kvm_check(&hung()).state, State::Degraded);
+        assert_eq!(tcg_check(&hung()).state, State::Missing);
+        assert_eq!(
+            kvm_check(&Ok(Duration::from_millis(90))).finding,
+            "kernel-like code runs; its work takes 0.09 s: ×1.0"
+        );
+    }
+
+    #[test]
+    fn a_bad_wish_is_told_with_its_cure() {
+        let check = choice_check(&Err(ChoiceError::BadPace("fast".to_owned())));
+        assert_eq!(check.state, State::Missing);
+        assert_eq!(check.cure.as_deref(), Some("change that variable, or unset it"));
+    }
+}

@@ -1,0 +1,189 @@
+//! `cargo xtask setup`: the programs that Rehearsal needs, installed by the host's own package manager.
+//!
+//! What is to be done is planned as data by `harness::host::install`; here a person sees it, agrees, and it is done.
+#![expect(clippy::print_stdout, reason = "people read here what is done to their host, and are asked")]
+
+use anyhow::{Context, bail};
+use harness::host::install::{self, CommandLine, OnFailure, Plan, Step};
+use harness::host::tools::{self, Finding, Tool};
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+/// What `setup` is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Do it without asking; so it is too when CI=true
+    #[arg(long)]
+    yes: bool,
+    /// Only show what would be done
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+}
+
+/// Shows what is missing and how to get it, and gets it.
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { yes, dry_run } = args;
+    if dry_run {
+        let missing = look();
+        if !missing.is_empty() {
+            show(&missing)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    } else if let Err(error) = ensure_tools(yes) {
+        println!("\n{error:#}");
+        return Ok(ExitCode::FAILURE);
+    }
+    println!("All programs that Rehearsal needs are here.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sees to it that all tools are here: shows what is missing, asks unless `yes`, installs. Says nothing when none is.
+pub(crate) fn ensure_tools(yes: bool) -> anyhow::Result<()> {
+    let missing = look();
+    if missing.is_empty() { Ok(()) } else { install(&show(&missing)?, yes) }
+}
+
+fn look() -> Vec<Finding> {
+    tools::find().into_iter().filter(Finding::is_wanting).collect()
+}
+
+fn show(missing: &[Finding]) -> anyhow::Result<Plan> {
+    println!("These programs are missing on this host:");
+    for finding in missing {
+        let tool = finding.tool();
+        let state = match finding {
+            Finding::Outdated { version, minimum, .. } => format!(" ({version} is here, {minimum} at least is needed)"),
+            _ => String::new(),
+        };
+        println!("  {}, needed to {}{state}", tool.name, tool.purpose);
+    }
+    let tools: Vec<&'static Tool> = missing.iter().map(Finding::tool).collect();
+    let plan = install::plan_for_host(Path::new("/"), &tools)?;
+    println!("\nTo be done as root:\n\n{plan}");
+    Ok(plan)
+}
+
+fn install(plan: &Plan, yes: bool) -> anyhow::Result<()> {
+    if plan.steps.is_empty() {
+        bail!("this distribution has no packages of them; install them by hand, then run `cargo xtask doctor`");
+    }
+    let power = Power::of_this_process().context(
+        "not root, and there is no sudo here: run the commands above in a root shell, \
+         or `cargo xtask setup --yes` as root",
+    )?;
+    if !(yes || in_ci() || agreed()?) {
+        bail!("nothing was done; run the commands above, or `cargo xtask setup --yes`");
+    }
+    for step in &plan.steps {
+        println!("\n+ {}", step.to_string().lines().next().unwrap_or_default());
+        power.perform(step)?;
+    }
+    let left: Vec<&str> = look().iter().map(|finding| finding.tool().name).collect();
+    if !left.is_empty() {
+        bail!("all commands ran, but these are still missing: {}", left.join(", "));
+    }
+    println!();
+    Ok(())
+}
+
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true")
+}
+
+/// Asks the person; without one at a terminal the answer is no.
+fn agreed() -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    print!("\nDo this now? [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}
+
+/// How we come by root's rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Power {
+    Root,
+    Sudo,
+}
+
+impl Power {
+    fn of_this_process() -> Option<Self> {
+        if nix::unistd::geteuid().is_root() { Some(Self::Root) } else { tools::which("sudo").map(|_| Self::Sudo) }
+    }
+
+    fn perform(self, step: &Step) -> anyhow::Result<()> {
+        match step {
+            Step::Write { path, content } => self.write(path, content),
+            Step::Run(line) => self.run(line),
+        }
+    }
+
+    fn write(self, path: &Path, content: &str) -> anyhow::Result<()> {
+        if self == Self::Root {
+            return Ok(fs_err::write(path, content)?);
+        }
+        let mut tee = Command::new("sudo").arg("tee").arg(path).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        if let Some(mut input) = tee.stdin.take() {
+            input.write_all(content.as_bytes())?;
+        }
+        let status = tee.wait()?;
+        if status.success() { Ok(()) } else { bail!("failed to write {} by sudo: {status}", path.display()) }
+    }
+
+    fn run(self, line: &CommandLine) -> anyhow::Result<()> {
+        let words = self.words(line);
+        let status = Command::new(&words[0])
+            .args(&words[1..])
+            .status()
+            .with_context(|| format!("failed to run {}", words[0]))?;
+        match line.on_failure {
+            _ if status.success() => Ok(()),
+            OnFailure::GoOn => {
+                println!("That ended with {status}; going on, as the next step may do without it.");
+                Ok(())
+            }
+            OnFailure::Stop => bail!("`{}` ended with {status}; its own words are above", words.join(" ")),
+        }
+    }
+
+    /// The command with its environment, in a form that sudo hands on.
+    fn words(self, line: &CommandLine) -> Vec<String> {
+        let mut words: Vec<String> = match self {
+            Self::Root => Vec::new(),
+            Self::Sudo => vec!["sudo".to_owned()],
+        };
+        if !line.environment.is_empty() {
+            words.push("env".to_owned());
+            words.extend(line.environment.iter().map(|(name, value)| format!("{name}={value}")));
+        }
+        words.extend(line.words.iter().cloned());
+        words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sudo_gets_the_environment_as_arguments() {
+        let line = CommandLine {
+            environment: vec![("DEBIAN_FRONTEND", "noninteractive")],
+            words: vec!["apt-get".to_owned(), "update".to_owned()],
+            on_failure: OnFailure::GoOn,
+        };
+        assert_eq!(Power::Root.words(&line).join(" "), "env DEBIAN_FRONTEND=noninteractive apt-get update");
+        assert_eq!(Power::Sudo.words(&line).join(" "), "sudo env DEBIAN_FRONTEND=noninteractive apt-get update");
+    }
+
+    #[test]
+    fn a_step_that_may_fail_does_not_stop_and_one_that_must_not_does() {
+        let failing = |on_failure| CommandLine { environment: Vec::new(), words: vec!["false".to_owned()], on_failure };
+        assert!(Power::Root.run(&failing(OnFailure::GoOn)).is_ok());
+        assert!(Power::Root.run(&failing(OnFailure::Stop)).is_err());
+    }
+}
