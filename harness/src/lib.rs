@@ -1,8 +1,11 @@
 //! Rehearsal: a private mail server and its neighbours in disposable virtual machines.
+pub mod evidence;
 pub mod host;
 pub mod image;
 pub mod lab;
 pub mod machine;
+pub mod mail;
 pub mod network;
+pub mod scenario;
 pub mod seed;
 pub mod time;

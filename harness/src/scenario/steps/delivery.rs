@@ -1,0 +1,78 @@
+//! Deliveries: handed over, and seen where the step says.
+
+use super::super::format::{Credential, Deliver, Privacy, Seen};
+use super::{Done, Stage, StepError};
+use crate::machine::quoted;
+use crate::mail::message::{Address, Message};
+use crate::mail::smtp::{self, Submission};
+use crate::mail::{Security, delivery, imap};
+
+impl Stage<'_> {
+    pub(super) async fn deliver(&self, on: &str, deliver: &Deliver) -> Result<Done, StepError> {
+        let deadline = self.deadline();
+        let to = deliver.to.get_ref();
+        let (message, submission, way) = self.hand_over(on, deliver).await?;
+        let asked = format!(
+            "a message {way} to {to}, seen {}",
+            match deliver.seen {
+                Seen::Imap => "over IMAP",
+                Seen::Spool => "in the spool",
+            }
+        );
+        if !submission.outcome.is_accepted() || !submission.refused.is_empty() {
+            let transcript = Some(submission.transcript.to_string());
+            return Err(StepError::Unmet(Done { asked, answered: submission.to_string(), transcript }));
+        }
+        let mut transcript = submission.transcript.to_string();
+        let id = message.id().as_str().to_owned();
+        let seen = match deliver.seen {
+            Seen::Spool => {
+                let bare = id.trim_matches(['<', '>']);
+                let command = format!(
+                    "grep --recursive --files-with-matches --fixed-strings {} /var/spool/cyrus/mail",
+                    quoted(bare)
+                );
+                self.machine(on)?.wait_until_succeeds(&command, deadline).await.map_err(|error| error.to_string())
+            }
+            Seen::Imap => {
+                let reader = self.imap_access(on, to, Credential::Right, imap::Mechanism::Login, Privacy::Tls)?;
+                let (outcome, reading) = delivery::await_arrival(&self.client, &reader, message.id(), deadline).await;
+                transcript += &reading.to_string();
+                match outcome {
+                    delivery::DeliveryOutcome::Arrived { .. } => Ok(outcome.to_string()),
+                    other => Err(other.to_string()),
+                }
+            }
+        };
+        match seen {
+            Ok(where_) => Ok(Done { asked, answered: where_.trim().to_owned(), transcript: Some(transcript) }),
+            Err(answered) => Err(StepError::Unmet(Done { asked, answered, transcript: Some(transcript) })),
+        }
+    }
+
+    async fn hand_over(&self, on: &str, deliver: &Deliver) -> Result<(Message, Submission, String), StepError> {
+        let deadline = self.deadline();
+        let address = |user: &str, domain: &str| {
+            Address::new(format!("{user}@{domain}")).map_err(|error| StepError::Broken(error.to_string()))
+        };
+        let to = address(deliver.to.get_ref(), self.domain)?;
+        let subject = "Rehearsal";
+        let body = "Sent to see whether it arrives.";
+        Ok(match &deliver.from {
+            Some(from) => {
+                let from = from.get_ref();
+                let message = Message::new(address(from, self.domain)?, [to], subject, body);
+                let access =
+                    self.smtp_access(on, from, Credential::Right, smtp::Mechanism::Plain, Privacy::Starttls)?;
+                let submission = smtp::submit(&self.client, &access, &message, deadline).await;
+                (message, submission, format!("submitted as {from}"))
+            }
+            None => {
+                let message = Message::new(address("neighbour", "example.org")?, [to], subject, body);
+                let endpoint = self.endpoint(on, smtp::PORT)?;
+                let submission = smtp::deliver(&self.client, &endpoint, Security::StartTls, &message, deadline).await;
+                (message, submission, "by a neighbour on port 25".into())
+            }
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! Commands, units, accounts and files of a guest.
+
+use super::super::format::{Account, Credential, Paths, Run, Units};
+use super::moments::Moment;
+use super::{Done, Stage, StepError, judged};
+use crate::machine::{quoted, ssh};
+use secrecy::ExposeSecret as _;
+use std::path::PathBuf;
+
+/// A file that was kept.
+pub(super) struct Copy {
+    bytes: Vec<u8>,
+    mode: u32,
+}
+
+impl Stage<'_> {
+    pub(super) async fn run(&self, on: &str, run: &Run) -> Result<Done, StepError> {
+        let input =
+            run.password_of.as_ref().map(|user| self.password(user.get_ref(), Credential::Right)).transpose()?;
+        let input = input.as_ref().map(|password| password.expose_secret().as_bytes());
+        let output = self.machine(on)?.execute_with_input(&run.command, input, self.deadline()).await?;
+        let said = format!("{}{}", output.stdout, output.stderr);
+        let missing = run.contains.iter().find(|text| !said.contains(*text)).map(|text| format!("; lacks `{text}`"));
+        let unwanted = run.lacks.iter().find(|text| said.contains(*text)).map(|text| format!("; has `{text}`"));
+        let as_expected = output.status == run.status && missing.is_none() && unwanted.is_none();
+        let verdict = [missing, unwanted].into_iter().flatten().collect::<String>();
+        let answered = format!("status {}{verdict}", output.status);
+        judged(as_expected, Done { asked: run.command.clone(), answered, transcript: Some(said) })
+    }
+
+    pub(super) async fn units(&self, on: &str, units: &Units) -> Result<Done, StepError> {
+        let machine = self.machine(on)?;
+        let mut wrong = Vec::new();
+        for unit in &units.active {
+            let state = machine.unit_state(unit, self.deadline()).await?;
+            if state != "active" {
+                wrong.push(format!("{unit} is {state}"));
+            }
+        }
+        if let Some(mark) = &units.same_since {
+            let before = self.moment(mark)?;
+            let now = Moment::units(machine, &units.active, self.deadline()).await?;
+            let again = now.iter().filter(|(unit, start)| before.starts.get(*unit) != Some(start));
+            wrong.extend(again.map(|(unit, _)| format!("{unit} was started again")));
+        }
+        let asked = format!("the state of {}", units.active.join(", "));
+        let answered = if wrong.is_empty() { "active".into() } else { wrong.join("; ") };
+        judged(wrong.is_empty(), Done { asked, answered, transcript: None })
+    }
+
+    pub(super) async fn account(&self, on: &str, account: &Account) -> Result<Done, StepError> {
+        let user = account.create.get_ref();
+        let identity = self.lab.identity().password(user);
+        let hash =
+            identity.ok_or_else(|| StepError::Broken(format!("the lab has no password of {user}")))?.shadow_hash();
+        let command = format!("useradd --no-create-home {} && chpasswd --encrypted", quoted(user));
+        let input = format!("{user}:{hash}\n");
+        let output = self.machine(on)?.execute_with_input(&command, Some(input.as_bytes()), self.deadline()).await?;
+        let done = Done {
+            asked: command,
+            answered: format!("status {} {}", output.status, output.stderr.trim()),
+            transcript: None,
+        };
+        judged(output.status == 0, done)
+    }
+
+    pub(super) async fn keep(&mut self, on: &str, paths: &Paths) -> Result<Done, StepError> {
+        for path in &paths.paths {
+            let connection = self.root_connection(on).await?;
+            let deadline = self.deadline();
+            let kept = ssh::download(connection, self.root(), PathBuf::from(path), deadline).await;
+            let (bytes, mode) = kept.map_err(|error| StepError::Broken(error.to_string()))?;
+            self.kept.insert(format!("{on}:{path}"), Copy { bytes, mode });
+        }
+        Ok(Done { asked: format!("scp {}", paths.paths.join(" ")), answered: "kept".into(), transcript: None })
+    }
+
+    pub(super) async fn remove(&self, on: &str, paths: &Paths) -> Result<Done, StepError> {
+        let words: Vec<_> = paths.paths.iter().map(|path| quoted(path)).collect();
+        let command = format!("rm -- {}", words.join(" "));
+        self.machine(on)?.succeed(&command, self.deadline()).await?;
+        Ok(Done { asked: command, answered: "removed".into(), transcript: None })
+    }
+
+    pub(super) async fn restore(&self, on: &str, paths: &Paths) -> Result<Done, StepError> {
+        for path in &paths.paths {
+            let copy = self.kept.get(&format!("{on}:{path}"));
+            let copy = copy.ok_or_else(|| StepError::Broken(format!("no step has kept {path} of {on}")))?;
+            let connection = self.root_connection(on).await?;
+            let sent = ssh::upload(
+                connection,
+                self.root(),
+                PathBuf::from(path),
+                copy.mode,
+                copy.bytes.clone(),
+                self.deadline(),
+            );
+            sent.await.map_err(|error| StepError::Broken(error.to_string()))?;
+        }
+        Ok(Done { asked: format!("scp {} back", paths.paths.join(" ")), answered: "restored".into(), transcript: None })
+    }
+
+    fn root(&self) -> ssh::User {
+        ssh::User { name: "root".into(), proof: ssh::Proof::Key(self.lab.identity().ssh_key().clone()) }
+    }
+
+    async fn root_connection(&self, on: &str) -> Result<std::net::TcpStream, StepError> {
+        let connection = self.lab.ssh_connection(self.host(on)?, self.deadline()).await;
+        connection.map_err(|error| StepError::Broken(error.to_string()))
+    }
+}

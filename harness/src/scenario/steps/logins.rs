@@ -1,0 +1,139 @@
+//! Logins: the oracle of everything.
+
+use super::super::format::{Answer, Credential, ImapLogin, Mailboxes, Privacy, SmtpLogin, SshLogin};
+use super::{Done, Stage, StepError, judged};
+use crate::machine::ssh;
+use crate::mail::imap::{self, MailboxName};
+use crate::mail::smtp;
+use crate::mail::{Credentials, Outcome, Probe, Security};
+use secrecy::SecretString;
+
+impl Stage<'_> {
+    pub(super) async fn imap(&self, on: &str, login: &ImapLogin) -> Result<Done, StepError> {
+        let access = self.imap_access(on, login.user.get_ref(), login.password, login.mechanism, login.security)?;
+        let probe = imap::login(&self.client, &access, self.deadline()).await;
+        let way =
+            format!("IMAP {} {:?} port {}", login.user.get_ref(), login.mechanism, access.endpoint.address.port());
+        probed(way, probe, login.expect, login.reason.as_deref())
+    }
+
+    pub(super) async fn smtp(&self, on: &str, login: &SmtpLogin) -> Result<Done, StepError> {
+        let access = self.smtp_access(on, login.user.get_ref(), login.password, login.mechanism, login.security)?;
+        let probe = smtp::authenticate(&self.client, &access, self.deadline()).await;
+        let way =
+            format!("SMTP {} {:?} port {}", login.user.get_ref(), login.mechanism, access.endpoint.address.port());
+        probed(way, probe, login.expect, login.reason.as_deref())
+    }
+
+    pub(super) async fn ssh(&self, on: &str, login: &SshLogin) -> Result<Done, StepError> {
+        let deadline = self.deadline();
+        let host = self.host(on)?;
+        // A refusal means something only where sshd lets somebody in.
+        let root = ssh::User { name: "root".into(), proof: ssh::Proof::Key(self.lab.identity().ssh_key().clone()) };
+        let user = ssh::User {
+            name: login.user.get_ref().clone(),
+            proof: ssh::Proof::Password(self.password(login.user.get_ref(), Credential::Right)?),
+        };
+        let broken = |error: ssh::SshError| StepError::Broken(error.to_string());
+        let control = self.lab.ssh_connection(host, deadline).await.map_err(broken)?;
+        if let ssh::Login::Refused { reason } = ssh::login(control, root, deadline).await.map_err(broken)? {
+            return Err(StepError::Broken(format!("ssh refuses even root with the lab's key: {reason}")));
+        }
+        let connection = self.lab.ssh_connection(host, deadline).await.map_err(broken)?;
+        let answer = ssh::login(connection, user, deadline).await.map_err(broken)?;
+        let (found, words) = match answer {
+            ssh::Login::Accepted => (Answer::Accepted, "accepted".to_owned()),
+            ssh::Login::Refused { reason } => (Answer::Refused, format!("refused: {reason}")),
+        };
+        let asked = format!("ssh {} with the right password, after root with the lab's key", login.user.get_ref());
+        judged(found == login.expect, Done { asked, answered: words, transcript: None })
+    }
+
+    pub(super) async fn mailboxes(&self, on: &str, mailboxes: &Mailboxes) -> Result<Done, StepError> {
+        let access = self.imap_access(on, "cyrus", Credential::Right, imap::Mechanism::Login, Privacy::Tls)?;
+        let asked = format!("IMAP cyrus CREATE for {} users", mailboxes.create.len());
+        let mut session = match imap::Session::open(&self.client, &access, self.deadline()).await {
+            Ok(session) => session,
+            Err(probe) => return probed(asked, *probe, Answer::Accepted, None),
+        };
+        for user in &mailboxes.create {
+            let name = MailboxName::of_user(user.get_ref()).map_err(|error| StepError::Broken(error.to_string()))?;
+            if let Err(error) = session.create(&name).await {
+                let answered = format!("{name}: {error}");
+                let transcript = Some(session.logout().await.to_string());
+                return Err(StepError::Unmet(Done { asked, answered, transcript }));
+            }
+        }
+        let transcript = Some(session.logout().await.to_string());
+        Ok(Done { asked, answered: "created".into(), transcript })
+    }
+
+    pub(super) fn imap_access(
+        &self,
+        on: &str,
+        user: &str,
+        password: Credential,
+        mechanism: imap::Mechanism,
+        privacy: Privacy,
+    ) -> Result<imap::Access, StepError> {
+        let (port, security) = match privacy {
+            Privacy::Tls => (imap::TLS_PORT, Security::ImplicitTls),
+            Privacy::Starttls => (imap::PORT, Security::StartTls),
+        };
+        Ok(imap::Access {
+            endpoint: self.endpoint(on, port)?,
+            security,
+            credentials: self.credentials(user, password)?,
+            mechanism,
+        })
+    }
+
+    pub(super) fn smtp_access(
+        &self,
+        on: &str,
+        user: &str,
+        password: Credential,
+        mechanism: smtp::Mechanism,
+        privacy: Privacy,
+    ) -> Result<smtp::Access, StepError> {
+        let (port, security) = match privacy {
+            Privacy::Tls => (smtp::TLS_PORT, Security::ImplicitTls),
+            Privacy::Starttls => (smtp::SUBMISSION_PORT, Security::StartTls),
+        };
+        Ok(smtp::Access {
+            endpoint: self.endpoint(on, port)?,
+            security,
+            credentials: self.credentials(user, password)?,
+            mechanism,
+        })
+    }
+
+    fn credentials(&self, user: &str, password: Credential) -> Result<Credentials, StepError> {
+        Credentials::new(user, self.password(user, password)?).map_err(|error| StepError::Broken(error.to_string()))
+    }
+
+    pub(super) fn password(&self, user: &str, credential: Credential) -> Result<SecretString, StepError> {
+        let own = self
+            .lab
+            .identity()
+            .password(user)
+            .ok_or_else(|| StepError::Broken(format!("the lab has no password of {user}")))?;
+        Ok(match credential {
+            Credential::Right => own.plain().clone(),
+            // As long as a right one, and no right one has a hyphen.
+            Credential::Wrong => "not-the-right-passwd".to_owned().into(),
+        })
+    }
+}
+
+fn probed(asked: String, probe: Probe, expect: Answer, reason: Option<&str>) -> Result<Done, StepError> {
+    let (found, words) = match &probe.outcome {
+        Outcome::Accepted => (Some(Answer::Accepted), "accepted".to_owned()),
+        Outcome::Refused { reason } => (Some(Answer::Refused), format!("refused: {reason}")),
+        Outcome::Unavailable { reason } => (Some(Answer::Unavailable), format!("unavailable: {reason}")),
+        Outcome::Untrusted { reason } => (None, format!("not trusted: {reason}")),
+        Outcome::ProtocolError { detail } => (None, format!("protocol error: {detail}")),
+    };
+    let as_expected = found == Some(expect) && reason.is_none_or(|reason| words.contains(reason));
+    judged(as_expected, Done { asked, answered: words, transcript: Some(probe.transcript.to_string()) })
+}

@@ -1,0 +1,116 @@
+//! What every verb of the file format does in a lab.
+
+mod delivery;
+mod guest;
+mod logins;
+mod moments;
+
+use super::format::{Action, Step};
+use crate::lab::Lab;
+use crate::machine::{Machine, VerbError};
+use crate::mail::tls::Trust;
+use crate::mail::{Client, Dialer, Endpoint};
+use crate::network::Namespace;
+use crate::seed::Host;
+use crate::time::Deadline;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A step that was carried out and found what it expects.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// What was asked, in a few words.
+    pub(super) asked: String,
+    /// What was answered.
+    pub(super) answered: String,
+    /// The dialogue, if there was one.
+    pub(super) transcript: Option<String>,
+}
+
+/// A step that did not.
+#[derive(Debug)]
+pub(super) enum StepError {
+    /// The system answered otherwise than the step expects.
+    Unmet(Done),
+    /// The step could not be carried out.
+    Broken(String),
+}
+
+impl From<VerbError> for StepError {
+    fn from(error: VerbError) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+/// How long a step may take: nominal.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Everything that steps of one cell share.
+pub(super) struct Stage<'a> {
+    lab: &'a Lab,
+    domain: &'a str,
+    client: Client,
+    kept: BTreeMap<String, guest::Copy>,
+    marks: BTreeMap<String, moments::Moment>,
+}
+
+struct LabDialer(Arc<Namespace>);
+
+impl Dialer for LabDialer {
+    fn dial(&self, address: SocketAddr, deadline: Deadline) -> crate::mail::client::Dialing<'_> {
+        Box::pin(self.0.dial(address, deadline))
+    }
+}
+
+impl<'a> Stage<'a> {
+    pub(super) fn new(lab: &'a Lab, domain: &'a str) -> Result<Self, String> {
+        let trust = Trust::from_ca_pem(lab.identity().authority().as_bytes()).map_err(|error| error.to_string())?;
+        let client = Client::new(Arc::new(LabDialer(lab.network().clone())), trust);
+        Ok(Self { lab, domain, client, kept: BTreeMap::new(), marks: BTreeMap::new() })
+    }
+
+    /// Carries out one step.
+    pub(super) async fn perform(&mut self, step: &Step) -> Result<Done, StepError> {
+        let on = step.on.get_ref();
+        match &step.action {
+            Action::Imap(login) => self.imap(on, login).await,
+            Action::Smtp(login) => self.smtp(on, login).await,
+            Action::Ssh(login) => self.ssh(on, login).await,
+            Action::Deliver(deliver) => self.deliver(on, deliver).await,
+            Action::Mailboxes(mailboxes) => self.mailboxes(on, mailboxes).await,
+            Action::Run(run) => self.run(on, run).await,
+            Action::Units(units) => self.units(on, units).await,
+            Action::Account(account) => self.account(on, account).await,
+            Action::Keep(paths) => self.keep(on, paths).await,
+            Action::Remove(paths) => self.remove(on, paths).await,
+            Action::Restore(paths) => self.restore(on, paths).await,
+            Action::Mark(mark) => self.mark(on, mark).await,
+            Action::Requests(requests) => self.requests(on, requests).await,
+        }
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.lab.pace().deadline(PATIENCE)
+    }
+
+    // The format has checked that every machine and account of a step is in the lab.
+    fn machine(&self, name: &str) -> Result<&'a Machine, StepError> {
+        self.lab.machine(name).ok_or_else(|| StepError::Broken(format!("machine {name} is not in the lab")))
+    }
+
+    fn host(&self, name: &str) -> Result<&'a Host, StepError> {
+        self.lab.host(name).ok_or_else(|| StepError::Broken(format!("machine {name} is not in the lab")))
+    }
+
+    fn endpoint(&self, machine: &str, port: u16) -> Result<Endpoint, StepError> {
+        let host = self.host(machine)?;
+        Endpoint::new((host.address, port).into(), &host.fqdn).map_err(|error| StepError::Broken(error.to_string()))
+    }
+}
+
+/// `done`, judged.
+fn judged(as_expected: bool, done: Done) -> Result<Done, StepError> {
+    if as_expected { Ok(done) } else { Err(StepError::Unmet(done)) }
+}

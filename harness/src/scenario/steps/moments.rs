@@ -1,0 +1,64 @@
+//! Moments to which later steps compare.
+
+use super::super::format::{Amount, Mark, Requests};
+use super::{Done, Stage, StepError, judged};
+use crate::machine::{Machine, VerbError, quoted};
+use crate::mail::directory::requests_from;
+use crate::time::Deadline;
+use std::collections::BTreeMap;
+
+/// All that slapd has logged since the boot. Empty where there is no slapd.
+const DIRECTORY_LOG: &str = "journalctl --sync; journalctl --boot --quiet --no-pager --output cat --identifier slapd";
+
+/// What was at a moment.
+pub(super) struct Moment {
+    /// Lines that the directory had logged.
+    logged: usize,
+    /// The identity of each unit's run (systemd.exec(5), `INVOCATION_ID`).
+    pub(super) starts: BTreeMap<String, String>,
+}
+
+impl Moment {
+    pub(super) async fn units(
+        machine: &Machine,
+        units: &[String],
+        deadline: Deadline,
+    ) -> Result<BTreeMap<String, String>, VerbError> {
+        let mut starts = BTreeMap::new();
+        for unit in units {
+            let command = format!("systemctl show --value --property InvocationID -- {}", quoted(unit));
+            starts.insert(unit.clone(), machine.succeed(&command, deadline).await?.trim().to_owned());
+        }
+        Ok(starts)
+    }
+}
+
+impl Stage<'_> {
+    pub(super) async fn mark(&mut self, on: &str, mark: &Mark) -> Result<Done, StepError> {
+        let machine = self.machine(on)?;
+        let logged = machine.succeed(DIRECTORY_LOG, self.deadline()).await?.lines().count();
+        let starts = Moment::units(machine, &mark.units, self.deadline()).await?;
+        let answered = if starts.is_empty() { format!("{logged} lines so far") } else { "remembered".into() };
+        self.marks.insert(mark.name.clone(), Moment { logged, starts });
+        Ok(Done { asked: format!("remember this moment as `{}`", mark.name), answered, transcript: None })
+    }
+
+    pub(super) fn moment(&self, name: &str) -> Result<&Moment, StepError> {
+        self.marks.get(name).ok_or_else(|| StepError::Broken(format!("no step has made the mark `{name}`")))
+    }
+
+    pub(super) async fn requests(&self, on: &str, requests: &Requests) -> Result<Done, StepError> {
+        let log = self.machine(on)?.succeed(DIRECTORY_LOG, self.deadline()).await?;
+        let peer = self.host(requests.from.get_ref())?.address;
+        let since = self.moment(&requests.since)?;
+        let found = requests_from(peer.into(), &log, since.logged);
+        let as_expected = match requests.expect {
+            Amount::None => found.is_empty(),
+            Amount::Some => !found.is_empty(),
+        };
+        let list: Vec<_> =
+            found.iter().map(|request| format!("conn={} {}", request.connection, request.text)).collect();
+        let asked = format!("requests from {} since `{}`", requests.from.get_ref(), requests.since);
+        judged(as_expected, Done { asked, answered: format!("{}", found.len()), transcript: Some(list.join("\n")) })
+    }
+}
