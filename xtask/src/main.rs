@@ -3,6 +3,7 @@
 mod doctor;
 mod image;
 mod setup;
+mod test;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ enum Action {
     /// Build images of machines, and show those in the cache
     #[command(subcommand)]
     Image(image::Action),
+    /// Run the scenarios in guests
+    Test(test::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -31,6 +34,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Action::Setup(args) => setup::run(args),
         Action::Doctor(args) => doctor::run(args),
         Action::Image(action) => image::run(action),
+        Action::Test(args) => test::run(args),
     }
 }
 

@@ -141,7 +141,7 @@ async fn watch(
     // An attempt borrows the session, and the next one only begins when it has ended: the lock is always free.
     let session = Mutex::new(session);
     let waited = deadline
-        .poll(format_args!("message {message_id} to arrive"), || async {
+        .poll(format!("message {message_id} to arrive"), || async {
             let mut session = session.lock().await;
             session.rewind(mark);
             match look(&mut session, message_id).await {

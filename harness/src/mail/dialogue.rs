@@ -1,13 +1,16 @@
 //! A server for tests: it follows a script over a pipe, byte for byte.
 
-use super::client::{Client, Credentials, Dialer, Dialing, Endpoint};
+use super::client::{Client, Credentials, Dialer, Dialing, Endpoint, HostDialer};
 use super::tls::Trust;
+use super::wire::Stream;
 use crate::time::Deadline;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 enum Step {
     Say(Vec<u8>),
@@ -15,6 +18,7 @@ enum Step {
     Flood(usize),
     Hear(Vec<u8>),
     HearUntil(&'static [u8]),
+    AcceptTls(TlsAcceptor),
 }
 
 /// What the server says and hears, in order; then it closes.
@@ -63,13 +67,27 @@ impl Script {
         self
     }
 
+    /// Puts TLS on the connection.
+    pub(super) fn accepts_tls(mut self, acceptor: &TlsAcceptor) -> Self {
+        self.steps.push(Step::AcceptTls(acceptor.clone()));
+        self
+    }
+
+    /// Plays the script to the first who connects to the address.
+    pub(super) async fn listen(self) -> (SocketAddr, JoinHandle<Vec<u8>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let play = async move { self.run(Box::new(listener.accept().await.unwrap().0)).await };
+        (address, tokio::spawn(play))
+    }
+
     /// Plays the script on one end of a pipe; the other end is for the client. The handle yields all that was heard.
     pub(super) fn play(self) -> (DuplexStream, JoinHandle<Vec<u8>>) {
         let (client, server) = tokio::io::duplex(64 * 1024);
-        (client, tokio::spawn(self.run(server)))
+        (client, tokio::spawn(self.run(Box::new(server))))
     }
 
-    async fn run(self, mut stream: DuplexStream) -> Vec<u8> {
+    async fn run(self, mut stream: Box<dyn Stream>) -> Vec<u8> {
         let mut heard = Vec::new();
         for step in self.steps {
             match step {
@@ -94,6 +112,11 @@ impl Script {
                     assert_eq!(String::from_utf8_lossy(&line), String::from_utf8_lossy(&expected));
                     heard.extend_from_slice(&line);
                 }
+                Step::AcceptTls(acceptor) => match acceptor.accept(stream).await {
+                    Ok(private) => stream = Box::new(private),
+                    // The client does not trust this server: nothing more will be said.
+                    Err(_) => return heard,
+                },
                 Step::HearUntil(end) => {
                     while !heard.ends_with(end) {
                         heard.push(stream.read_u8().await.unwrap());
@@ -103,6 +126,81 @@ impl Script {
         }
         heard
     }
+}
+
+/// A CA made for a test, and the time in which it and its certificates are good.
+pub(super) struct Authority {
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+    certificate: rcgen::Certificate,
+}
+
+/// The time in which a certificate is good.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Validity {
+    Now,
+    Past,
+    Future,
+}
+
+impl Validity {
+    fn apply(self, params: &mut rcgen::CertificateParams) {
+        let (from, to) = match self {
+            Self::Now => (2020, 2090),
+            Self::Past => (2019, 2020),
+            Self::Future => (2089, 2090),
+        };
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        params.not_after = rcgen::date_time_ymd(to, 1, 1);
+    }
+}
+
+impl Authority {
+    pub(super) fn new(validity: Validity) -> Self {
+        Self::called("Lan CA", validity)
+    }
+
+    pub(super) fn called(name: &str, validity: Validity) -> Self {
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name = named(name);
+        validity.apply(&mut params);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Self { issuer: rcgen::Issuer::new(params, key), certificate }
+    }
+
+    pub(super) fn pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    /// The server `name`, with a certificate of this CA.
+    pub(super) fn server(&self, name: &str, validity: Validity) -> TlsAcceptor {
+        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.distinguished_name = named(name);
+        validity.apply(&mut params);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// A client that trusts this CA and dials on this host.
+    pub(super) fn client(&self) -> Client {
+        Client::new(Arc::new(HostDialer), Trust::from_ca_pem(self.pem().as_bytes()).unwrap())
+    }
+}
+
+fn named(name: &str) -> rcgen::DistinguishedName {
+    let mut distinguished = rcgen::DistinguishedName::new();
+    distinguished.push(rcgen::DnType::CommonName, name);
+    distinguished
 }
 
 struct NoDialer;
@@ -115,12 +213,16 @@ impl Dialer for NoDialer {
 
 /// A client that dials nowhere and trusts a CA of its own.
 pub(super) fn client() -> Client {
-    let ca = rcgen::generate_simple_self_signed(vec!["nobody.test".to_owned()]).unwrap();
-    Client::new(Arc::new(NoDialer), Trust::from_ca_pem(ca.cert.pem().as_bytes()).unwrap())
+    Client::new(Arc::new(NoDialer), Trust::from_ca_pem(Authority::new(Validity::Now).pem().as_bytes()).unwrap())
 }
 
 pub(super) fn endpoint() -> Endpoint {
     Endpoint::new("10.20.0.5:993".parse().unwrap(), "mail.lan.test").unwrap()
+}
+
+/// The mail server at an address of this host.
+pub(super) fn endpoint_at(address: SocketAddr) -> Endpoint {
+    Endpoint::new(address, "mail.lan.test").unwrap()
 }
 
 pub(super) fn alice(password: &str) -> Credentials {

@@ -1,14 +1,15 @@
 //! Mail as a client sees it: probes that speak real IMAP and SMTP to a server and say in types what happened, with a
-//! transcript of the dialogue; and a reader of the directory's log.
+//! transcript of the dialogue; and readers of the logs that tell why.
 //!
 //! - [`client`]: where a probe stands: the network that it dials from, the CA that it trusts, who logs in.
 //! - [`imap`], [`smtp`]: the two protocols; [`delivery`] joins them: submit as one user, wait until another sees it.
 //! - [`outcome`], [`transcript`]: what every probe hands back.
-//! - [`directory`]: a pure reader of slapd's log.
+//! - [`directory`], [`causes`]: pure readers of slapd's log, and of the log lines around a refused login.
 //!
 //! The room may use time and the host's sockets, which it reaches only through a [`Dialer`]. It must not know guests,
 //! labs or scenarios. Whatever a server says is untrusted: it is bounded, escaped, and cleared of the password before it is kept.
 
+pub mod causes;
 pub mod client;
 mod conversation;
 pub mod delivery;

@@ -50,7 +50,7 @@ impl Trust {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let handshake = TlsConnector::from(self.config.clone()).connect(name.clone(), stream);
-        let stream = deadline.bound(format_args!("TLS with {}", name.to_str()), handshake).await?.map_err(classify)?;
+        let stream = deadline.bound(format!("TLS with {}", name.to_str()), handshake).await?.map_err(classify)?;
         // A trust anchor's own dates are nobody's business in rustls; OpenSSL and GnuTLS, and so real clients, do check.
         if is_out_of_date(&self.authority) {
             return Err(TlsError::Certificate(CertificateFailure::AuthorityExpired));
@@ -148,6 +148,9 @@ pub enum CertificateFailure {
     /// Another CA signed it, or none.
     #[error("it was not issued by the CA that the client trusts")]
     UnknownIssuer,
+    /// Its issuer bears the name of the trusted CA and has another key: often a CA that was made anew.
+    #[error("its issuer has the name of the CA that the client trusts, and another key")]
+    IssuerKey,
     /// The CA itself is out of date.
     #[error("the CA that issued it is out of date")]
     AuthorityExpired,
@@ -159,7 +162,7 @@ pub enum CertificateFailure {
         /// The names in the certificate.
         presented: String,
     },
-    /// Anything else, such as a bad signature.
+    /// Anything else, such as a purpose that is not a server's.
     #[error("{0}")]
     Other(String),
 }
@@ -185,12 +188,19 @@ fn certificate_failure(failure: &CertificateError) -> CertificateFailure {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => CertificateFailure::Expired,
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => CertificateFailure::NotYetValid,
         CertificateError::UnknownIssuer => CertificateFailure::UnknownIssuer,
+        CertificateError::BadSignature => CertificateFailure::IssuerKey,
         CertificateError::NotValidForNameContext { expected, presented } => CertificateFailure::WrongName {
             expected: expected.to_str().into_owned(),
-            presented: super::mask::escape(&presented.join(", "), 500),
+            presented: presented_names(presented),
         },
         other => CertificateFailure::Other(other.to_string()),
     }
+}
+
+/// The names of a certificate, which the library writes as `DnsName("mail.lan.test")`.
+fn presented_names(presented: &[String]) -> String {
+    let bare = |name: &String| name.trim_start_matches("DnsName(\"").trim_end_matches("\")").to_owned();
+    super::mask::escape(&presented.iter().map(bare).collect::<Vec<_>>().join(", "), 500)
 }
 
 /// The subject of a certificate in the form `CN=mail.lan.test`.
@@ -202,3 +212,6 @@ fn subject(certificate: &CertificateDer<'_>) -> String {
 fn is_out_of_date(certificate: &CertificateDer<'_>) -> bool {
     X509Certificate::from_der(certificate).is_ok_and(|(_, parsed)| !parsed.validity().is_valid())
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,7 +82,7 @@ impl Wire {
     ) -> Result<(), ConversationError> {
         self.recorder.note(format_args!("connecting to {endpoint}"));
         let dialling = client.dialer().dial(endpoint.address, self.deadline);
-        let dialled = self.deadline.bound(format_args!("a connection to {endpoint}"), dialling).await?;
+        let dialled = self.deadline.bound(format!("a connection to {endpoint}"), dialling).await?;
         let stream = dialled.map_err(|source| ConversationError::Connect { address: endpoint.address, source })?;
         // A dialogue of short lines: waiting to fill a segment only costs time. Without it, all works the same.
         let _ = stream.set_nodelay(true);

@@ -1,0 +1,92 @@
+//! `cargo xtask test`: checks the host, builds images, and runs the scenarios in guests.
+
+use crate::{image, setup};
+use anyhow::Context as _;
+use clap::Args as ClapArgs;
+use harness::host::spawn::tie_to_thread;
+use harness::image::Cache;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// What to run.
+#[derive(ClapArgs)]
+pub(crate) struct Args {
+    /// Part of the name of a scenario or cell, such as `pam-loss` or `pam-loss::control`; all, if none is given
+    filter: Option<String>,
+    /// Install missing programs without asking
+    #[arg(long)]
+    yes: bool,
+    /// Only list the cells
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if !args.list {
+        setup::ensure_tools(args.yes)?;
+        let cache = Cache::open_default().context("failed to open the cache")?;
+        image::build(&[], false, &cache)?;
+    }
+    let runner = build_runner()?;
+    let mut command = Command::new(runner);
+    command.args(args.filter);
+    if args.list {
+        command.arg("--list");
+    }
+    // The runner gets SIGINT and SIGTERM from us, takes its labs down, and only then do we end; if we are killed, it is.
+    let mut child = tie_to_thread(&mut command).spawn().context("failed to run the scenarios")?;
+    let runner = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
+    forward_signals(runner)?;
+    let status = child.wait()?;
+    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+/// Compiles the runner and says where it is.
+fn build_runner() -> anyhow::Result<PathBuf> {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let output = Command::new(env!("CARGO"))
+        .current_dir(project)
+        .args([
+            "test",
+            "--package",
+            "scenarios",
+            "--test",
+            "guests",
+            "--no-run",
+            "--message-format=json-render-diagnostics",
+        ])
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .context("failed to run cargo")?;
+    anyhow::ensure!(output.status.success(), "the runner of the scenarios does not compile");
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let executable = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "guests")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    executable.context("cargo names no executable of the scenarios' runner")
+}
+
+/// From now on SIGINT and SIGTERM are the runner's.
+fn forward_signals(runner: nix::unistd::Pid) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let entered = runtime.enter();
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    drop(entered);
+    runtime.spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            // A runner that has just ended is what we wanted.
+            let _ = nix::sys::signal::kill(runner, nix::sys::signal::Signal::SIGINT);
+        }
+    });
+    // It serves until the process ends.
+    std::mem::forget(runtime);
+    Ok(())
+}
