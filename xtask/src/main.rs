@@ -1,6 +1,7 @@
 //! The command line of Rehearsal.
 
 mod doctor;
+mod image;
 mod setup;
 
 use clap::{Parser, Subcommand};
@@ -20,11 +21,20 @@ enum Action {
     Setup(setup::Args),
     /// Say what this host can do, and what would make it better
     Doctor(doctor::Args),
+    /// Build images of machines, and show those in the cache
+    #[command(subcommand)]
+    Image(image::Action),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().action {
         Action::Setup(args) => setup::run(args),
         Action::Doctor(args) => doctor::run(args),
+        Action::Image(action) => image::run(action),
     }
+}
+
+/// A diagnostic with its place in the file, as an error for the end of `main`.
+fn report(diagnostic: impl miette::Diagnostic + Send + Sync + 'static) -> anyhow::Error {
+    anyhow::anyhow!("{:?}", miette::Report::new(diagnostic))
 }

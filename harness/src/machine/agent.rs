@@ -1,0 +1,231 @@
+//! The QEMU guest agent: commands and files over virtio-serial, out of reach of any packet filter.
+//!
+//! The agent answers in order and its answers carry no number, so a caller that gave up half-way would leave an answer
+//! for the next one. Therefore one task owns the connection and finishes every request that it started, whether
+//! somebody still waits for it or not; when the guest's agent was restarted, the task makes a fresh, synchronised
+//! connection over the same socket.
+//!
+//! Source: QEMU `docs/interop/qemu-ga-ref`.
+
+use crate::time::{Deadline, Expired};
+use qapi::futures::{QapiService, QgaStreamTokio};
+use qapi::qga;
+use serde::Serialize;
+use std::io;
+use std::time::Duration;
+use tokio::io::WriteHalf;
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+type Service = QapiService<QgaStreamTokio<WriteHalf<UnixStream>>>;
+
+/// How long the agent may take to answer one request before it is taken for dead or restarted.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// What a command left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Output {
+    /// Its exit status; 128 + n after signal n, as a shell counts.
+    pub status: i64,
+    /// Standard output. Bytes that are not UTF-8 are replaced.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// Why the agent gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The agent said no.
+    #[error("the guest agent refused {request}: {reason}")]
+    Refused {
+        /// The request.
+        request: &'static str,
+        /// Its words.
+        reason: String,
+    },
+    /// The connection ended: QEMU is gone.
+    #[error("the connection to the guest agent ended")]
+    Gone,
+    /// No answer in time.
+    #[error(transparent)]
+    Expired(#[from] Expired),
+}
+
+/// A handle on the guest agent of one machine.
+#[derive(Debug)]
+pub(super) struct Agent {
+    requests: mpsc::Sender<Request>,
+    task: JoinHandle<()>,
+}
+
+enum Request {
+    Ping(oneshot::Sender<Result<(), String>>),
+    Start(Box<qga::guest_exec>, oneshot::Sender<Result<i64, String>>),
+    Status(i64, oneshot::Sender<Result<qga::GuestExecStatus, String>>),
+}
+
+impl Agent {
+    /// Takes the host's end of the agent's port. Nothing is sent before the first request.
+    pub(super) fn new(socket: std::os::unix::net::UnixStream) -> Self {
+        let (requests, queue) = mpsc::channel(32);
+        let task = tokio::spawn(serve(socket, queue));
+        Self { requests, task }
+    }
+
+    /// Waits until the agent answers: the guest's user space is up.
+    pub(super) async fn ready(&self, deadline: Deadline) -> Result<(), AgentError> {
+        let (reply, answer) = oneshot::channel();
+        self.request("guest-ping", Request::Ping(reply), answer, "the guest agent to answer", deadline).await
+    }
+
+    /// Runs `/bin/sh -c script` in the guest, with `input` on its standard input.
+    pub(super) async fn shell(
+        &self,
+        script: &str,
+        input: Option<&[u8]>,
+        deadline: Deadline,
+    ) -> Result<Output, AgentError> {
+        let command = qga::guest_exec {
+            path: "/bin/sh".into(),
+            arg: Some(vec!["-c".into(), script.into()]),
+            env: None,
+            input_data: input.map(<[u8]>::to_vec),
+            capture_output: Some(qga::GuestExecCaptureOutput::flag(true)),
+        };
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Start(Box::new(command), reply);
+        let pid = self.request("guest-exec", request, answer, "the guest to start a command", deadline).await?;
+        self.finished(pid, script, deadline).await
+    }
+
+    async fn finished(&self, pid: i64, script: &str, deadline: Deadline) -> Result<Output, AgentError> {
+        let mut pause = Duration::from_millis(5);
+        loop {
+            let (reply, answer) = oneshot::channel();
+            let what = "the status of a command";
+            let status = self.request("guest-exec-status", Request::Status(pid, reply), answer, what, deadline).await?;
+            if status.exited {
+                return Ok(output(status));
+            }
+            if deadline.passed() {
+                return Err(deadline.expired(format_args!("`{}` to end", summary(script)), None).into());
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 3 / 2).min(Duration::from_millis(100));
+        }
+    }
+
+    async fn request<T>(
+        &self,
+        name: &'static str,
+        request: Request,
+        answer: oneshot::Receiver<Result<T, String>>,
+        what: &str,
+        deadline: Deadline,
+    ) -> Result<T, AgentError> {
+        self.requests.send(request).await.map_err(|_| AgentError::Gone)?;
+        let answer = deadline.bound(what, answer).await?.map_err(|_| AgentError::Gone)?;
+        answer.map_err(|reason| AgentError::Refused { request: name, reason })
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Owns the socket; ends when nobody can ask any more.
+async fn serve(socket: std::os::unix::net::UnixStream, mut queue: mpsc::Receiver<Request>) {
+    let mut service = None;
+    while let Some(request) = queue.recv().await {
+        let connected = match service.take() {
+            Some(connected) => connected,
+            None => match synchronised(&socket).await {
+                Some(fresh) => fresh,
+                None => return,
+            },
+        };
+        // An agent that does not answer was restarted with its guest, or hangs: the next request finds out.
+        if tokio::time::timeout(ANSWER, answer(&connected, request)).await == Ok(true) {
+            service = Some(connected);
+        }
+    }
+}
+
+/// A connection on which the next answer belongs to the next request. Waits for the agent as long as QEMU lives.
+async fn synchronised(socket: &std::os::unix::net::UnixStream) -> Option<Service> {
+    loop {
+        let stream = socket.try_clone().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        let stream = UnixStream::from_std(stream).ok()?;
+        let (service, events) = QgaStreamTokio::open(stream).into_parts();
+        let events = events.spawn_tokio();
+        let id = i32::from_be_bytes(rand::random()) & i32::MAX;
+        match tokio::time::timeout(ANSWER, service.guest_sync(id)).await {
+            Ok(Ok(())) => return Some(service),
+            // Stale bytes of an earlier connection, or no agent yet: ask again. End of file: QEMU is gone.
+            Ok(Err(error)) if is_end_of_file(&error) && socket_is_closed(socket) => return None,
+            Ok(Err(_)) | Err(_) => events.abort(),
+        }
+    }
+}
+
+fn is_end_of_file(error: &qapi::ExecuteError) -> bool {
+    matches!(error, qapi::ExecuteError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof)
+}
+
+fn socket_is_closed(socket: &std::os::unix::net::UnixStream) -> bool {
+    use nix::sys::socket::{MsgFlags, recv};
+    use std::os::fd::AsRawFd;
+    let mut byte = [0; 1];
+    matches!(recv(socket.as_raw_fd(), &mut byte, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT), Ok(0))
+}
+
+/// Carries one request through. False when the connection cannot be used any more.
+async fn answer(service: &Service, request: Request) -> bool {
+    fn usable<T>(answer: &Result<T, qapi::ExecuteError>) -> bool {
+        !matches!(answer, Err(qapi::ExecuteError::Io(_)))
+    }
+    // A caller that gave up does not want its answer: a failed send is no error.
+    match request {
+        Request::Ping(reply) => {
+            let answer = service.execute(qga::guest_ping {}).await;
+            let fine = usable(&answer);
+            let _ = reply.send(answer.map(|_| ()).map_err(|error| error.to_string()));
+            fine
+        }
+        Request::Start(command, reply) => {
+            let answer = service.execute(*command).await;
+            let fine = usable(&answer);
+            let _ = reply.send(answer.map(|started| started.pid).map_err(|error| error.to_string()));
+            fine
+        }
+        Request::Status(pid, reply) => {
+            let answer = service.execute(qga::guest_exec_status { pid }).await;
+            let fine = usable(&answer);
+            let _ = reply.send(answer.map_err(|error| error.to_string()));
+            fine
+        }
+    }
+}
+
+fn output(status: qga::GuestExecStatus) -> Output {
+    let text = |bytes: Option<Vec<u8>>| String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+    let by_signal = status.signal.map(|signal| 128 + signal);
+    Output {
+        status: status.exitcode.or(by_signal).unwrap_or(-1),
+        stdout: text(status.out_data),
+        stderr: text(status.err_data),
+    }
+}
+
+/// The first line of a script, short enough for a message.
+pub(super) fn summary(script: &str) -> String {
+    let mut lines = script.trim().lines();
+    let first = lines.next().unwrap_or_default();
+    let cut: String = first.chars().take(80).collect();
+    if cut.len() < first.len() || lines.next().is_some() { format!("{cut} …") } else { cut }
+}

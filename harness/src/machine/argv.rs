@@ -1,0 +1,170 @@
+//! QEMU's arguments, as a pure function of the [`Spec`].
+//!
+//! Source of every option: qemu(1), and QEMU's `docs/system`. The order of devices is part of what a frozen guest must
+//! find again when it thaws: keep it.
+
+use super::spec::{Accelerator, Boot, Memory, Spec};
+use std::ffi::OsString;
+use std::path::Path;
+
+/// The descriptors that QEMU inherits, by number in the child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptors {
+    /// QMP, the machine protocol.
+    pub qmp: i32,
+    /// The guest agent's virtio-serial port.
+    pub agent: i32,
+    /// The serial console.
+    pub console: i32,
+}
+
+impl Descriptors {
+    /// The numbers that every guest uses: the first after the standard streams.
+    pub const INHERITED: Self = Self { qmp: 3, agent: 4, console: 5 };
+}
+
+/// QEMU's arguments for `spec`, without the program.
+#[must_use]
+pub fn argv(spec: &Spec, descriptors: Descriptors) -> Vec<OsString> {
+    let mut arguments = Arguments::default();
+    arguments.option("-name", format!("{},debug-threads=on", spec.name));
+    arguments.flag("-nodefaults").flag("-no-user-config");
+    arguments.option("-display", "none");
+    arguments.option("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny");
+    platform(&mut arguments, spec);
+    boot(&mut arguments, &spec.boot);
+    disks(&mut arguments, spec);
+    cards(&mut arguments, spec);
+    channels(&mut arguments, descriptors);
+    arguments.0
+}
+
+fn platform(arguments: &mut Arguments, spec: &Spec) {
+    // Without HPET the kernel calibrates quicker under emulation; a small CPU model emulates less than `max`, and
+    // `host` is right where instructions run natively.
+    let (accelerator, model) = match spec.accelerator {
+        Accelerator::Kvm => ("kvm", "host"),
+        Accelerator::Tcg => ("tcg,thread=multi,tb-size=256", "Nehalem"),
+    };
+    arguments.option("-machine", "q35,hpet=off,memory-backend=ram0");
+    arguments.option("-accel", accelerator);
+    arguments.option("-cpu", model);
+    arguments.option("-smp", spec.processors.to_string());
+    arguments.option("-m", format!("{}M", spec.memory_mib));
+    arguments.option(
+        "-object",
+        match spec.memory {
+            Memory::Anonymous => format!("memory-backend-ram,id=ram0,size={}M", spec.memory_mib),
+        },
+    );
+}
+
+fn boot(arguments: &mut Arguments, boot: &Boot) {
+    let Boot::Direct { kernel, initrd, parameters } = boot else { return };
+    arguments.option("-kernel", kernel.as_os_str());
+    if let Some(initrd) = initrd {
+        arguments.option("-initrd", initrd.as_os_str());
+    }
+    arguments.option("-append", parameters);
+}
+
+fn disks(arguments: &mut Arguments, spec: &Spec) {
+    // An overlay is thrown away with its lab: nothing in it is worth an fsync on the host.
+    let file = escaped(&spec.disk);
+    arguments.option(
+        "-blockdev",
+        format!("driver=file,node-name=disk-file,filename={file},cache.no-flush=on,discard=unmap"),
+    );
+    arguments.option("-blockdev", "driver=qcow2,node-name=disk,file=disk-file,discard=unmap,cache.no-flush=on");
+    arguments.option("-device", "virtio-blk-pci,drive=disk,serial=disk");
+    if let Some(seed) = &spec.seed {
+        let file = escaped(seed);
+        arguments.option("-blockdev", format!("driver=file,node-name=seed-file,filename={file},read-only=on"));
+        arguments.option("-blockdev", "driver=raw,node-name=seed,file=seed-file,read-only=on");
+        arguments.option("-device", "virtio-blk-pci,drive=seed,serial=seed");
+    }
+}
+
+fn cards(arguments: &mut Arguments, spec: &Spec) {
+    for (index, card) in spec.cards.iter().enumerate() {
+        arguments.option("-netdev", format!("tap,id=net{index},ifname={},script=no,downscript=no,vhost=off", card.tap));
+        // No option ROM: nothing boots from the network.
+        arguments.option("-device", format!("virtio-net-pci,netdev=net{index},mac={},romfile=", card.mac));
+    }
+}
+
+fn channels(arguments: &mut Arguments, descriptors: Descriptors) {
+    arguments.option("-object", "rng-random,id=entropy,filename=/dev/urandom");
+    arguments.option("-device", "virtio-rng-pci,rng=entropy");
+    arguments.option("-device", "virtio-serial-pci");
+    arguments.option("-chardev", format!("socket,id=agent,fd={}", descriptors.agent));
+    arguments.option("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0");
+    arguments.option("-chardev", format!("socket,id=console,fd={}", descriptors.console));
+    arguments.option("-serial", "chardev:console");
+    arguments.option("-chardev", format!("socket,id=qmp,fd={}", descriptors.qmp));
+    arguments.option("-mon", "chardev=qmp,mode=control");
+}
+
+/// A path inside a comma-separated option: commas are doubled (qemu(1), "-drive").
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}
+
+#[derive(Default)]
+struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    fn flag(&mut self, flag: &str) -> &mut Self {
+        self.0.push(flag.into());
+        self
+    }
+
+    fn option(&mut self, option: &str, value: impl Into<OsString>) -> &mut Self {
+        self.0.push(option.into());
+        self.0.push(value.into());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::spec::{MachineName, NetworkCard};
+    use crate::network::{MacAddress, TapName};
+
+    fn spec() -> Spec {
+        Spec {
+            name: MachineName::try_from("mail".to_owned()).unwrap(),
+            qemu: "qemu-system-x86_64".into(),
+            accelerator: Accelerator::Tcg,
+            memory_mib: 1024,
+            memory: Memory::Anonymous,
+            processors: 2,
+            boot: Boot::Direct {
+                kernel: "/images/vmlinuz".into(),
+                initrd: Some("/images/initrd.img".into()),
+                parameters: "root=/dev/vda console=ttyS0".into(),
+            },
+            disk: "/labs/a,b/mail.qcow2".into(),
+            seed: Some("/labs/a,b/mail.seed".into()),
+            cards: vec![NetworkCard { mac: MacAddress::numbered(0), tap: TapName::numbered(0) }],
+        }
+    }
+
+    fn text(spec: &Spec) -> String {
+        let lines: Vec<_> =
+            argv(spec, Descriptors::INHERITED).iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        lines.join("\n").replace("\n-", "\n\n-").replace("\n\n", "\u{0}").replace('\n', " ").replace('\u{0}', "\n")
+    }
+
+    #[test]
+    fn a_guest_with_everything() {
+        insta::assert_snapshot!(text(&spec()));
+    }
+
+    #[test]
+    fn kvm_runs_the_hosts_processor() {
+        let kvm = text(&Spec { accelerator: Accelerator::Kvm, ..spec() });
+        assert!(kvm.contains("-accel kvm\n-cpu host\n"), "{kvm}");
+    }
+}

@@ -1,0 +1,138 @@
+//! The serial console: read, kept, and scanned for signs that the guest will not recover.
+//!
+//! A guest is not trusted: what it prints is bounded in the log, and its lines are cut before they are matched.
+
+use std::fmt;
+use std::path::Path;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+
+/// A line that means the end of the guest, and what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FatalPattern {
+    /// What is looked for in a line of the console.
+    pub text: &'static str,
+    /// What it means to a person.
+    pub meaning: &'static str,
+}
+
+/// What no guest recovers from.
+pub const FATAL_PATTERNS: &[FatalPattern] = &[
+    FatalPattern { text: "Kernel panic - not syncing", meaning: "the guest's kernel panicked" },
+    FatalPattern { text: "You are in emergency mode", meaning: "the guest's systemd gave up the boot" },
+    FatalPattern { text: "You are in rescue mode", meaning: "the guest's systemd went into rescue mode" },
+    FatalPattern { text: "Freezing execution", meaning: "the guest's systemd crashed" },
+    FatalPattern { text: "Dropping to a shell!", meaning: "the guest's initial RAM disk found no root file system" },
+    FatalPattern { text: "Out of memory: Killed process", meaning: "the guest ran out of memory" },
+    FatalPattern { text: "EXT4-fs error", meaning: "the guest's file system is damaged" },
+    FatalPattern { text: "blk_update_request: I/O error", meaning: "the guest's disk failed" },
+    FatalPattern { text: "I/O error, dev vd", meaning: "the guest's disk failed (is the host's disk full?)" },
+];
+
+/// A fatal line that was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Badness {
+    /// What it means.
+    pub meaning: &'static str,
+    /// The line, without control characters.
+    pub line: String,
+}
+
+impl fmt::Display for Badness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.meaning, self.line)
+    }
+}
+
+/// The log keeps this much of what a guest prints.
+const LOG_LIMIT: u64 = 32 << 20;
+/// A longer line is matched by its beginning only.
+const LINE_LIMIT: usize = 4096;
+
+/// Copies the console to `log` until the guest closes it, and publishes the first fatal line.
+pub(super) async fn follow(
+    mut console: UnixStream,
+    log: &Path,
+    found: watch::Sender<Option<Badness>>,
+) -> std::io::Result<()> {
+    let mut file = tokio::fs::File::create(log).await?;
+    let mut scanner = Scanner::default();
+    let mut written = 0;
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        let count = match console.read(&mut buffer).await {
+            Ok(0) | Err(_) => break,
+            Ok(count) => count,
+        };
+        if written < LOG_LIMIT {
+            // A full disk must not stop the reading, or the guest would hang on its console.
+            let _ = file.write_all(&buffer[..count]).await;
+            let _ = file.flush().await;
+            written += count as u64;
+        }
+        if let Some(badness) = scanner.scan(&buffer[..count]) {
+            found.send_if_modified(|seen| seen.is_none() && seen.replace(badness.clone()).is_none());
+        }
+    }
+    file.flush().await
+}
+
+#[derive(Default)]
+struct Scanner {
+    line: Vec<u8>,
+}
+
+impl Scanner {
+    /// Takes what came, and hands back the first fatal line in it.
+    fn scan(&mut self, bytes: &[u8]) -> Option<Badness> {
+        let mut found = None;
+        for &byte in bytes {
+            if byte == b'\n' {
+                found = found.or_else(|| judge(&self.line));
+                self.line.clear();
+            } else if self.line.len() < LINE_LIMIT {
+                self.line.push(byte);
+            }
+        }
+        found.or_else(|| judge(&self.line))
+    }
+}
+
+fn judge(line: &[u8]) -> Option<Badness> {
+    let text = String::from_utf8_lossy(line);
+    let pattern = FATAL_PATTERNS.iter().find(|pattern| text.contains(pattern.text))?;
+    let line = text.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned();
+    Some(Badness { meaning: pattern.meaning, line })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(&["[   12.3] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n"], Some("the guest's kernel panicked"))]
+    #[case(&["You are in emer", "gency mode. After logging in"], Some("the guest's systemd gave up the boot"))]
+    #[case(&["[  OK  ] Reached target Multi-User System.\r\n"], None)]
+    fn fatal_lines_are_found_across_reads(#[case] reads: &[&str], #[case] meaning: Option<&str>) {
+        let mut scanner = Scanner::default();
+        let found = reads.iter().filter_map(|read| scanner.scan(read.as_bytes())).next();
+        assert_eq!(found.map(|badness| badness.meaning), meaning);
+    }
+
+    #[test]
+    fn an_endless_line_takes_no_memory() {
+        let mut scanner = Scanner::default();
+        for _ in 0..100 {
+            assert_eq!(scanner.scan(&[b'x'; 4096]), None);
+        }
+        assert_eq!(scanner.line.len(), LINE_LIMIT);
+    }
+
+    #[test]
+    fn a_fatal_line_cannot_drive_the_terminal() {
+        let found = Scanner::default().scan(b"\x1b[2JKernel panic - not syncing: \x07\n").unwrap();
+        assert_eq!(found.line, "[2JKernel panic - not syncing:");
+    }
+}

@@ -1,0 +1,26 @@
+//! One guest: what it is made of, its process, and the channels into it.
+//!
+//! A guest lives through these stages:
+//! * a [`Spec`] says what it is made of; [`argv`] turns it into QEMU's arguments, without touching anything;
+//! * [`Machine::start`] spawns QEMU on the lab's keeper thread, with every channel as an inherited socket: there is no
+//!   socket file that anybody could open or that could stay behind;
+//! * while it runs, commands go through the guest agent ([`agent`]), over virtio-serial: a channel that no firewall in a
+//!   scenario can cut. The console is only read. `ssh` is for what tests ssh itself, and for files;
+//! * [`Machine::stop`] ends it; a machine that is dropped is killed.
+//!
+//! This room knows QEMU and Linux guests. It does not know mail, scenarios or labs.
+
+pub mod agent;
+pub mod argv;
+mod console;
+mod process;
+mod qmp;
+pub mod spec;
+pub mod ssh;
+mod verbs;
+
+pub use agent::{AgentError, Output};
+pub use console::{Badness, FATAL_PATTERNS};
+pub use process::{Machine, MachineError, Trouble};
+pub use spec::{Boot, MachineName, Memory, NetworkCard, Spec};
+pub use verbs::{VerbError, quoted};

@@ -1,0 +1,250 @@
+//! A running guest: QEMU's process, watched until it ends.
+
+use super::agent::{Agent, AgentError};
+use super::argv::{Descriptors, argv};
+use super::console::{self, Badness};
+use super::qmp::{Qmp, QmpError};
+use super::spec::{MachineName, Spec};
+use crate::host::spawn::tie_to_thread;
+use crate::network::{Keeper, NetworkError};
+use crate::time::{Deadline, Expired};
+use command_fds::{CommandFdExt, FdMapping};
+use std::fmt;
+use std::fs::File;
+use std::os::unix::net::UnixStream as Socket;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// Why a machine did not start or stop.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// A file or socket of the machine could not be made.
+    #[error("failed to prepare machine {machine}: {what}")]
+    Prepare {
+        /// The machine.
+        machine: MachineName,
+        /// What was being made.
+        what: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// QEMU could not be executed.
+    #[error("failed to run {} for machine {machine}; `cargo xtask doctor` tells what is missing", program.display())]
+    Spawn {
+        /// The machine.
+        machine: MachineName,
+        /// The program.
+        program: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The machine ended or broke.
+    #[error("machine {machine}: {trouble}")]
+    Trouble {
+        /// The machine.
+        machine: MachineName,
+        /// What happened to it.
+        trouble: Trouble,
+    },
+    /// QEMU's control channel failed.
+    #[error("machine {machine}: {source}")]
+    Control {
+        /// The machine.
+        machine: MachineName,
+        /// What failed.
+        source: QmpError,
+    },
+    /// The guest agent failed.
+    #[error("machine {machine}: {source}")]
+    Agent {
+        /// The machine.
+        machine: MachineName,
+        /// What failed.
+        source: AgentError,
+    },
+    /// The lab's network is gone.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// QEMU did not end.
+    #[error("machine {machine}: {source}")]
+    Expired {
+        /// The machine.
+        machine: MachineName,
+        /// What was waited for.
+        source: Expired,
+    },
+}
+
+/// What can befall a machine at any time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// QEMU ended without being told to.
+    Exited {
+        /// How it ended, and its last words.
+        how: String,
+    },
+    /// The console showed that the guest will not recover.
+    Console(Badness),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited { how } => write!(f, "QEMU ended by itself: {how}"),
+            Self::Console(badness) => badness.fmt(f),
+        }
+    }
+}
+
+/// A running guest. Dropping it kills QEMU.
+#[derive(Debug)]
+pub struct Machine {
+    name: MachineName,
+    qmp: Qmp,
+    pub(super) agent: Agent,
+    exited: watch::Receiver<Option<String>>,
+    badness: watch::Receiver<Option<Badness>>,
+    kill: Option<oneshot::Sender<()>>,
+    supervisor: JoinHandle<()>,
+}
+
+impl Machine {
+    /// Starts QEMU on the lab's keeper thread and waits until it answers by QMP. The guest boots meanwhile. In `logs`
+    /// appear `console-<name>.log` and `qemu-<name>.log`.
+    pub async fn start(spec: &Spec, keeper: &Keeper, logs: &Path, deadline: Deadline) -> Result<Self, MachineError> {
+        let name = spec.name.clone();
+        let prepare = |what: &str| {
+            let (machine, what) = (name.clone(), what.to_owned());
+            move |source| MachineError::Prepare { machine, what, source }
+        };
+        let (qmp, qmp_theirs) = Socket::pair().map_err(prepare("a socket"))?;
+        let (agent, agent_theirs) = Socket::pair().map_err(prepare("a socket"))?;
+        let (console, console_theirs) = Socket::pair().map_err(prepare("a socket"))?;
+        let words = logs.join(format!("qemu-{name}.log"));
+        let stderr = File::create(&words).map_err(prepare(&format!("{}", words.display())))?;
+        let child = spawn(spec, keeper, [qmp_theirs, agent_theirs, console_theirs], stderr).await?;
+
+        let (kill, killed) = oneshot::channel();
+        let (exit_sender, exited) = watch::channel(None);
+        let supervisor = tokio::spawn(supervise(child, killed, exit_sender, words));
+        let (badness_sender, badness) = watch::channel(None);
+        let log = logs.join(format!("console-{name}.log"));
+        let console = asynchronous(console).map_err(prepare("its console"))?;
+        tokio::spawn(async move { console::follow(console, &log, badness_sender).await });
+        let connection = Qmp::connect(asynchronous(qmp).map_err(prepare("its QMP socket"))?, deadline).await;
+        let qmp = match connection {
+            Ok(qmp) => qmp,
+            Err(source) => return Err(died_or(name, exited, source).await),
+        };
+        let agent = Agent::new(agent);
+        Ok(Self { name, qmp, agent, exited, badness, kill: Some(kill), supervisor })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &MachineName {
+        &self.name
+    }
+
+    /// Waits until the guest's user space answers.
+    pub async fn wait_for_agent(&self, deadline: Deadline) -> Result<(), MachineError> {
+        tokio::select! {
+            answer = self.agent.ready(deadline) => answer.map_err(|source| MachineError::Agent { machine: self.name.clone(), source }),
+            trouble = self.trouble() => Err(MachineError::Trouble { machine: self.name.clone(), trouble }),
+        }
+    }
+
+    /// Completes when something befalls the machine; never, if nothing does.
+    pub async fn trouble(&self) -> Trouble {
+        let (mut exited, mut badness) = (self.exited.clone(), self.badness.clone());
+        tokio::select! {
+            Ok(how) = exited.wait_for(Option::is_some) => Trouble::Exited { how: how.clone().unwrap_or_default() },
+            Ok(seen) = badness.wait_for(Option::is_some) => {
+                let seen = seen.clone();
+                seen.map_or_else(|| Trouble::Exited { how: String::new() }, Trouble::Console)
+            }
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Ends QEMU at once, as pulling the plug does, and waits until it is gone.
+    pub async fn stop(mut self, deadline: Deadline) -> Result<(), MachineError> {
+        // A QEMU that does not listen is killed below.
+        let _ = self.qmp.quit(deadline.at_most(std::time::Duration::from_secs(2))).await;
+        if let Some(kill) = self.kill.take() {
+            let _ = kill.send(());
+        }
+        let ended = deadline.bound("QEMU to end", &mut self.supervisor).await;
+        ended.map(|_| ()).map_err(|source| MachineError::Expired { machine: self.name.clone(), source })
+    }
+}
+
+async fn spawn(spec: &Spec, keeper: &Keeper, theirs: [Socket; 3], stderr: File) -> Result<Child, MachineError> {
+    let (program, machine) = (spec.qemu.clone(), spec.name.clone());
+    let descriptors = Descriptors::INHERITED;
+    let arguments = argv(spec, descriptors);
+    let runtime = tokio::runtime::Handle::current();
+    let spawned = keeper
+        .run(move || {
+            let _entered = runtime.enter();
+            let mut command = Command::new(&program);
+            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).kill_on_drop(true);
+            let numbers = [descriptors.qmp, descriptors.agent, descriptors.console];
+            let mappings = theirs.into_iter().zip(numbers);
+            let mappings =
+                mappings.map(|(socket, child_fd)| FdMapping { parent_fd: socket.into(), child_fd }).collect();
+            command.as_std_mut().fd_mappings(mappings).expect("the numbers in the child are distinct");
+            tie_to_thread(command.as_std_mut());
+            command.spawn()
+        })
+        .await?;
+    spawned.map_err(|source| MachineError::Spawn { machine, program: spec.qemu.clone(), source })
+}
+
+fn asynchronous(socket: Socket) -> std::io::Result<UnixStream> {
+    socket.set_nonblocking(true)?;
+    UnixStream::from_std(socket)
+}
+
+/// Owns the child until it has ended.
+async fn supervise(
+    mut child: Child,
+    killed: oneshot::Receiver<()>,
+    exited: watch::Sender<Option<String>>,
+    words: PathBuf,
+) {
+    tokio::select! {
+        status = child.wait() => {
+            let _ = exited.send(Some(ending(status, &words)));
+        }
+        // Told to, or the machine was dropped.
+        _ = killed => {
+            let _ = child.kill().await;
+        }
+    }
+}
+
+fn ending(status: std::io::Result<ExitStatus>, words: &Path) -> String {
+    let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+    let said = std::fs::read(words).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let tail: Vec<_> = said.lines().rev().take(5).collect();
+    let tail: Vec<_> = tail.into_iter().rev().collect();
+    if tail.is_empty() { status } else { format!("{status}: {}", tail.join(" / ")) }
+}
+
+/// If QEMU has died, that is the reason why it does not answer.
+async fn died_or(machine: MachineName, mut exited: watch::Receiver<Option<String>>, source: QmpError) -> MachineError {
+    let patience = Deadline::after(std::time::Duration::from_secs(2));
+    match patience.bound("QEMU to end", exited.wait_for(Option::is_some)).await {
+        Ok(Ok(how)) => {
+            MachineError::Trouble { machine, trouble: Trouble::Exited { how: how.clone().unwrap_or_default() } }
+        }
+        _ => MachineError::Control { machine, source },
+    }
+}

@@ -1,0 +1,74 @@
+//! QMP, the protocol by which QEMU itself is driven (QEMU `docs/interop/qmp-spec`).
+
+use crate::time::Deadline;
+use qapi::futures::{QapiService, QmpStreamTokio};
+use qapi::qmp::{self, QmpCommand};
+use std::io;
+use tokio::io::{ReadHalf, WriteHalf};
+use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
+
+type Service = QapiService<QmpStreamTokio<WriteHalf<UnixStream>>>;
+
+/// Why a QMP command has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum QmpError {
+    /// QEMU did not greet, or the connection broke.
+    #[error("QMP connection to QEMU failed")]
+    Connection(#[source] io::Error),
+    /// QEMU refused the command, or the connection broke during it.
+    #[error("QEMU refused `{command}`: {reason}")]
+    Refused {
+        /// The command.
+        command: &'static str,
+        /// QEMU's words.
+        reason: String,
+    },
+    /// No answer in time.
+    #[error(transparent)]
+    Expired(#[from] crate::time::Expired),
+}
+
+/// A connection to QEMU. Dropping it ends the connection, not QEMU.
+pub(super) struct Qmp {
+    service: Service,
+    events: JoinHandle<()>,
+}
+
+impl Qmp {
+    /// Waits for QEMU's greeting and negotiates.
+    pub(super) async fn connect(stream: UnixStream, deadline: Deadline) -> Result<Self, QmpError> {
+        let (read, write): (ReadHalf<_>, WriteHalf<_>) = tokio::io::split(stream);
+        let opened = deadline.bound("QEMU's greeting", QmpStreamTokio::open_split(read, write)).await?;
+        let stream = deadline
+            .bound("QEMU's capabilities", opened.map_err(QmpError::Connection)?.negotiate())
+            .await?
+            .map_err(QmpError::Connection)?;
+        let (service, events) = stream.into_parts();
+        Ok(Self { service, events: events.spawn_tokio() })
+    }
+
+    /// Sends one command and waits for its result.
+    pub(super) async fn execute<C: QmpCommand>(&self, command: C, deadline: Deadline) -> Result<C::Ok, QmpError> {
+        let answer =
+            deadline.bound(format_args!("QEMU to answer `{}`", C::NAME), self.service.execute(command)).await?;
+        answer.map_err(|error| QmpError::Refused { command: C::NAME, reason: error.to_string() })
+    }
+
+    /// Tells QEMU to end at once; the guest is not asked.
+    pub(super) async fn quit(&self, deadline: Deadline) -> Result<(), QmpError> {
+        self.execute(qmp::quit {}, deadline).await.map(|_| ())
+    }
+}
+
+impl Drop for Qmp {
+    fn drop(&mut self) {
+        self.events.abort();
+    }
+}
+
+impl std::fmt::Debug for Qmp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Qmp").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,107 @@
+//! What a guest is made of.
+
+use crate::network::{MacAddress, TapName};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+
+pub use crate::host::accelerator::Accelerator;
+
+/// The name of a machine in a lab: also its short host name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MachineName(String);
+
+impl MachineName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for MachineName {
+    type Error = String;
+
+    /// Takes a host name label (RFC 1123, lower case).
+    fn try_from(name: String) -> Result<Self, String> {
+        let label = name.len() <= 63
+            && name.starts_with(|c: char| c.is_ascii_lowercase())
+            && !name.ends_with('-')
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        if label {
+            Ok(Self(name))
+        } else {
+            Err(format!("`{name}` cannot name a machine: a host name label of a–z, 0–9 and -, starting with a letter"))
+        }
+    }
+}
+
+impl From<MachineName> for String {
+    fn from(name: MachineName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for MachineName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How the guest starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Boot {
+    /// QEMU loads the kernel itself.
+    Direct {
+        /// The kernel.
+        kernel: PathBuf,
+        /// The initial RAM disk.
+        initrd: Option<PathBuf>,
+        /// The kernel's command line.
+        parameters: String,
+    },
+    /// The firmware starts the boot loader of the disk.
+    Disk,
+}
+
+/// Where the guest's RAM is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Memory {
+    /// Anonymous memory: it ends with the guest.
+    Anonymous,
+}
+
+/// A network card and the tap that it is plugged into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkCard {
+    /// Its hardware address.
+    pub mac: MacAddress,
+    /// The tap, which exists already.
+    pub tap: TapName,
+}
+
+/// What a guest is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// Its name.
+    pub name: MachineName,
+    /// The QEMU program.
+    pub qemu: PathBuf,
+    /// How its instructions are run.
+    pub accelerator: Accelerator,
+    /// RAM in MiB.
+    pub memory_mib: u32,
+    /// Where the RAM is.
+    pub memory: Memory,
+    /// Virtual processors.
+    pub processors: u8,
+    /// How it starts.
+    pub boot: Boot,
+    /// Its disk: a qcow2 file that it may write.
+    pub disk: PathBuf,
+    /// The `NoCloud` seed, read only.
+    pub seed: Option<PathBuf>,
+    /// Its network cards, in order.
+    pub cards: Vec<NetworkCard>,
+}

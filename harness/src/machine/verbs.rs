@@ -1,0 +1,172 @@
+//! What a person does on a machine: run commands, wait for units, move files.
+//!
+//! The verbs and their names follow the NixOS test driver, which many know.
+
+use super::agent::{AgentError, Output, summary};
+use super::process::{Machine, Trouble};
+use super::spec::MachineName;
+use crate::time::{Deadline, Expired};
+
+/// Why a verb did not do what it says.
+#[derive(Debug, thiserror::Error)]
+pub enum VerbError {
+    /// The machine ended or broke meanwhile.
+    #[error("machine {machine}: {trouble}")]
+    Trouble {
+        /// The machine.
+        machine: MachineName,
+        /// What happened.
+        trouble: Trouble,
+    },
+    /// The guest agent failed.
+    #[error("machine {machine}: {source}")]
+    Agent {
+        /// The machine.
+        machine: MachineName,
+        /// What failed.
+        source: AgentError,
+    },
+    /// A command ended otherwise than it should.
+    #[error("machine {machine}: `{command}` ended with status {}{}", output.status, said(output))]
+    Status {
+        /// The machine.
+        machine: MachineName,
+        /// The first line of the command.
+        command: String,
+        /// What it left.
+        output: Output,
+    },
+    /// A unit failed while it was waited for.
+    #[error("machine {machine}: unit {unit} is {state}; its journal ends:\n{journal}")]
+    Unit {
+        /// The machine.
+        machine: MachineName,
+        /// The unit.
+        unit: String,
+        /// Its state.
+        state: String,
+        /// The last lines of its journal.
+        journal: String,
+    },
+    /// The condition did not come true in time.
+    #[error("machine {machine}: {source}")]
+    Expired {
+        /// The machine.
+        machine: MachineName,
+        /// What was waited for.
+        source: Expired,
+    },
+}
+
+fn said(output: &Output) -> String {
+    let words = if output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };
+    let words = words.trim();
+    if words.is_empty() { ", silently".into() } else { format!(": {words}") }
+}
+
+impl Machine {
+    /// Runs a shell command; its status is the caller's to judge.
+    pub async fn execute(&self, command: &str, deadline: Deadline) -> Result<Output, VerbError> {
+        self.execute_with_input(command, None, deadline).await
+    }
+
+    /// Runs a shell command with `input` on standard input: the way for secrets, which must not be arguments.
+    pub async fn execute_with_input(
+        &self,
+        command: &str,
+        input: Option<&[u8]>,
+        deadline: Deadline,
+    ) -> Result<Output, VerbError> {
+        tokio::select! {
+            output = self.agent.shell(command, input, deadline) => {
+                output.map_err(|source| VerbError::Agent { machine: self.name().clone(), source })
+            }
+            trouble = self.trouble() => Err(VerbError::Trouble { machine: self.name().clone(), trouble }),
+        }
+    }
+
+    /// Runs a shell command that must succeed, and hands back its standard output.
+    pub async fn succeed(&self, command: &str, deadline: Deadline) -> Result<String, VerbError> {
+        let output = self.execute(command, deadline).await?;
+        if output.status == 0 { Ok(output.stdout) } else { Err(self.status(command, output)) }
+    }
+
+    /// Runs a shell command that must fail.
+    pub async fn fail(&self, command: &str, deadline: Deadline) -> Result<Output, VerbError> {
+        let output = self.execute(command, deadline).await?;
+        if output.status == 0 { Err(self.status(command, output)) } else { Ok(output) }
+    }
+
+    /// Repeats a shell command until it succeeds.
+    pub async fn wait_until_succeeds(&self, command: &str, deadline: Deadline) -> Result<String, VerbError> {
+        let attempt = || async {
+            match self.execute(command, deadline).await {
+                Ok(output) if output.status == 0 => Ok(Ok(output.stdout)),
+                Ok(output) => Err(format!("status {}{}", output.status, said(&output))),
+                Err(error) => Ok(Err(error)),
+            }
+        };
+        let what = format!("`{}` to succeed", summary(command));
+        deadline
+            .poll(what, attempt)
+            .await
+            .map_err(|source| VerbError::Expired { machine: self.name().clone(), source })?
+    }
+
+    /// Waits until a unit is active; fails at once when it has failed.
+    pub async fn wait_for_unit(&self, unit: &str, deadline: Deadline) -> Result<(), VerbError> {
+        let attempt = || async {
+            let state = match self.unit_state(unit, deadline).await {
+                Ok(state) => state,
+                Err(error) => return Ok(Err(error)),
+            };
+            match state.as_str() {
+                "active" => Ok(Ok(())),
+                "failed" => Ok(Err(self.unit_error(unit, state, deadline).await)),
+                _ => Err(state),
+            }
+        };
+        let what = format!("unit {unit} to be active");
+        deadline
+            .poll(what, attempt)
+            .await
+            .map_err(|source| VerbError::Expired { machine: self.name().clone(), source })?
+    }
+
+    /// The `ActiveState` of a unit: `active`, `inactive`, `failed`, `activating`, … (systemctl(1), `is-active`).
+    pub async fn unit_state(&self, unit: &str, deadline: Deadline) -> Result<String, VerbError> {
+        let output = self.execute(&format!("systemctl is-active -- {}", quoted(unit)), deadline).await?;
+        Ok(output.stdout.trim().to_owned())
+    }
+
+    async fn unit_error(&self, unit: &str, state: String, deadline: Deadline) -> VerbError {
+        let command = format!("journalctl --no-pager -n 10 -o cat -u {}", quoted(unit));
+        let journal = self.execute(&command, deadline).await.map(|output| output.stdout).unwrap_or_default();
+        VerbError::Unit {
+            machine: self.name().clone(),
+            unit: unit.to_owned(),
+            state,
+            journal: journal.trim().to_owned(),
+        }
+    }
+
+    fn status(&self, command: &str, output: Output) -> VerbError {
+        VerbError::Status { machine: self.name().clone(), command: summary(command), output }
+    }
+}
+
+/// `text` as one word of the shell.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_stays_one_word() {
+        assert_eq!(quoted("it's; reboot"), r"'it'\''s; reboot'");
+    }
+}

@@ -1,0 +1,104 @@
+//! `cargo xtask image`: builds images and shows the cache.
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use harness::image::{Cache, Catalogue, Image, Progress, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// What to do with images.
+#[derive(Subcommand)]
+pub(crate) enum Action {
+    /// Build images that are not in the cache yet
+    Build {
+        /// The recipes; all that can boot, if none is named
+        names: Vec<String>,
+        /// Ask the archive for package versions even if that was done today
+        #[arg(long)]
+        refresh: bool,
+    },
+    /// Show the images in the cache
+    List,
+    /// Print the directory of an image, building it first if need be
+    Path {
+        /// The recipe
+        name: String,
+    },
+}
+
+/// Runs the command.
+pub(crate) fn run(action: Action) -> anyhow::Result<ExitCode> {
+    let cache = Cache::open_default().context("failed to open the cache")?;
+    match action {
+        Action::Build { names, refresh } => {
+            for image in build(&names, refresh, &cache)? {
+                print(&format!("{}  {}  {}", image.name, image.key, image.directory.display()));
+            }
+        }
+        Action::List => list(&cache)?,
+        Action::Path { name } => {
+            for image in build(&[name], false, &cache)? {
+                print(&image.directory.display().to_string());
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the named images, or all, with a line of progress for each.
+pub(crate) fn build(names: &[String], refresh: bool, cache: &Cache) -> anyhow::Result<Vec<Image>> {
+    let catalogue = Catalogue::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../images")).map_err(crate::report)?;
+    let all = || catalogue.bootable().map(|recipe| recipe.name.clone()).collect();
+    let names = if names.is_empty() { all() } else { names.to_vec() };
+    names.iter().map(|name| one(&catalogue, name, refresh, cache)).collect()
+}
+
+fn one(catalogue: &Catalogue, name: &str, refresh: bool, cache: &Cache) -> anyhow::Result<Image> {
+    let bar = ProgressBar::new_spinner().with_prefix(name.to_owned());
+    bar.set_style(ProgressStyle::with_template("{spinner} image {prefix}: {msg} ({elapsed})")?);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let image = ensure(catalogue, name, cache, refresh, &mut |event| {
+        let words = words(&event);
+        // Without a terminal the bar is silent, and a log wants lines.
+        if bar.is_hidden() {
+            say(&format!("image {name}: {words}"));
+        }
+        bar.set_message(words);
+    });
+    bar.finish_and_clear();
+    image.with_context(|| format!("failed to make image `{name}`"))
+}
+
+fn words(event: &Progress) -> String {
+    match event {
+        Progress::Planning => "asking the archive for package versions".into(),
+        Progress::OldPlan => "the archive does not answer: taking the versions of last time".into(),
+        Progress::Waiting => "waiting for another process that builds the same".into(),
+        Progress::Installing { recipe, packages } => format!("installing `{recipe}` ({packages} packages in all)"),
+        Progress::Disk => "making the disk".into(),
+        Progress::Fetching(what) => format!("fetching {what}"),
+    }
+}
+
+fn list(cache: &Cache) -> anyhow::Result<()> {
+    let kept = cache.list()?;
+    for image in &kept {
+        let age = image.built.elapsed().unwrap_or_default().as_secs() / 60;
+        print(&format!("{:<32} {:>6} MiB  built {} min ago", image.name, image.bytes >> 20, age));
+    }
+    let total: u64 = kept.iter().map(|image| image.bytes).sum();
+    print(&format!("{} in {}: {} MiB", kept.len(), cache.images().display(), total >> 20));
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the command's result")]
+fn print(line: &str) {
+    println!("{line}");
+}
+
+#[expect(clippy::print_stderr, reason = "progress for a log")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}
