@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Longer than any working KVM needs for the probe, by far.
 const KVM_LIMIT: Duration = Duration::from_secs(3);
 /// Emulation always works; only a broken host is that slow.
-const TCG_LIMIT: Duration = Duration::from_secs(60);
+const TCG_LIMIT: Duration = Duration::from_mins(1);
 
 /// The environment variable that forces an accelerator: `kvm` or `tcg`.
 pub const ACCELERATOR_VARIABLE: &str = "REHEARSAL_ACCELERATOR";

@@ -148,7 +148,12 @@ pub const TOOLS: &[Tool] = &[
     Tool {
         name: "curl",
         purpose: "fetch cloud images and release files",
-        packages: everywhere(&["curl"]),
+        // Without certificates of authorities it fetches nothing by https.
+        packages: Packages {
+            apt: &["ca-certificates", "curl"],
+            zypper: &["ca-certificates-mozilla", "curl"],
+            dnf: &["ca-certificates", "curl"],
+        },
         proof: Proof::Program("--version"),
         minimum: None,
     },

@@ -69,8 +69,11 @@ impl Workspace {
         for entry in fs_err::read_dir(parent)? {
             let path = entry?.path();
             if is_abandoned(&path)? {
-                fs_err::remove_dir_all(&path)?;
-                removed.push(path);
+                match fs_err::remove_dir_all(&path) {
+                    // A janitor was quicker.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    result => result.map(|()| removed.push(path))?,
+                }
             }
         }
         Ok(removed)
@@ -99,11 +102,8 @@ fn lock_in(directory: &Path) -> io::Result<File> {
 }
 
 fn is_abandoned(directory: &Path) -> io::Result<bool> {
-    let file = match File::open(directory.join(LOCK_FILE)) {
-        Ok(file) => file,
-        // Not a workspace, one that its janitor has just removed, or another user's.
-        Err(_) => return Ok(false),
-    };
+    // Without one it is no workspace, one that its janitor is removing, or another user's.
+    let Ok(file) = File::open(directory.join(LOCK_FILE)) else { return Ok(false) };
     match file.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
@@ -156,7 +156,7 @@ mod tests {
             std::fs::create_dir(directory).unwrap();
         }
         std::fs::write(stale.join(LOCK_FILE), "").unwrap();
-        assert_eq!(Workspace::sweep(parent.path()).unwrap(), [stale.clone()]);
+        assert_eq!(Workspace::sweep(parent.path()).unwrap(), [stale.as_path()]);
         assert!(!stale.exists() && foreign.exists() && live.path().exists());
     }
 

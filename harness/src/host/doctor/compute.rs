@@ -1,7 +1,9 @@
 //! Checks of what runs the guests' CPUs.
 
 use super::Check;
-use crate::host::accelerator::{self, Accelerator, ChoiceError, Selection, Wishes};
+use crate::host::accelerator::{
+    self, ACCELERATOR_VARIABLE, Accelerator, ChoiceError, PACE_VARIABLE, Selection, Wishes,
+};
 use crate::host::probe::Shortfall;
 use crate::host::{child, tools};
 use crate::time::Deadline;
@@ -12,7 +14,8 @@ pub(super) fn examine() -> (Vec<Check>, Option<Selection>) {
     let (kvm, tcg) = (accelerator::measure(Accelerator::Kvm), accelerator::measure(Accelerator::Tcg));
     let mut checks = vec![kvm_check(&kvm), tcg_check(&tcg)];
     let chosen = Wishes::from_environment().and_then(|wishes| accelerator::decide(wishes, || kvm, || tcg));
-    checks.push(choice_check(&chosen));
+    let told = [ACCELERATOR_VARIABLE, PACE_VARIABLE].into_iter().filter(|name| std::env::var_os(name).is_some());
+    checks.push(choice_check(&chosen, &told.collect::<Vec<_>>()));
     let selection = chosen.ok();
     if let Some(selection) = &selection {
         checks.push(nested_check(selection.accelerator));
@@ -50,10 +53,12 @@ fn measured(work: Duration) -> String {
     format!("its work takes {:.2} s: {}", work.as_secs_f64(), accelerator::pace_of(work))
 }
 
-fn choice_check(chosen: &Result<Selection, ChoiceError>) -> Check {
+fn choice_check(chosen: &Result<Selection, ChoiceError>, told: &[&str]) -> Check {
+    let told = if told.is_empty() { String::new() } else { format!("; asked for by {}", told.join(" and ")) };
     match chosen {
-        Ok(Selection { accelerator, pace, reason }) => {
-            Check::ok("accelerator", format!("{accelerator} at pace {pace}: {reason}"))
+        // Why KVM is of no use stands in its own check.
+        Ok(Selection { accelerator, pace, .. }) => {
+            Check::ok("accelerator", format!("{accelerator} at pace {pace}{told}"))
         }
         Err(error) => {
             let check = Check::missing("accelerator", error.to_string(), "no guest runs");
@@ -97,6 +102,7 @@ fn nested_check(accelerator: Accelerator) -> Check {
 mod tests {
     use super::*;
     use crate::host::doctor::State;
+    use crate::time::Pace;
 
     #[test]
     fn a_broken_kvm_degrades_and_broken_emulation_is_fatal() {
@@ -110,8 +116,17 @@ mod tests {
     }
 
     #[test]
+    fn what_the_environment_forces_is_told() {
+        let selection = || Selection { accelerator: Accelerator::Tcg, reason: String::new(), pace: Pace::REFERENCE };
+        assert_eq!(choice_check(&Ok(selection()), &[]).finding, "tcg at pace ×1.0");
+        let told = [ACCELERATOR_VARIABLE, PACE_VARIABLE];
+        let finding = choice_check(&Ok(selection()), &told).finding;
+        assert_eq!(finding, "tcg at pace ×1.0; asked for by REHEARSAL_ACCELERATOR and REHEARSAL_PACE");
+    }
+
+    #[test]
     fn a_bad_wish_is_told_with_its_cure() {
-        let check = choice_check(&Err(ChoiceError::BadPace("fast".to_owned())));
+        let check = choice_check(&Err(ChoiceError::BadPace("fast".to_owned())), &[]);
         assert_eq!(check.state, State::Missing);
         assert_eq!(check.cure.as_deref(), Some("change that variable, or unset it"));
     }

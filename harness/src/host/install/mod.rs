@@ -131,11 +131,16 @@ fn apt(distribution: &Distribution, sources: &[AptSource], packages: &[&str]) ->
 fn backports_source(sources: &[AptSource]) -> Result<Step, PlanError> {
     let is_debian = |source: &&AptSource| source.suites.iter().any(|suite| suite == "bookworm");
     let debian = sources.iter().find(is_debian).ok_or(PlanError::NoDebianSource)?;
-    let mut content = format!("Types: deb\nURIs: {}\nSuites: {BACKPORTS}\nComponents: main\n", debian.uris);
-    if let Some(keyring) = &debian.signed_by {
+    // A key within the entry begins on a line of its own.
+    let signed_by = debian.signed_by.as_deref().map(|keyring| {
         let separator = if keyring.starts_with('\n') { "" } else { " " };
-        content.push_str(&format!("Signed-By:{separator}{keyring}\n"));
-    }
+        format!("Signed-By:{separator}{keyring}\n")
+    });
+    let content = format!(
+        "Types: deb\nURIs: {}\nSuites: {BACKPORTS}\nComponents: main\n{}",
+        debian.uris,
+        signed_by.unwrap_or_default()
+    );
     Ok(Step::Write { path: PathBuf::from(BACKPORTS_FILE), content })
 }
 

@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn emulation_passes_all_stages() {
         let qemu = super::super::tools::qemu_program();
-        match run(&qemu, Accelerator::Tcg, Deadline::after(Duration::from_secs(60))) {
+        match run(&qemu, Accelerator::Tcg, Deadline::after(Duration::from_mins(1))) {
             Ok(work) => assert!(work > Duration::from_millis(20), "the busy work took only {work:?}"),
             Err(Shortfall::NoQemu { program, .. }) => println!("skipped: no {} here", program.display()),
             Err(shortfall) => panic!("{shortfall}"),
