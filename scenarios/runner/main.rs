@@ -10,6 +10,7 @@ use harness::network::become_root_of_own_user_namespace;
 use harness::scenario::{Cell, Engine, Interrupt, Scenario};
 use harness::seed::Templates;
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -136,11 +137,11 @@ impl Session {
         let mut media = self.media.lock().map_err(|_| anyhow!("another test panicked"))?;
         let wanted: BTreeSet<_> = scenario.topology.machines.iter().map(|machine| machine.image.clone()).collect();
         for name in wanted {
-            if !media.contains_key(&name) {
-                let image = ensure(&shared.catalogue, &name, &shared.cache, false, &mut |event| {
-                    eprintln!("image {name}: {event:?}")
-                })?;
-                media.insert(name, Media { disk: image.disk, boot: image.boot });
+            if let Entry::Vacant(missing) = media.entry(name) {
+                let name = missing.key().clone();
+                let mut progress = |event| eprintln!("image {name}: {event:?}");
+                let image = ensure(&shared.catalogue, &name, &shared.cache, false, &mut progress)?;
+                missing.insert(Media { disk: image.disk, boot: image.boot });
             }
         }
         Ok(media.clone())

@@ -114,7 +114,7 @@ pub fn ensure(
     let _lock = cache.lock(&format!("{name}-{key}"), || progress(Progress::Waiting))?;
     if !place.exists() {
         let base = base_tree(catalogue, recipe, cache, refresh, progress)?;
-        build(recipe, &plan, &base, cache, &place, progress)?;
+        build(recipe, &plan, base.as_deref(), cache, &place, progress)?;
     }
     Ok(image(recipe, key, place))
 }
@@ -206,7 +206,7 @@ fn base_tree(
         let workspace = Workspace::create(&cache.building(), &base.name)?;
         let new = workspace.path().join("new");
         fs_err::create_dir(&new)?;
-        install(base, &below, "tar", &new.join("tree.tar"), workspace.path())?;
+        install(base, below.as_deref(), "tar", &new.join("tree.tar"), workspace.path())?;
         publish(&new, &place)?;
     }
     Ok(Some(place.join("tree.tar")))
@@ -215,7 +215,7 @@ fn base_tree(
 fn build(
     recipe: &Recipe,
     plan: &Plan,
-    base: &Option<PathBuf>,
+    base: Option<&Path>,
     cache: &Cache,
     place: &Path,
     progress: &mut dyn FnMut(Progress),
@@ -245,7 +245,7 @@ fn build(
 /// Runs mmdebstrap; in a tree of its own for every recipe, copied from its base.
 fn install(
     recipe: &Recipe,
-    base: &Option<PathBuf>,
+    base: Option<&Path>,
     format: &str,
     target: &Path,
     workspace: &Path,

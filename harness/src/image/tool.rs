@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 /// Runs a program to its end in a PID and mount namespace of its own, its output appended to `log`. When the thread that
 /// called dies, `unshare` is killed, with it the first process of the namespace, and so everything in it
-/// (pid_namespaces(7)): no mount and no process of a package script stays.
+/// (`pid_namespaces(7)`): no mount and no process of a package script stays.
 pub(super) fn run<S: AsRef<OsStr>>(
     program: &str,
     arguments: impl IntoIterator<Item = S>,

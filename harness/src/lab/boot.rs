@@ -119,7 +119,7 @@ pub struct Lab {
 }
 
 /// A first boot includes all that cloud-init does: nominal.
-const FIRST_BOOT: Duration = Duration::from_secs(60);
+const FIRST_BOOT: Duration = Duration::from_mins(1);
 
 impl Lab {
     /// Boots all machines of `topology` at once, and waits until cloud-init is done on each of them. Logs of QEMU and of

@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 type Service = QapiService<QgaStreamTokio<WriteHalf<UnixStream>>>;
 
 /// How long the agent may take to answer one request before it is taken for dead or restarted.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 
 /// What a command left behind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

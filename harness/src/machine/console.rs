@@ -117,7 +117,7 @@ mod tests {
     #[case(&["[  OK  ] Reached target Multi-User System.\r\n"], None)]
     fn fatal_lines_are_found_across_reads(#[case] reads: &[&str], #[case] meaning: Option<&str>) {
         let mut scanner = Scanner::default();
-        let found = reads.iter().filter_map(|read| scanner.scan(read.as_bytes())).next();
+        let found = reads.iter().find_map(|read| scanner.scan(read.as_bytes()));
         assert_eq!(found.map(|badness| badness.meaning), meaning);
     }
 

@@ -155,9 +155,10 @@ async fn watch(
             [uid] => DeliveryOutcome::Arrived { uid: *uid, seconds: began.elapsed().as_secs_f64() },
             _ => DeliveryOutcome::Duplicated { uids },
         },
-        Ok(Err(ConversationError::Expired(expired))) => DeliveryOutcome::NotSeen { detail: expired.to_string() },
+        Ok(Err(ConversationError::Expired(expired))) | Err(expired) => {
+            DeliveryOutcome::NotSeen { detail: expired.to_string() }
+        }
         Ok(Err(error)) => DeliveryOutcome::ReaderCutOff { outcome: Outcome::from(&error) },
-        Err(expired) => DeliveryOutcome::NotSeen { detail: expired.to_string() },
     };
     let mut session = session.into_inner();
     session.note(&outcome);

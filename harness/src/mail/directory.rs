@@ -247,7 +247,7 @@ impl DirectoryLog {
 /// How many lines begin before byte `bytes`: a line that was being written there belongs to the time before.
 fn lines_before(text: &str, bytes: usize) -> usize {
     let before = &text.as_bytes()[..bytes.min(text.len())];
-    let complete = before.iter().filter(|byte| **byte == b'\n').count();
+    let complete = before.split(|byte| *byte == b'\n').count().saturating_sub(1);
     complete + usize::from(!before.is_empty() && !before.ends_with(b"\n"))
 }
 

@@ -168,6 +168,7 @@ pub enum CertificateFailure {
 }
 
 /// What tokio-rustls says about a failed handshake, in our terms. The library wraps its error in an I/O error.
+#[expect(clippy::needless_pass_by_value, reason = "it is used as a mapping of errors")]
 fn classify(error: std::io::Error) -> TlsError {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {

@@ -24,7 +24,7 @@ pub enum UserNamespaceError {
 }
 
 /// Does nothing for root. Else moves this process into a user namespace of its own in which it is root: enough for
-/// network namespaces, bridges and taps (user_namespaces(7)); the process keeps its rights on files.
+/// network namespaces, bridges and taps (`user_namespaces(7)`); the process keeps its rights on files.
 ///
 /// Must be called while the process has a single thread: at the start of `main`, before any runtime.
 pub fn become_root_of_own_user_namespace() -> Result<(), UserNamespaceError> {

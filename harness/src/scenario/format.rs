@@ -1,6 +1,7 @@
 //! The file format, as types. Unknown keys and unknown machines are errors with their place in the file.
 
 use crate::lab::{Topology, TopologyError};
+use crate::mail::causes::Cause;
 use crate::mail::imap;
 use crate::mail::smtp;
 use miette::{Diagnostic, NamedSource, SourceSpan};
@@ -104,6 +105,8 @@ pub enum Action {
     Mark(Mark),
     /// Count the requests that the directory got since a mark.
     Requests(Requests),
+    /// Name the likely cause of the refusals since a mark, from the logs of the mail server.
+    Cause(CauseOf),
 }
 
 /// Which password is given.
@@ -298,6 +301,20 @@ pub enum Amount {
     Some,
 }
 
+/// Why a login was refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CauseOf {
+    /// The user.
+    pub user: Spanned<String>,
+    /// The PAM service: `imap` or `smtp`.
+    pub service: String,
+    /// Since this mark of the mail server's.
+    pub since: String,
+    /// The cause.
+    pub expect: Cause,
+}
+
 fn right() -> Credential {
     Credential::Right
 }
@@ -418,6 +435,7 @@ fn check<'a>(step: &'a Step, topology: &Topology) -> Result<(), Unknown<'a>> {
         Action::Imap(login) => account(&login.user),
         Action::Smtp(login) => account(&login.user),
         Action::Ssh(login) => account(&login.user),
+        Action::Cause(cause) => account(&cause.user),
         Action::Deliver(deliver) => deliver.from.iter().chain([&deliver.to]).try_for_each(account),
         Action::Mailboxes(mailboxes) => mailboxes.create.iter().try_for_each(account),
         Action::Run(run) => run.password_of.iter().try_for_each(account),

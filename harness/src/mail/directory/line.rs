@@ -84,9 +84,8 @@ fn parse_peer(from: &str) -> Peer {
     let word = from.split(' ').next().unwrap_or_default();
     match word.strip_prefix("IP=").map(str::parse) {
         Some(Ok(address)) => Peer::Address(address),
-        Some(Err(_)) => Peer::Unknown,
         None if word.starts_with("PATH=") => Peer::Local,
-        None => Peer::Unknown,
+        Some(Err(_)) | None => Peer::Unknown,
     }
 }
 

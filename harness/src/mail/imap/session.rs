@@ -260,11 +260,11 @@ impl Session {
     /// The whole message, byte for byte, without marking it as seen; none if there is no such message.
     pub async fn fetch(&mut self, uid: Uid) -> Result<Option<Vec<u8>>, ConversationError> {
         let answer = self.command("UID FETCH", &[Piece::Words(&format!("{uid} (BODY.PEEK[])"))]).await?;
-        let items = answer.data.into_iter().filter_map(|values| match <[Value; 3]>::try_from(values).ok()? {
+        let mut items = answer.data.into_iter().filter_map(|values| match <[Value; 3]>::try_from(values).ok()? {
             [_, keyword, Value::List(items)] if keyword.word().as_deref() == Some("FETCH") => Some(items),
             _ => None,
         });
-        Ok(items.filter_map(|items| body_of(items, uid)).next())
+        Ok(items.find_map(|items| body_of(items, uid)))
     }
 
     /// A place in the record to which [`Session::rewind`] goes back.

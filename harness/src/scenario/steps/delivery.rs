@@ -58,21 +58,15 @@ impl Stage<'_> {
         let to = address(deliver.to.get_ref(), self.domain)?;
         let subject = "Rehearsal";
         let body = "Sent to see whether it arrives.";
-        Ok(match &deliver.from {
-            Some(from) => {
-                let from = from.get_ref();
-                let message = Message::new(address(from, self.domain)?, [to], subject, body);
-                let access =
-                    self.smtp_access(on, from, Credential::Right, smtp::Mechanism::Plain, Privacy::Starttls)?;
-                let submission = smtp::submit(&self.client, &access, &message, deadline).await;
-                (message, submission, format!("submitted as {from}"))
-            }
-            None => {
-                let message = Message::new(address("neighbour", "example.org")?, [to], subject, body);
-                let endpoint = self.endpoint(on, smtp::PORT)?;
-                let submission = smtp::deliver(&self.client, &endpoint, Security::StartTls, &message, deadline).await;
-                (message, submission, "by a neighbour on port 25".into())
-            }
-        })
+        let Some(from) = deliver.from.as_ref().map(toml::Spanned::get_ref) else {
+            let message = Message::new(address("neighbour", "example.org")?, [to], subject, body);
+            let endpoint = self.endpoint(on, smtp::PORT)?;
+            let submission = smtp::deliver(&self.client, &endpoint, Security::StartTls, &message, deadline).await;
+            return Ok((message, submission, "by a neighbour on port 25".into()));
+        };
+        let message = Message::new(address(from, self.domain)?, [to], subject, body);
+        let access = self.smtp_access(on, from, Credential::Right, smtp::Mechanism::Plain, Privacy::Starttls)?;
+        let submission = smtp::submit(&self.client, &access, &message, deadline).await;
+        Ok((message, submission, format!("submitted as {from}")))
     }
 }

@@ -14,7 +14,7 @@ impl Stage<'_> {
         let probe = imap::login(&self.client, &access, self.deadline()).await;
         let way =
             format!("IMAP {} {:?} port {}", login.user.get_ref(), login.mechanism, access.endpoint.address.port());
-        probed(way, probe, login.expect, login.reason.as_deref())
+        probed(way, &probe, login.expect, login.reason.as_deref())
     }
 
     pub(super) async fn smtp(&self, on: &str, login: &SmtpLogin) -> Result<Done, StepError> {
@@ -22,7 +22,7 @@ impl Stage<'_> {
         let probe = smtp::authenticate(&self.client, &access, self.deadline()).await;
         let way =
             format!("SMTP {} {:?} port {}", login.user.get_ref(), login.mechanism, access.endpoint.address.port());
-        probed(way, probe, login.expect, login.reason.as_deref())
+        probed(way, &probe, login.expect, login.reason.as_deref())
     }
 
     pub(super) async fn ssh(&self, on: &str, login: &SshLogin) -> Result<Done, StepError> {
@@ -54,7 +54,7 @@ impl Stage<'_> {
         let asked = format!("IMAP cyrus CREATE for {} users", mailboxes.create.len());
         let mut session = match imap::Session::open(&self.client, &access, self.deadline()).await {
             Ok(session) => session,
-            Err(probe) => return probed(asked, *probe, Answer::Accepted, None),
+            Err(probe) => return probed(asked, &probe, Answer::Accepted, None),
         };
         for user in &mailboxes.create {
             let name = MailboxName::of_user(user.get_ref()).map_err(|error| StepError::Broken(error.to_string()))?;
@@ -126,7 +126,7 @@ impl Stage<'_> {
     }
 }
 
-fn probed(asked: String, probe: Probe, expect: Answer, reason: Option<&str>) -> Result<Done, StepError> {
+fn probed(asked: String, probe: &Probe, expect: Answer, reason: Option<&str>) -> Result<Done, StepError> {
     let (found, words) = match &probe.outcome {
         Outcome::Accepted => (Some(Answer::Accepted), "accepted".to_owned()),
         Outcome::Refused { reason } => (Some(Answer::Refused), format!("refused: {reason}")),

@@ -88,6 +88,7 @@ impl<'a> Stage<'a> {
             Action::Restore(paths) => self.restore(on, paths).await,
             Action::Mark(mark) => self.mark(on, mark).await,
             Action::Requests(requests) => self.requests(on, requests).await,
+            Action::Cause(cause) => self.cause(on, cause).await,
         }
     }
 

@@ -1,19 +1,26 @@
 //! Moments to which later steps compare.
 
-use super::super::format::{Amount, Mark, Requests};
+use super::super::format::{Amount, CauseOf, Mark, Requests};
 use super::{Done, Stage, StepError, judged};
 use crate::machine::{Machine, VerbError, quoted};
-use crate::mail::directory::requests_from;
+use crate::mail::causes::{RefusedLogin, likely_cause};
+use crate::mail::directory::{DirectoryLog, Since};
 use crate::time::Deadline;
 use std::collections::BTreeMap;
 
 /// All that slapd has logged since the boot. Empty where there is no slapd.
 const DIRECTORY_LOG: &str = "journalctl --sync; journalctl --boot --quiet --no-pager --output cat --identifier slapd";
 
+/// A place in the journal (journalctl(1), `--show-cursor`).
+const CURSOR: &str =
+    "journalctl --sync; journalctl --quiet --no-pager --lines 0 --show-cursor | sed -n 's/^-- cursor: //p'";
+
 /// What was at a moment.
 pub(super) struct Moment {
     /// Lines that the directory had logged.
     logged: usize,
+    /// The last entry of the machine's journal.
+    cursor: String,
     /// The identity of each unit's run (systemd.exec(5), `INVOCATION_ID`).
     pub(super) starts: BTreeMap<String, String>,
 }
@@ -38,8 +45,9 @@ impl Stage<'_> {
         let machine = self.machine(on)?;
         let logged = machine.succeed(DIRECTORY_LOG, self.deadline()).await?.lines().count();
         let starts = Moment::units(machine, &mark.units, self.deadline()).await?;
+        let cursor = machine.succeed(CURSOR, self.deadline()).await?.trim().to_owned();
         let answered = if starts.is_empty() { format!("{logged} lines so far") } else { "remembered".into() };
-        self.marks.insert(mark.name.clone(), Moment { logged, starts });
+        self.marks.insert(mark.name.clone(), Moment { logged, cursor, starts });
         Ok(Done { asked: format!("remember this moment as `{}`", mark.name), answered, transcript: None })
     }
 
@@ -51,14 +59,34 @@ impl Stage<'_> {
         let log = self.machine(on)?.succeed(DIRECTORY_LOG, self.deadline()).await?;
         let peer = self.host(requests.from.get_ref())?.address;
         let since = self.moment(&requests.since)?;
-        let found = requests_from(peer.into(), &log, since.logged);
+        let log = DirectoryLog::read_since(&log, Since::Line(since.logged))
+            .map_err(|error| StepError::Broken(error.to_string()))?;
+        let unknown = log.requests_of_unknown_peers().len();
+        if unknown > 0 {
+            return Err(StepError::Broken(format!("the log does not tell who made {unknown} of the requests")));
+        }
+        let found = log.requests_from(peer.into());
         let as_expected = match requests.expect {
             Amount::None => found.is_empty(),
             Amount::Some => !found.is_empty(),
         };
-        let list: Vec<_> =
-            found.iter().map(|request| format!("conn={} {}", request.connection, request.text)).collect();
+        let list: Vec<_> = found.iter().map(|request| format!("{request:?}")).collect();
         let asked = format!("requests from {} since `{}`", requests.from.get_ref(), requests.since);
         judged(as_expected, Done { asked, answered: format!("{}", found.len()), transcript: Some(list.join("\n")) })
+    }
+
+    pub(super) async fn cause(&self, on: &str, cause: &CauseOf) -> Result<Done, StepError> {
+        let cursor = &self.moment(&cause.since)?.cursor;
+        let command = format!(
+            "journalctl --sync; journalctl --quiet --no-pager --output short-iso --after-cursor {}",
+            quoted(cursor)
+        );
+        let journal = self.machine(on)?.succeed(&command, self.deadline()).await?;
+        let login = RefusedLogin { service: &cause.service, user: cause.user.get_ref() };
+        let diagnosis = likely_cause(login, journal.lines());
+        let asked = format!("why {} was refused by {}, from the logs of {on}", login.user, login.service);
+        let done =
+            Done { asked, answered: diagnosis.cause.to_string(), transcript: Some(diagnosis.evidence.join("\n")) };
+        judged(diagnosis.cause == cause.expect, done)
     }
 }
