@@ -11,7 +11,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Changes when the builder makes something else of the same ingredients.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// What is installed nowhere: nobody reads it in a guest.
 const LEFT_OUT: [&str; 4] = ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*"];
@@ -281,6 +281,10 @@ fn install(
         if !units.is_empty() {
             arguments.push(format!("--customize-hook=chroot \"$1\" systemctl --quiet {verb} {}", units.join(" ")));
         }
+    }
+    if base.is_some() {
+        // mmdebstrap lends the host's name and resolver to the tree: nothing of this host stays in an image.
+        arguments.push("--customize-hook=echo localhost > \"$1/etc/hostname\" && : > \"$1/etc/resolv.conf\"".into());
     }
     arguments.extend([suite, target.display().to_string()]);
     arguments.extend(plan::mirror());

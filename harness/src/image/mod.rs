@@ -1,6 +1,6 @@
 //! Images: recipe → plan → content key → build → cache.
 //!
-//! A [`Recipe`] is a TOML file. Its [`plan`] is the list of packages with versions that it would install today. Recipe,
+//! A [`Recipe`] is a TOML file. Its plan is the list of packages with versions that it would install today. Recipe,
 //! plan, files and tools make the [`ImageKey`]; an image whose key is in the [`Cache`] is never built again, and one that
 //! is built appears there in one step, complete, or not at all.
 //!

@@ -119,7 +119,7 @@ impl Session {
         let answer = reply.clean(&self.wire);
         match answer.code {
             235 => Ok(()),
-            // 535: the credentials are not right; 525: the account is disabled (RFC 4954 §6, RFC 7817 registry).
+            // 535: the credentials are not right; 525: the account is disabled (RFC 4954 §6, X.7.13 of the registry of RFC 5248 registry).
             535 | 525 => Err(ConversationError::Refused { command: "AUTH".into(), reason: answer.to_string() }),
             // Encryption or another mechanism is asked for, or AUTH is not open here: nothing is said of the credentials.
             503 | 504 | 530 | 534 | 538 => Err(self.not_now("AUTH", &answer)),

@@ -29,7 +29,7 @@ impl Stage<'_> {
             Seen::Spool => {
                 let bare = id.trim_matches(['<', '>']);
                 let command = format!(
-                    "grep --recursive --files-with-matches --fixed-strings {} /var/spool/cyrus/mail",
+                    "grep --recursive --files-with-matches --exclude-dir=stage. --include='*.' --fixed-strings {} /var/spool/cyrus/mail",
                     quoted(bare)
                 );
                 self.machine(on)?.wait_until_succeeds(&command, deadline).await.map_err(|error| error.to_string())
