@@ -1,4 +1,5 @@
 //! Rehearsal: a private mail server and its neighbours in disposable virtual machines.
+pub mod cache;
 pub mod evidence;
 pub mod host;
 pub mod image;

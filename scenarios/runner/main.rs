@@ -2,9 +2,10 @@
 #![expect(clippy::print_stderr, reason = "live progress is what a runner is for")]
 
 use anyhow::{Context as _, anyhow};
+use harness::cache::Cache;
 use harness::evidence::{Run, Verdict};
 use harness::host::accelerator;
-use harness::image::{Cache, Catalogue, ensure};
+use harness::image::{Catalogue, Image, ensure};
 use harness::lab::{Media, Setup};
 use harness::network::become_root_of_own_user_namespace;
 use harness::scenario::{Cell, Engine, Interrupt, Scenario};
@@ -74,6 +75,8 @@ struct Session {
     shared: OnceLock<Result<Shared, String>>,
     interrupt: Interrupt,
     media: Mutex<BTreeMap<String, Media>>,
+    /// Held to the end: what is in use stays in the cache.
+    images: Mutex<Vec<Image>>,
 }
 
 struct Shared {
@@ -141,7 +144,8 @@ impl Session {
                 let name = missing.key().clone();
                 let mut progress = |event| eprintln!("image {name}: {event:?}");
                 let image = ensure(&shared.catalogue, &name, &shared.cache, false, &mut progress)?;
-                missing.insert(Media { disk: image.disk, boot: image.boot });
+                missing.insert(Media { disk: image.disk.clone(), boot: image.boot.clone() });
+                self.images.lock().map_err(|_| anyhow!("another test panicked"))?.push(image);
             }
         }
         Ok(media.clone())

@@ -2,8 +2,8 @@
 #![expect(clippy::print_stdout, reason = "the report is what this command is for")]
 
 use anyhow::Context;
+use harness::cache::Cache;
 use harness::host::doctor;
-use harness::image::Cache;
 use std::process::ExitCode;
 
 /// What `doctor` is told.

@@ -2,7 +2,8 @@
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use harness::image::{Cache, Catalogue, Image, Progress, ensure};
+use harness::cache::{Cache, Kind, Size};
+use harness::image::{Catalogue, Image, Progress, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::process::ExitCode;
@@ -83,13 +84,13 @@ fn words(event: &Progress) -> String {
 }
 
 fn list(cache: &Cache) -> anyhow::Result<()> {
-    let kept = cache.list()?;
+    let kept = cache.list(Kind::Image)?;
     for image in &kept {
         let age = image.built.elapsed().unwrap_or_default().as_secs() / 60;
-        print(&format!("{:<32} {:>6} MiB  built {} min ago", image.name, image.bytes >> 20, age));
+        print(&format!("{:<32} {:>10}  built {age} min ago", image.name.to_string(), image.size.to_string()));
     }
-    let total: u64 = kept.iter().map(|image| image.bytes).sum();
-    print(&format!("{} in {}: {} MiB", kept.len(), cache.images().display(), total >> 20));
+    let total: Size = kept.iter().map(|image| image.size).sum();
+    print(&format!("{} in {}: {total}", kept.len(), cache.entries(Kind::Image).display()));
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 use crate::{image, setup};
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
+use harness::cache::Cache;
 use harness::host::spawn::tie_to_thread;
-use harness::image::Cache;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 

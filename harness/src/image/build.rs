@@ -1,14 +1,15 @@
 //! From a recipe to an image in the cache.
 
-use super::cache::{Cache, ImageKey};
 use super::plan::{self, Plan};
 use super::recipe::{Catalogue, Download, Foreign, Recipe, RecipeError, Source};
 use super::tool;
+use crate::cache::{Cache, Claim, ContentKey, EntryName, InUse, Kind};
 use crate::host::workspace::Workspace;
 use crate::machine::Boot;
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Changes when the builder makes something else of the same ingredients.
 const FORMAT: &str = "2";
@@ -81,19 +82,20 @@ pub enum Progress {
     Fetching(String),
 }
 
-/// A finished image.
+/// A finished image. While it, or a clone, lives, nobody removes its files.
 #[derive(Debug, Clone)]
 pub struct Image {
     /// The recipe's name.
     pub name: String,
     /// Its content.
-    pub key: ImageKey,
+    pub key: ContentKey,
     /// Where it is.
     pub directory: PathBuf,
     /// The disk, qcow2, never to be written.
     pub disk: PathBuf,
     /// How it starts.
     pub boot: Boot,
+    _in_use: Arc<InUse>,
 }
 
 /// Hands back the image of a recipe, building it first if it is not in the cache. Blocks.
@@ -110,23 +112,34 @@ pub fn ensure(
         return foreign_disk(recipe, foreign, cache, progress);
     }
     let (key, plan) = key(catalogue, recipe, cache, refresh, progress)?;
-    let place = cache.place(name, &key);
-    let _lock = cache.lock(&format!("{name}-{key}"), || progress(Progress::Waiting))?;
-    if !place.exists() {
-        let base = base_tree(catalogue, recipe, cache, refresh, progress)?;
-        build(recipe, &plan, base.as_deref(), cache, &place, progress)?;
+    let entry = EntryName::new(name, &key);
+    if let Some(in_use) = cache.open(Kind::Image, &entry)? {
+        return Ok(image(recipe, key, in_use));
     }
-    Ok(image(recipe, key, place))
+    let claim = cache.claim(Kind::Image, &entry, || progress(Progress::Waiting))?;
+    if !claim.exists() {
+        let base = base_tree(catalogue, recipe, cache, refresh, progress)?;
+        build(recipe, &plan, base.as_ref(), cache, &claim, progress)?;
+    }
+    Ok(image(recipe, key, claim.into_use()?))
 }
 
-fn image(recipe: &Recipe, key: ImageKey, place: PathBuf) -> Image {
+fn image(recipe: &Recipe, key: ContentKey, in_use: InUse) -> Image {
+    let place = in_use.place().to_owned();
     let optional = |file: &str| Some(place.join(file)).filter(|path| path.exists());
     let boot = optional("vmlinuz").map_or(Boot::Disk, |kernel| Boot::Direct {
         kernel,
         initrd: optional("initrd.img"),
         parameters: recipe.kernel_parameters.clone(),
     });
-    Image { name: recipe.name.clone(), key, disk: place.join("disk.qcow2"), directory: place, boot }
+    Image {
+        name: recipe.name.clone(),
+        key,
+        disk: place.join("disk.qcow2"),
+        directory: place,
+        boot,
+        _in_use: Arc::new(in_use),
+    }
 }
 
 /// The recipe and those that it builds on, the bottom first.
@@ -149,7 +162,7 @@ fn key(
     cache: &Cache,
     refresh: bool,
     progress: &mut dyn FnMut(Progress),
-) -> Result<(ImageKey, Plan), ImageError> {
+) -> Result<(ContentKey, Plan), ImageError> {
     let chain = chain(catalogue, recipe)?;
     let suite = chain.iter().find_map(|recipe| match &recipe.source {
         Source::Suite(suite) => Some(suite.as_str()),
@@ -171,7 +184,7 @@ fn key(
         }
         ingredients.push(serde_json::to_string(&own).map_err(|error| ImageError::File(error.into()))?);
     }
-    Ok((ImageKey::of(ingredients.iter().map(String::as_bytes)), plan))
+    Ok((ContentKey::of(ingredients.iter().map(String::as_bytes)), plan))
 }
 
 fn contents(directory: &Path) -> Result<Vec<String>, ImageError> {
@@ -187,44 +200,52 @@ fn contents(directory: &Path) -> Result<Vec<String>, ImageError> {
     Ok(contents)
 }
 
-/// The tree that `recipe` builds on, as a tar file in the cache.
+/// The entry with the tree that `recipe` builds on, as a tar file.
 fn base_tree(
     catalogue: &Catalogue,
     recipe: &Recipe,
     cache: &Cache,
     refresh: bool,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Option<PathBuf>, ImageError> {
+) -> Result<Option<InUse>, ImageError> {
     let Source::Base(base) = &recipe.source else { return Ok(None) };
     let base = catalogue.get(base)?;
     let (key, plan) = key(catalogue, base, cache, refresh, progress)?;
-    let place = cache.place(&base.name, &key);
-    let _lock = cache.lock(&format!("{}-{key}", base.name), || progress(Progress::Waiting))?;
-    if !place.exists() {
+    let entry = EntryName::new(&base.name, &key);
+    if let Some(in_use) = cache.open(Kind::Image, &entry)? {
+        return Ok(Some(in_use));
+    }
+    let claim = cache.claim(Kind::Image, &entry, || progress(Progress::Waiting))?;
+    if !claim.exists() {
         progress(Progress::Installing { recipe: base.name.clone(), packages: plan.len() });
         let below = base_tree(catalogue, base, cache, refresh, progress)?;
         let workspace = Workspace::create(&cache.building(), &base.name)?;
         let new = workspace.path().join("new");
         fs_err::create_dir(&new)?;
+        let below = below.as_ref().map(tree_of);
         install(base, below.as_deref(), "tar", &new.join("tree.tar"), workspace.path())?;
-        publish(&new, &place)?;
+        claim.publish(&new)?;
     }
-    Ok(Some(place.join("tree.tar")))
+    Ok(Some(claim.into_use()?))
+}
+
+fn tree_of(base: &InUse) -> PathBuf {
+    base.place().join("tree.tar")
 }
 
 fn build(
     recipe: &Recipe,
     plan: &Plan,
-    base: Option<&Path>,
+    base: Option<&InUse>,
     cache: &Cache,
-    place: &Path,
+    claim: &Claim,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), ImageError> {
     progress(Progress::Installing { recipe: recipe.name.clone(), packages: plan.len() });
     let workspace = Workspace::create(&cache.building(), &recipe.name)?;
     let (tree, new, log) = (workspace.path().join("tree"), workspace.path().join("new"), workspace.path().join("log"));
     fs_err::create_dir(&new)?;
-    install(recipe, base, "directory", &tree, workspace.path())?;
+    install(recipe, base.map(tree_of).as_deref(), "directory", &tree, workspace.path())?;
     copy_newest(&tree, "vmlinuz-", &new.join("vmlinuz"), recipe)?;
     copy_newest(&tree, "initrd.img-", &new.join("initrd.img"), recipe)?;
     progress(Progress::Disk);
@@ -239,7 +260,8 @@ fn build(
     tool::run("qemu-img", convert, workspace.path(), &log)?;
     let manifest = serde_json::json!({ "recipe": recipe, "packages": plan });
     fs_err::write(new.join("manifest.json"), serde_json::to_vec_pretty(&manifest).map_err(io::Error::from)?)?;
-    publish(&new, place)
+    claim.publish(&new)?;
+    Ok(())
 }
 
 /// Runs mmdebstrap; in a tree of its own for every recipe, copied from its base.
@@ -302,15 +324,6 @@ fn copy_newest(tree: &Path, prefix: &str, target: &Path, recipe: &Recipe) -> Res
     Ok(())
 }
 
-/// The step that makes an image exist: it is complete, and then it is moved.
-fn publish(new: &Path, place: &Path) -> Result<(), ImageError> {
-    for entry in fs_err::read_dir(new)? {
-        fs_err::File::open(entry?.path())?.sync_all()?;
-    }
-    fs_err::rename(new, place)?;
-    Ok(())
-}
-
 fn foreign_disk(
     recipe: &Recipe,
     foreign: &Foreign,
@@ -318,10 +331,13 @@ fn foreign_disk(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Image, ImageError> {
     let text = serde_json::to_string(recipe).map_err(|error| ImageError::File(error.into()))?;
-    let key = ImageKey::of([FORMAT.as_bytes(), text.as_bytes()]);
-    let place = cache.place(&recipe.name, &key);
-    let _lock = cache.lock(&format!("{}-{key}", recipe.name), || progress(Progress::Waiting))?;
-    if !place.exists() {
+    let key = ContentKey::of([FORMAT.as_bytes(), text.as_bytes()]);
+    let entry = EntryName::new(&recipe.name, &key);
+    if let Some(in_use) = cache.open(Kind::Image, &entry)? {
+        return Ok(image(recipe, key, in_use));
+    }
+    let claim = cache.claim(Kind::Image, &entry, || progress(Progress::Waiting))?;
+    if !claim.exists() {
         let workspace = Workspace::create(&cache.building(), &recipe.name)?;
         let new = workspace.path().join("new");
         fs_err::create_dir(&new)?;
@@ -335,9 +351,9 @@ fn foreign_disk(
                 fetch(download, &new.join(name), workspace.path(), progress)?;
             }
         }
-        publish(&new, &place)?;
+        claim.publish(&new)?;
     }
-    Ok(image(recipe, key, place))
+    Ok(image(recipe, key, claim.into_use()?))
 }
 
 fn fetch(
@@ -413,7 +429,7 @@ mod tests {
         let catalogue = foreign(directory.path(), &digest_of(b"another disk"));
         let error = ensure(&catalogue, "cloud", &cache, false, &mut |_| {}).unwrap_err();
         assert!(matches!(error, ImageError::Digest { .. }), "{error}");
-        assert!(cache.list().unwrap().is_empty());
+        assert!(cache.list(Kind::Image).unwrap().is_empty());
         let left: Vec<_> = std::fs::read_dir(cache.building())
             .unwrap()
             .filter(|entry| entry.as_ref().unwrap().path().is_dir())

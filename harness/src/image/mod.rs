@@ -1,7 +1,7 @@
 //! Images: recipe → plan → content key → build → cache.
 //!
 //! A [`Recipe`] is a TOML file. Its plan is the list of packages with versions that it would install today. Recipe,
-//! plan, files and tools make the [`ImageKey`]; an image whose key is in the [`Cache`] is never built again, and one that
+//! plan, files and tools make the [`ContentKey`](crate::cache::ContentKey); an image whose key is in the [`Cache`](crate::cache::Cache) is never built again, and one that
 //! is built appears there in one step, complete, or not at all.
 //!
 //! Trees are made by mmdebstrap, file systems by `mke2fs -d`, disks by `qemu-img convert`: nothing is mounted by us. All of
@@ -10,11 +10,9 @@
 //! This room knows package archives and disks. It does not know labs.
 
 mod build;
-mod cache;
 mod plan;
 mod recipe;
 mod tool;
 
 pub use build::{Image, ImageError, Progress, ensure};
-pub use cache::{Cache, ImageKey, Kept};
 pub use recipe::{Catalogue, Recipe, RecipeError, Source};

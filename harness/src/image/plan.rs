@@ -3,8 +3,8 @@
 //! Asking costs an index download, so an answer is kept for a day. Offline, the last answer holds.
 
 use super::build::{ImageError, Progress};
-use super::cache::Cache;
 use super::tool;
+use crate::cache::{Cache, ContentKey};
 use crate::host::workspace::Workspace;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(super) fn resolve(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Plan, ImageError> {
     let wanted = [suite.as_bytes()].into_iter().chain(packages.iter().map(String::as_bytes));
-    let kept = cache.building().join(format!("plan-{}.json", super::ImageKey::of(wanted)));
+    let kept = cache.building().join(format!("plan-{}.json", ContentKey::of(wanted)));
     let old = read(&kept);
     let age = kept.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
     if let Some(plan) = &old

@@ -1,0 +1,25 @@
+//! The cache: finished things that took long to make, kept by the content that they were made from.
+//!
+//! There are two [`Kind`]s of entries, images of machines and templates of booted labs. An entry is a directory that is
+//! complete and never changed: whoever builds one holds its [`Claim`], builds in [`Cache::building`], and publishes in one
+//! step. Whoever uses one holds an [`InUse`]; as long as it lives, nobody removes the entry.
+//!
+//! Both are locks of `flock(2)`, so they end with their process, whatever way it ends: the claim is one on a file
+//! `<entry>.lock` beside the entry, the use a shared one on the entry's own directory. Who removes an entry needs both.
+//!
+//! This room knows directories and their names. It does not know what is in them.
+
+mod claim;
+mod evict;
+mod list;
+mod lock;
+mod name;
+mod place;
+mod size;
+
+pub use claim::{Claim, InUse};
+pub use evict::{LIMIT_VARIABLE, Removal, Shrunk, limit};
+pub use list::{Kept, declare_foundations};
+pub use name::{ContentKey, EntryName};
+pub use place::{Cache, Kind};
+pub use size::{Size, SizeError};
