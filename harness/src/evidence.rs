@@ -68,8 +68,8 @@ pub struct ScenarioResult {
     pub reason: Option<String>,
     /// How long it took, with its lab.
     pub seconds: f64,
-    /// How long its lab took to boot.
-    pub boot_seconds: f64,
+    /// How long it took until its lab ran.
+    pub lab_seconds: f64,
     /// Rows of the specification.
     pub covers: Vec<String>,
     /// Its steps, as far as it came.

@@ -6,6 +6,7 @@ pub mod image;
 pub mod lab;
 pub mod machine;
 pub mod mail;
+pub mod mistake;
 pub mod network;
 pub mod scenario;
 pub mod seed;

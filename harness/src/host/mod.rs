@@ -5,6 +5,7 @@ pub mod accelerator;
 mod child;
 pub mod doctor;
 pub mod install;
+pub mod memory;
 mod probe;
 pub mod spawn;
 pub mod tools;

@@ -222,6 +222,13 @@ pub fn qemu_program() -> PathBuf {
     std::env::var_os(QEMU_VARIABLE).map_or_else(|| PathBuf::from("qemu-system-x86_64"), PathBuf::from)
 }
 
+/// The first line that a program says about its version; empty if it cannot be run.
+pub fn version_line(program: &Path) -> String {
+    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+    let text = output.map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned()
+}
+
 /// Looks for every tool of the table.
 pub fn find() -> Vec<Finding> {
     let directories = search_path();

@@ -1,13 +1,30 @@
-//! A lab: the machines of a topology, booted from images and seeds in a network of their own.
+//! A lab: the machines of a topology, in a network of their own.
 //!
-//! [`topology`] reads what a lab consists of; [`Lab::boot`] makes it real; [`Lab::tear_down`] ends it. A lab that is
-//! dropped, and a lab whose process is killed, end as well: guests die with the lab's keeper thread, the network goes
-//! with its last user, and the working directory has a janitor.
+//! [`topology`] says what a lab consists of. [`Lab::boot`] makes it from images and seeds, which takes as long as machines
+//! take to boot. So it is done once: the lab is brought to ready, settled and frozen ([`freeze`]) into a [`Template`],
+//! which the [`Stock`] keeps in the cache under the key of all that went in. [`Lab::thaw`] makes a fresh copy of it, which
+//! shares no state with any other. A running copy can be frozen too, if it was thawed for that: a checkpoint is a template
+//! that only its run knows.
+//!
+//! [`Lab::tear_down`] ends a lab. One that is dropped, and one whose process is killed, end as well: guests die with the
+//! lab's keeper thread, the network goes with its last user, and the working directory has a janitor.
 //!
 //! This room puts machines and networks together. It does not know mail or scenarios.
 
 mod boot;
+mod budget;
+mod freeze;
+mod running;
+mod setup;
+mod stock;
+mod template;
+mod thaw;
 pub mod topology;
 
-pub use boot::{Lab, LabError, Media, Progress, Setup};
-pub use topology::{Topology, TopologyError};
+pub use budget::{Budget, Permit, TooMuch, Wait};
+pub use running::Lab;
+pub use setup::{LabError, Media, Progress, Setup};
+pub use stock::{Order, Readiness, Stock};
+pub use template::{Template, TemplateFlaw};
+pub use thaw::Purpose;
+pub use topology::Topology;

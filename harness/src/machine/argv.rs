@@ -3,7 +3,7 @@
 //! Source of every option: qemu(1), and QEMU's `docs/system`. The order of devices is part of what a frozen guest must
 //! find again when it thaws: keep it.
 
-use super::spec::{Accelerator, Boot, Memory, Spec};
+use super::spec::{Accelerator, Boot, Origin, Spec};
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -16,11 +16,13 @@ pub struct Descriptors {
     pub agent: i32,
     /// The serial console.
     pub console: i32,
+    /// The file in memory that is the guest's RAM, where there is one.
+    pub memory: i32,
 }
 
 impl Descriptors {
     /// The numbers that every guest uses: the first after the standard streams.
-    pub const INHERITED: Self = Self { qmp: 3, agent: 4, console: 5 };
+    pub const INHERITED: Self = Self { qmp: 3, agent: 4, console: 5, memory: 6 };
 }
 
 /// QEMU's arguments for `spec`, without the program.
@@ -32,6 +34,7 @@ pub fn argv(spec: &Spec, descriptors: Descriptors) -> Vec<OsString> {
     arguments.option("-display", "none");
     arguments.option("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny");
     platform(&mut arguments, spec);
+    memory(&mut arguments, spec, descriptors);
     boot(&mut arguments, &spec.boot);
     disks(&mut arguments, spec);
     cards(&mut arguments, spec);
@@ -51,12 +54,23 @@ fn platform(arguments: &mut Arguments, spec: &Spec) {
     arguments.option("-cpu", model);
     arguments.option("-smp", spec.processors.to_string());
     arguments.option("-m", format!("{}M", spec.memory_mib));
-    arguments.option(
-        "-object",
-        match spec.memory {
-            Memory::Anonymous => format!("memory-backend-ram,id=ram0,size={}M", spec.memory_mib),
-        },
-    );
+}
+
+fn memory(arguments: &mut Arguments, spec: &Spec, descriptors: Descriptors) {
+    let backend = format!("memory-backend-file,id=ram0,size={}M", spec.memory_mib);
+    let backend = match &spec.origin {
+        Origin::PowerOn | Origin::Copied(_) => {
+            format!("{backend},share=on,mem-path=/proc/self/fd/{}", descriptors.memory)
+        }
+        // Read-only for the file, not for the guest: `rom=off` (QEMU 8.2, qapi/qom.json).
+        Origin::Thawed(frozen) => {
+            format!("{backend},share=off,readonly=on,rom=off,mem-path={}", escaped(&frozen.memory))
+        }
+    };
+    arguments.option("-object", backend);
+    if spec.origin.frozen().is_some() {
+        arguments.option("-incoming", "defer");
+    }
 }
 
 fn boot(arguments: &mut Arguments, boot: &Boot) {
@@ -129,7 +143,7 @@ impl Arguments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::spec::{MachineName, NetworkCard};
+    use crate::machine::spec::{Frozen, MachineName, NetworkCard};
     use crate::network::{MacAddress, TapName};
 
     fn spec() -> Spec {
@@ -138,7 +152,7 @@ mod tests {
             qemu: "qemu-system-x86_64".into(),
             accelerator: Accelerator::Tcg,
             memory_mib: 1024,
-            memory: Memory::Anonymous,
+            origin: Origin::PowerOn,
             processors: 2,
             boot: Boot::Direct {
                 kernel: "/images/vmlinuz".into(),
@@ -160,6 +174,22 @@ mod tests {
     #[test]
     fn a_guest_with_everything() {
         insta::assert_snapshot!(text(&spec()));
+    }
+
+    /// What differs is where RAM comes from, and nothing that the frozen guest would miss.
+    #[rstest::rstest]
+    #[case::thawed(Origin::Thawed(frozen()), "share=off,readonly=on,rom=off,mem-path=/templates/a,,b/mail.memory")]
+    #[case::copied(Origin::Copied(frozen()), "share=on,mem-path=/proc/self/fd/6")]
+    fn a_thawed_guest_has_the_same_devices(#[case] origin: Origin, #[case] backend: &str) {
+        let (cold, thawed) = (text(&spec()), text(&Spec { origin, ..spec() }));
+        let new: Vec<_> = thawed.lines().filter(|line| !cold.lines().any(|other| other == *line)).collect();
+        let backend = format!("-object memory-backend-file,id=ram0,size=1024M,{backend}");
+        assert_eq!(new, [backend.as_str(), "-incoming defer"]);
+        assert_eq!(thawed.lines().count(), cold.lines().count() + 1);
+    }
+
+    fn frozen() -> Frozen {
+        Frozen { memory: "/templates/a,b/mail.memory".into(), devices: "/templates/a,b/mail.devices".into() }
     }
 
     #[test]

@@ -6,13 +6,16 @@
 //!   socket file that anybody could open or that could stay behind;
 //! * while it runs, commands go through the guest agent ([`agent`]), over virtio-serial: a channel that no firewall in a
 //!   scenario can cut. The console is only read. `ssh` is for what tests ssh itself, and for files;
-//! * [`Machine::stop`] ends it; a machine that is dropped is killed.
+//! * [`Machine::stop`] ends it; a machine that is dropped is killed. [`Machine::freeze`] ends it too, and leaves files from
+//!   which a guest can go on, any number of times: a [`Spec`] names them as its [`Origin`].
 //!
 //! This room knows QEMU and Linux guests. It does not know mail, scenarios or labs.
 
 pub mod agent;
 pub mod argv;
 mod console;
+mod freeze;
+mod memory;
 mod process;
 mod qmp;
 pub mod spec;
@@ -22,5 +25,5 @@ mod verbs;
 pub use agent::{AgentError, Output};
 pub use console::{Badness, FATAL_PATTERNS};
 pub use process::{Machine, MachineError, Trouble};
-pub use spec::{Boot, MachineName, Memory, NetworkCard, Spec};
+pub use spec::{Boot, Frozen, MachineName, NetworkCard, Origin, Spec};
 pub use verbs::{VerbError, quoted};

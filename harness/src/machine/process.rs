@@ -3,14 +3,17 @@
 use super::agent::{Agent, AgentError};
 use super::argv::{Descriptors, argv};
 use super::console::{self, Badness};
+use super::freeze;
+use super::memory::Ram;
 use super::qmp::{Qmp, QmpError};
-use super::spec::{MachineName, Spec};
+use super::spec::{MachineName, Origin, Spec};
 use crate::host::spawn::tie_to_thread;
 use crate::network::{Keeper, NetworkError};
 use crate::time::{Deadline, Expired};
 use command_fds::{CommandFdExt, FdMapping};
 use std::fmt;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as Socket;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -68,6 +71,12 @@ pub enum MachineError {
         /// What failed.
         source: AgentError,
     },
+    /// Its RAM is shared with the frozen guest that it comes from.
+    #[error("machine {machine} was thawed for use only, and cannot be frozen again")]
+    CannotFreeze {
+        /// The machine.
+        machine: MachineName,
+    },
     /// The lab's network is gone.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -106,8 +115,9 @@ impl fmt::Display for Trouble {
 #[derive(Debug)]
 pub struct Machine {
     name: MachineName,
-    qmp: Qmp,
+    pub(super) qmp: Qmp,
     pub(super) agent: Agent,
+    pub(super) ram: Option<Ram>,
     exited: watch::Receiver<Option<String>>,
     badness: watch::Receiver<Option<Badness>>,
     kill: Option<oneshot::Sender<()>>,
@@ -115,8 +125,9 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts QEMU on the lab's keeper thread and waits until it answers by QMP. The guest boots meanwhile. In `logs`
-    /// appear `console-<name>.log` and `qemu-<name>.log`.
+    /// Starts QEMU on the lab's keeper thread and waits until it answers by QMP. A guest that is switched on boots
+    /// meanwhile; one that comes from a frozen guest has its state and is paused. In `logs` appear `console-<name>.log`
+    /// and `qemu-<name>.log`.
     pub async fn start(spec: &Spec, keeper: &Keeper, logs: &Path, deadline: Deadline) -> Result<Self, MachineError> {
         let name = spec.name.clone();
         let prepare = |what: &str| {
@@ -128,7 +139,10 @@ impl Machine {
         let (console, console_theirs) = Socket::pair().map_err(prepare("a socket"))?;
         let words = logs.join(format!("qemu-{name}.log"));
         let stderr = File::create(&words).map_err(prepare(&format!("{}", words.display())))?;
-        let child = spawn(spec, keeper, [qmp_theirs, agent_theirs, console_theirs], stderr).await?;
+        let ram = ram(spec).await.map_err(prepare("its RAM"))?;
+        let mut inherited: Vec<OwnedFd> = [qmp_theirs, agent_theirs, console_theirs].map(OwnedFd::from).into();
+        inherited.extend(ram.as_ref().map(Ram::descriptor).transpose().map_err(prepare("its RAM"))?);
+        let child = spawn(spec, keeper, inherited, stderr).await?;
 
         let (kill, killed) = oneshot::channel();
         let (exit_sender, exited) = watch::channel(None);
@@ -137,13 +151,12 @@ impl Machine {
         let log = logs.join(format!("console-{name}.log"));
         let console = asynchronous(console).map_err(prepare("its console"))?;
         tokio::spawn(async move { console::follow(console, &log, badness_sender).await });
-        let connection = Qmp::connect(asynchronous(qmp).map_err(prepare("its QMP socket"))?, deadline).await;
-        let qmp = match connection {
+        let qmp = match connected(asynchronous(qmp).map_err(prepare("its QMP socket"))?, spec, deadline).await {
             Ok(qmp) => qmp,
             Err(source) => return Err(died_or(name, exited, source).await),
         };
         let agent = Agent::new(agent);
-        Ok(Self { name, qmp, agent, exited, badness, kill: Some(kill), supervisor })
+        Ok(Self { name, qmp, agent, ram, exited, badness, kill: Some(kill), supervisor })
     }
 
     /// Its name.
@@ -184,7 +197,24 @@ impl Machine {
     }
 }
 
-async fn spawn(spec: &Spec, keeper: &Keeper, theirs: [Socket; 3], stderr: File) -> Result<Child, MachineError> {
+async fn ram(spec: &Spec) -> std::io::Result<Option<Ram>> {
+    let (mib, origin) = (spec.memory_mib, spec.origin.clone());
+    let made = tokio::task::spawn_blocking(move || match origin {
+        Origin::PowerOn => Ram::empty(mib).map(Some),
+        Origin::Copied(frozen) => Ram::saved(mib, &frozen.memory).map(Some),
+        Origin::Thawed(_) => Ok(None),
+    });
+    made.await.map_err(std::io::Error::other)?
+}
+
+async fn connected(stream: UnixStream, spec: &Spec, deadline: Deadline) -> Result<Qmp, QmpError> {
+    let qmp = Qmp::connect(stream, deadline).await?;
+    freeze::load(&qmp, spec, deadline).await?;
+    Ok(qmp)
+}
+
+/// `inherited` in the order of [`Descriptors::INHERITED`]; the last, the RAM, is there or not.
+async fn spawn(spec: &Spec, keeper: &Keeper, inherited: Vec<OwnedFd>, stderr: File) -> Result<Child, MachineError> {
     let (program, machine) = (spec.qemu.clone(), spec.name.clone());
     let descriptors = Descriptors::INHERITED;
     let arguments = argv(spec, descriptors);
@@ -194,10 +224,9 @@ async fn spawn(spec: &Spec, keeper: &Keeper, theirs: [Socket; 3], stderr: File) 
             let _entered = runtime.enter();
             let mut command = Command::new(&program);
             command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).kill_on_drop(true);
-            let numbers = [descriptors.qmp, descriptors.agent, descriptors.console];
-            let mappings = theirs.into_iter().zip(numbers);
-            let mappings =
-                mappings.map(|(socket, child_fd)| FdMapping { parent_fd: socket.into(), child_fd }).collect();
+            let numbers = [descriptors.qmp, descriptors.agent, descriptors.console, descriptors.memory];
+            let mappings = inherited.into_iter().zip(numbers);
+            let mappings = mappings.map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd }).collect();
             command.as_std_mut().fd_mappings(mappings).expect("the numbers in the child are distinct");
             tie_to_thread(command.as_std_mut());
             command.spawn()

@@ -65,11 +65,41 @@ pub enum Boot {
     Disk,
 }
 
-/// Where the guest's RAM is.
+/// A guest that was stopped at one moment, as files. Its disk belongs to the same moment, and to no other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Memory {
-    /// Anonymous memory: it ends with the guest.
-    Anonymous,
+pub struct Frozen {
+    /// Its RAM, byte by byte; never written again.
+    pub memory: PathBuf,
+    /// The state of its processors and devices: a migration stream of QEMU's, without RAM.
+    pub devices: PathBuf,
+}
+
+/// Where a guest comes from, and so where its RAM is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// It is switched on. Its RAM can be read by the host: it can be frozen.
+    PowerOn,
+    /// It goes on where a frozen guest stopped. Of the RAM it keeps only what it changes; it cannot be frozen again.
+    Thawed(Frozen),
+    /// It goes on where a frozen guest stopped, with a copy of all its RAM: it can be frozen again.
+    Copied(Frozen),
+}
+
+impl Origin {
+    /// Whether such a guest can be frozen.
+    #[must_use]
+    pub fn can_be_frozen(&self) -> bool {
+        matches!(self, Self::PowerOn | Self::Copied(_))
+    }
+
+    /// The frozen guest that it comes from.
+    #[must_use]
+    pub fn frozen(&self) -> Option<&Frozen> {
+        match self {
+            Self::PowerOn => None,
+            Self::Thawed(frozen) | Self::Copied(frozen) => Some(frozen),
+        }
+    }
 }
 
 /// A network card and the tap that it is plugged into.
@@ -92,8 +122,8 @@ pub struct Spec {
     pub accelerator: Accelerator,
     /// RAM in MiB.
     pub memory_mib: u32,
-    /// Where the RAM is.
-    pub memory: Memory,
+    /// Where it comes from.
+    pub origin: Origin,
     /// Virtual processors.
     pub processors: u8,
     /// How it starts.

@@ -91,6 +91,17 @@ impl Machine {
         if output.status == 0 { Ok(output.stdout) } else { Err(self.status(command, output)) }
     }
 
+    /// Runs a shell command that must succeed with `input` on standard input.
+    pub async fn succeed_with_input(
+        &self,
+        command: &str,
+        input: &[u8],
+        deadline: Deadline,
+    ) -> Result<String, VerbError> {
+        let output = self.execute_with_input(command, Some(input), deadline).await?;
+        if output.status == 0 { Ok(output.stdout) } else { Err(self.status(command, output)) }
+    }
+
     /// Runs a shell command that must fail.
     pub async fn fail(&self, command: &str, deadline: Deadline) -> Result<Output, VerbError> {
         let output = self.execute(command, deadline).await?;

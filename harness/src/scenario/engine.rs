@@ -1,20 +1,24 @@
 //! Runs one cell of a scenario: lab, steps, evidence, verdict.
 
-use super::format::{Cell, Scenario, Step};
-use super::steps::{Done, Stage, StepError};
+use super::format::{Action, Cell, Scenario, Step};
+use super::interrupt::Interrupt;
+use super::ready::ReadySteps;
+use super::steps::{Done, Notes, Stage, StepError};
 use crate::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
-use crate::lab::{Lab, Progress, Setup};
+use crate::lab::{Budget, Lab, Order, Progress, Purpose, Setup, Stock, Template};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio_util::sync::CancellationToken;
-
-/// Told when somebody wants the run to end.
-pub type Interrupt = CancellationToken;
 
 /// Runs cells of scenarios.
 pub struct Engine<'a> {
     /// What labs are made with.
     pub setup: &'a Setup,
+    /// Where templates of labs come from.
+    pub stock: &'a Stock,
+    /// What this host has for labs.
+    pub budget: &'a Budget,
     /// Where evidence goes.
     pub run: &'a Run,
     /// The wish to end.
@@ -29,6 +33,20 @@ impl std::fmt::Debug for Engine<'_> {
     }
 }
 
+/// A state of the lab that a step kept.
+struct Kept {
+    template: Arc<Template>,
+    notes: Notes,
+}
+
+/// Why a stretch of steps ended.
+enum Stop<'s> {
+    /// There is no more.
+    End,
+    /// A step keeps the state of the lab, or goes back to one that was kept.
+    Lab(usize, &'s Step),
+}
+
 impl Engine<'_> {
     /// Runs one cell to its verdict, which is also in the evidence.
     pub async fn cell(&self, scenario: &Scenario, cell: Cell) -> ScenarioResult {
@@ -39,15 +57,12 @@ impl Engine<'_> {
             outcome: Verdict::Passed,
             reason: None,
             seconds: 0.0,
-            boot_seconds: 0.0,
+            lab_seconds: 0.0,
             covers: scenario.covers(),
             steps: Vec::new(),
         };
-        let outcome = tokio::select! {
-            outcome = self.carry_out(scenario, cell, &mut result) => outcome,
-            () = self.interrupt.cancelled() => Err("interrupted".into()),
-        };
-        if let Err(reason) = outcome {
+        if let Err(reason) = self.carry_out(scenario, cell, &mut result).await {
+            (self.say)(&format!("  FAIL  {reason}"));
             result.outcome = Verdict::Failed;
             result.reason = Some(reason);
         }
@@ -60,49 +75,162 @@ impl Engine<'_> {
     async fn carry_out(&self, scenario: &Scenario, cell: Cell, result: &mut ScenarioResult) -> Result<(), String> {
         let logs = self.run.cell(&scenario.name, &cell.to_string()).map_err(|error| error.to_string())?;
         (self.say)(&format!("{}::{cell}: {}", scenario.name, scenario.summary));
-        let booting = Instant::now();
-        let progress = |progress: Progress| self.progress(&booting, &progress);
-        let lab = Lab::boot(&scenario.topology, self.setup, &logs, &progress).await.map_err(|error| chain(&error))?;
-        result.boot_seconds = booting.elapsed().as_secs_f64();
-        let outcome = tokio::select! {
-            outcome = self.steps(scenario, cell, &lab, &logs, result) => outcome,
-            (machine, trouble) = lab.trouble() => Err(format!("machine {machine}: {trouble}")),
-        };
-        self.collect(&lab, &logs).await;
-        lab.tear_down().await.map_err(|error| chain(&error))?;
-        outcome
+        let memory = scenario.topology.memory_mib();
+        let waiting = |wait: &_| (self.say)(&format!("  wait  the lab {wait}"));
+        let _share = self.unless_interrupted(self.budget.memory(memory, &waiting)).await?;
+        let begun = Instant::now();
+        let template = self.unless_interrupted(self.template(scenario, &logs, &begun)).await?;
+        let lab = self.unless_interrupted(self.thaw(scenario, &template, &logs)).await?;
+        result.lab_seconds = begun.elapsed().as_secs_f64();
+        (self.say)(&format!("  lab   {} runs after {:.1} s", scenario.topology.name, result.lab_seconds));
+        self.stretches(scenario, cell, lab, &logs, result).await
     }
 
-    fn progress(&self, booting: &Instant, progress: &Progress) {
-        let (machine, words) = match progress {
-            Progress::Started(machine) => (machine, "QEMU runs"),
-            Progress::Answers(machine) => (machine, "user space answers"),
-            Progress::Ready(machine) => (machine, "cloud-init is done"),
-        };
-        (self.say)(&format!("  boot  {machine}: {words} after {:.1} s", booting.elapsed().as_secs_f64()));
+    /// Until somebody wants the run to end.
+    async fn unless_interrupted<T, E: std::error::Error>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, String> {
+        tokio::select! {
+            done = work => done.map_err(|error| chain(&error)),
+            () = self.interrupt.wished() => Err("interrupted".into()),
+        }
     }
 
-    async fn steps(
+    async fn template(
+        &self,
+        scenario: &Scenario,
+        logs: &Path,
+        begun: &Instant,
+    ) -> Result<Arc<Template>, crate::lab::LabError> {
+        let logs = logs.join("template");
+        self.stock
+            .template(&Order {
+                topology: &scenario.topology,
+                setup: self.setup,
+                budget: self.budget,
+                readiness: &ReadySteps { domain: &scenario.topology.domain, steps: &scenario.ready },
+                logs: &logs,
+                progress: &|progress| self.progress(begun, &progress),
+            })
+            .await
+    }
+
+    async fn thaw(
+        &self,
+        scenario: &Scenario,
+        template: &Arc<Template>,
+        logs: &Path,
+    ) -> Result<Lab, crate::lab::LabError> {
+        let purpose = if scenario.has_checkpoints() { Purpose::Freeze } else { Purpose::Use };
+        Lab::thaw(template, &scenario.topology, self.setup, purpose, logs).await
+    }
+
+    fn progress(&self, begun: &Instant, progress: &Progress) {
+        (self.say)(&format!("  lab   {progress} ({:.1} s)", begun.elapsed().as_secs_f64()));
+    }
+
+    /// Runs stretches of steps in a lab, and replaces the lab between them where a step says so.
+    async fn stretches(
         &self,
         scenario: &Scenario,
         cell: Cell,
-        lab: &Lab,
+        mut lab: Lab,
         logs: &Path,
         result: &mut ScenarioResult,
     ) -> Result<(), String> {
-        let mut stage = Stage::new(lab, &scenario.topology.domain)?;
-        for (index, step) in scenario.steps.iter().enumerate() {
+        let mut kept = BTreeMap::new();
+        let mut notes = Notes::default();
+        let mut from = 0;
+        loop {
+            let outcome = tokio::select! {
+                outcome = self.steps(scenario, cell, from, &lab, &mut notes, logs, result) => outcome,
+                (machine, trouble) = lab.trouble() => Err(format!("machine {machine}: {trouble}")),
+                () = self.interrupt.wished() => Err("interrupted".into()),
+            };
+            let (index, step) = match outcome {
+                Ok(Stop::Lab(index, step)) => (index, step),
+                ended => {
+                    self.collect(&lab, logs).await;
+                    lab.tear_down().await.map_err(|error| chain(&error))?;
+                    return ended.map(drop);
+                }
+            };
+            let started = Instant::now();
+            let (replaced, answered) =
+                self.unless_interrupted(self.replace(scenario, step, lab, &mut notes, &mut kept, logs)).await?;
+            lab = replaced;
+            let step_result = StepResult {
+                name: step.name.get_ref().clone(),
+                machine: step.machine().to_owned(),
+                outcome: StepOutcome::Passed,
+                seconds: started.elapsed().as_secs_f64(),
+                asked: format!("{:?}", step.action),
+                answered,
+            };
+            self.report(scenario, cell, &step_result);
+            result.steps.push(step_result);
+            from = index + 1;
+        }
+    }
+
+    /// Carries out a step that concerns the whole lab: another one takes its place.
+    async fn replace(
+        &self,
+        scenario: &Scenario,
+        step: &Step,
+        lab: Lab,
+        notes: &mut Notes,
+        kept: &mut BTreeMap<String, Kept>,
+        logs: &Path,
+    ) -> Result<(Lab, String), crate::lab::LabError> {
+        match &step.action {
+            Action::Rewind(rewind) => {
+                lab.tear_down().await?;
+                // The format has checked that an earlier step keeps it.
+                let Kept { template, notes: then } = &kept[rewind.to.get_ref()];
+                *notes = then.clone();
+                let lab = self.thaw(scenario, template, logs).await?;
+                Ok((lab, "the lab is as it was then".into()))
+            }
+            Action::Checkpoint(checkpoint) => {
+                let template = self.stock.checkpoint(lab, &scenario.topology, self.setup).await?;
+                let lab = self.thaw(scenario, &template, logs).await?;
+                kept.insert(checkpoint.name.get_ref().clone(), Kept { template, notes: notes.clone() });
+                Ok((lab, "kept; the lab goes on".into()))
+            }
+            _ => Ok((lab, String::new())),
+        }
+    }
+
+    /// Runs steps in one lab, up to one that concerns the whole lab.
+    #[expect(clippy::too_many_arguments, reason = "they are what a stretch consists of")]
+    async fn steps<'s>(
+        &self,
+        scenario: &'s Scenario,
+        cell: Cell,
+        from: usize,
+        lab: &Lab,
+        notes: &mut Notes,
+        logs: &Path,
+        result: &mut ScenarioResult,
+    ) -> Result<Stop<'s>, String> {
+        let mut stage = Stage::new(lab, &scenario.topology.domain, notes)?;
+        for (index, step) in scenario.steps.iter().enumerate().skip(from) {
             if cell == Cell::Control && step.fault {
                 result.steps.push(omitted(step));
-                (self.say)(&format!("  omit  {}: {}", step.on.get_ref(), step.name));
+                (self.say)(&format!("  omit  {}: {}", step.machine(), step.name.get_ref()));
                 continue;
+            }
+            if matches!(step.action, Action::Checkpoint(_) | Action::Rewind(_)) {
+                return Ok(Stop::Lab(index, step));
             }
             let started = Instant::now();
             let performed = stage.perform(step).await;
             let (outcome, done) = judge(cell, step, performed);
             let step_result = StepResult {
-                name: step.name.clone(),
-                machine: step.on.get_ref().clone(),
+                name: step.name.get_ref().clone(),
+                machine: step.machine().to_owned(),
                 outcome,
                 seconds: started.elapsed().as_secs_f64(),
                 asked: lab.identity().redact(&done.asked),
@@ -110,25 +238,17 @@ impl Engine<'_> {
             };
             if let Some(transcript) = &done.transcript {
                 let file = logs.join(format!("step-{:02}.txt", index + 1));
-                let text = format!("{}\n\n{}\n", step.name, lab.identity().redact(transcript));
+                let text = format!("{}\n\n{}\n", step.name.get_ref(), lab.identity().redact(transcript));
                 fs_err::write(file, text).map_err(|error| error.to_string())?;
             }
             self.report(scenario, cell, &step_result);
-            let failed = outcome == StepOutcome::Failed;
-            let reason = format!(
-                "step {} on {}, \"{}\": {} → {}",
-                index + 1,
-                step_result.machine,
-                step.name,
-                step_result.asked,
-                step_result.answered
-            );
+            let failure = (outcome == StepOutcome::Failed).then(|| failure(index, &step_result));
             result.steps.push(step_result);
-            if failed {
+            if let Some(reason) = failure {
                 return Err(reason);
             }
         }
-        Ok(())
+        Ok(Stop::End)
     }
 
     fn report(&self, scenario: &Scenario, cell: Cell, step: &StepResult) {
@@ -144,15 +264,21 @@ impl Engine<'_> {
     async fn collect(&self, lab: &Lab, logs: &Path) {
         for machine in lab.machines() {
             let deadline = lab.pace().deadline(Duration::from_secs(5)).at_most(Duration::from_secs(20));
-            let journal = machine
-                .execute("journalctl --boot --no-pager --output short-precise | tail -c 4000000", deadline)
-                .await;
+            let command = "journalctl --boot --no-pager --output short-precise | tail -c 4000000";
+            let journal = tokio::select! {
+                journal = machine.execute(command, deadline) => journal,
+                () = self.interrupt.at_once() => return,
+            };
             if let Ok(journal) = journal {
                 let text = lab.identity().redact(&journal.stdout);
                 let _ = fs_err::write(logs.join(format!("journal-{}.log", machine.name())), text);
             }
         }
     }
+}
+
+fn failure(index: usize, step: &StepResult) -> String {
+    format!("step {} on {}, \"{}\": {} → {}", index + 1, step.machine, step.name, step.asked, step.answered)
 }
 
 /// In the control no symptom may hold; everything else is as it is.
@@ -176,8 +302,8 @@ fn with(done: Done, words: &str) -> Done {
 
 fn omitted(step: &Step) -> StepResult {
     StepResult {
-        name: step.name.clone(),
-        machine: step.on.get_ref().clone(),
+        name: step.name.get_ref().clone(),
+        machine: step.machine().to_owned(),
         outcome: StepOutcome::Omitted,
         seconds: 0.0,
         asked: String::new(),

@@ -1,10 +1,12 @@
 //! The file format, as types. Unknown keys and unknown machines are errors with their place in the file.
 
-use crate::lab::{Topology, TopologyError};
+use super::lab_file::LabFile;
+use crate::lab::Topology;
 use crate::mail::causes::Cause;
 use crate::mail::imap;
 use crate::mail::smtp;
-use miette::{Diagnostic, NamedSource, SourceSpan};
+use crate::mistake::{Flaw, Mistake};
+use miette::Diagnostic;
 use serde::Deserialize;
 use std::fmt;
 use std::path::Path;
@@ -19,6 +21,8 @@ pub struct Scenario {
     pub summary: String,
     /// The lab.
     pub topology: Topology,
+    /// What must hold in the lab before it starts.
+    pub ready: Vec<Step>,
     /// What is done and expected, in order.
     pub steps: Vec<Step>,
 }
@@ -58,9 +62,9 @@ struct File {
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// A sentence: what is true when it passes.
-    pub name: String,
-    /// The machine that it is about.
-    pub on: Spanned<String>,
+    pub name: Spanned<String>,
+    /// The machine that it is about; none for what concerns the whole lab.
+    pub on: Option<Spanned<String>>,
     /// Rows of the specification that it drives.
     #[serde(default)]
     pub covers: Vec<String>,
@@ -107,6 +111,10 @@ pub enum Action {
     Requests(Requests),
     /// Name the likely cause of the refusals since a mark, from the logs of the mail server.
     Cause(CauseOf),
+    /// Keep the state of the whole lab under a name.
+    Checkpoint(Checkpoint),
+    /// Go back to a state that was kept.
+    Rewind(Rewind),
 }
 
 /// Which password is given.
@@ -315,6 +323,22 @@ pub struct CauseOf {
     pub expect: Cause,
 }
 
+/// A state of the lab to come back to: all machines, their disks and RAM, at one moment.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    /// Its name.
+    pub name: Spanned<String>,
+}
+
+/// A return.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rewind {
+    /// The checkpoint, which an earlier step made.
+    pub to: Spanned<String>,
+}
+
 fn right() -> Credential {
     Credential::Right
 }
@@ -335,72 +359,49 @@ fn starttls() -> Privacy {
     Privacy::Starttls
 }
 
-/// What is wrong with a scenario file, and where.
+/// Why there is no scenario.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum ScenarioError {
     /// It cannot be read.
     #[error("failed to read the scenario: {0}")]
     Read(#[from] std::io::Error),
-    /// It is not what a scenario must be.
-    #[error("{message}")]
-    Content {
-        /// What is wrong.
-        message: String,
-        /// The file.
-        #[source_code]
-        source_code: NamedSource<String>,
-        /// The place.
-        #[label("here")]
-        span: Option<SourceSpan>,
-        /// What would be right.
-        #[help]
-        help: Option<String>,
-    },
-    /// Its lab is wrong.
+    /// It, or its lab, is not what it must be.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Topology(#[from] TopologyError),
+    Content(#[from] Mistake),
 }
 
 impl Scenario {
     /// Reads and checks a scenario file; its lab is `labs/<name>.toml` beside it.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
         let text = fs_err::read_to_string(path)?;
-        let content =
-            |message: String, span: Option<std::ops::Range<usize>>, help: Option<String>| ScenarioError::Content {
-                message,
-                source_code: NamedSource::new(path.display().to_string(), text.clone()).with_language("TOML"),
-                span: span.map(Into::into),
-                help,
-            };
-        let file: File =
-            toml::from_str(&text).map_err(|error| content(error.message().to_owned(), error.span(), None))?;
+        let here = |flaw: Flaw| flaw.in_file(path, &text);
+        let file: File = toml::from_str(&text).map_err(Flaw::from).map_err(here)?;
         let lab = path.with_file_name("labs").join(format!("{}.toml", file.lab.get_ref()));
         if !lab.is_file() {
-            return Err(content(
-                format!("there is no lab `{}`", file.lab.get_ref()),
-                Some(file.lab.span()),
-                Some(format!("it would be {}", lab.display())),
-            ));
+            let flaw = Flaw::new(format!("there is no lab `{}`", file.lab.get_ref()), file.lab.span());
+            return Err(here(flaw.with_help(format!("it would be {}", lab.display()))).into());
         }
-        let topology = Topology::load(&lab)?;
+        let lab_text = fs_err::read_to_string(&lab)?;
+        let LabFile { topology, ready } =
+            LabFile::parse(file.lab.get_ref(), &lab_text).map_err(|flaw| flaw.in_file(&lab, &lab_text))?;
         for step in &file.steps {
-            check(step, &topology).map_err(|(name, kind, known)| {
-                content(
-                    format!("there is no {kind} `{}` in lab `{}`", name.get_ref(), file.lab.get_ref()),
-                    Some(name.span()),
-                    Some(format!("there are: {}", known.join(", "))),
-                )
-            })?;
+            step.check(&topology).map_err(here)?;
         }
+        check_checkpoints(&file.steps).map_err(here)?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, summary: file.summary, topology, steps: file.steps })
+        Ok(Self { name, summary: file.summary, topology, ready, steps: file.steps })
     }
 
     /// The ways to run it.
     #[must_use]
     pub fn cells(&self) -> Vec<Cell> {
         if self.steps.iter().any(|step| step.fault) { vec![Cell::Fault, Cell::Control] } else { vec![Cell::Main] }
+    }
+
+    /// Whether its labs must be such that they can be frozen on the way.
+    pub(super) fn has_checkpoints(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Checkpoint(_)))
     }
 
     /// Rows of the specification that its steps drive, in order, once each.
@@ -413,41 +414,87 @@ impl Scenario {
     }
 }
 
-type Unknown<'a> = (&'a Spanned<String>, &'static str, Vec<String>);
-
-/// Every machine and account that a step names is in its lab.
-fn check<'a>(step: &'a Step, topology: &Topology) -> Result<(), Unknown<'a>> {
-    let machine = |name: &'a Spanned<String>| match topology.machine(name.get_ref()) {
-        Some(_) => Ok(()),
-        None => {
-            Err((name, "machine", topology.machines.iter().map(|machine| machine.name.get_ref().to_string()).collect()))
+impl Step {
+    /// Every machine and account that it names is in the lab.
+    pub(super) fn check(&self, lab: &Topology) -> Result<(), Flaw> {
+        let machine = |name: &Spanned<String>| match lab.machine(name.get_ref()) {
+            Some(_) => Ok(()),
+            None => {
+                Err(unknown(lab, "machine", name, lab.machines.iter().map(|machine| machine.name.get_ref().as_str())))
+            }
+        };
+        let account = |name: &Spanned<String>| {
+            if lab.accounts.contains(name.get_ref()) {
+                return Ok(());
+            }
+            Err(unknown(lab, "account", name, lab.accounts.iter().map(String::as_str)))
+        };
+        match (&self.action, &self.on) {
+            (Action::Checkpoint(_) | Action::Rewind(_), None) => {}
+            (Action::Checkpoint(_) | Action::Rewind(_), Some(on)) => {
+                return Err(Flaw::new("this step concerns the whole lab, and has no `on`", on.span()));
+            }
+            (_, Some(on)) => machine(on)?,
+            (_, None) => {
+                let flaw = Flaw::new(
+                    format!("step \"{}\" needs `on`, the machine that it is about", self.name.get_ref()),
+                    self.name.span(),
+                );
+                return Err(flaw);
+            }
         }
-    };
-    let account = |name: &'a Spanned<String>| {
-        if topology.accounts.contains(name.get_ref()) {
-            Ok(())
-        } else {
-            Err((name, "account", topology.accounts.clone()))
+        match &self.action {
+            Action::Imap(login) => account(&login.user),
+            Action::Smtp(login) => account(&login.user),
+            Action::Ssh(login) => account(&login.user),
+            Action::Cause(cause) => account(&cause.user),
+            Action::Deliver(deliver) => deliver.from.iter().chain([&deliver.to]).try_for_each(account),
+            Action::Mailboxes(mailboxes) => mailboxes.create.iter().try_for_each(account),
+            Action::Run(run) => run.password_of.iter().try_for_each(account),
+            Action::Account(created) => account(&created.create),
+            Action::Requests(requests) => machine(&requests.from),
+            Action::Units(_) | Action::Keep(_) | Action::Remove(_) | Action::Restore(_) | Action::Mark(_) => Ok(()),
+            Action::Checkpoint(_) | Action::Rewind(_) => Ok(()),
         }
-    };
-    machine(&step.on)?;
-    match &step.action {
-        Action::Imap(login) => account(&login.user),
-        Action::Smtp(login) => account(&login.user),
-        Action::Ssh(login) => account(&login.user),
-        Action::Cause(cause) => account(&cause.user),
-        Action::Deliver(deliver) => deliver.from.iter().chain([&deliver.to]).try_for_each(account),
-        Action::Mailboxes(mailboxes) => mailboxes.create.iter().try_for_each(account),
-        Action::Run(run) => run.password_of.iter().try_for_each(account),
-        Action::Account(created) => account(&created.create),
-        Action::Requests(requests) => machine(&requests.from),
-        Action::Units(_) | Action::Keep(_) | Action::Remove(_) | Action::Restore(_) | Action::Mark(_) => Ok(()),
     }
+
+    /// The machine that it is about, or the lab.
+    pub(super) fn machine(&self) -> &str {
+        self.on.as_ref().map_or("lab", |on| on.get_ref())
+    }
+}
+
+/// Names of checkpoints are new, and a rewind goes to one that an earlier step made.
+fn check_checkpoints(steps: &[Step]) -> Result<(), Flaw> {
+    let mut made = Vec::new();
+    for step in steps {
+        match &step.action {
+            Action::Checkpoint(checkpoint) if made.contains(checkpoint.name.get_ref()) => {
+                return Err(Flaw::new("an earlier checkpoint has this name", checkpoint.name.span()));
+            }
+            Action::Checkpoint(checkpoint) => made.push(checkpoint.name.get_ref().clone()),
+            Action::Rewind(rewind) if !made.contains(rewind.to.get_ref()) => {
+                let flaw = Flaw::new(
+                    format!("no earlier step makes a checkpoint `{}`", rewind.to.get_ref()),
+                    rewind.to.span(),
+                );
+                return Err(flaw.with_help(format!("there are: {}", made.join(", "))));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn unknown<'a>(lab: &Topology, kind: &str, name: &Spanned<String>, known: impl Iterator<Item = &'a str>) -> Flaw {
+    let message = format!("there is no {kind} `{}` in lab `{}`", name.get_ref(), lab.name);
+    Flaw::new(message, name.span()).with_help(format!("there are: {}", known.collect::<Vec<_>>().join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mistake::plain_text;
 
     fn message(step: &str) -> String {
         let directory = tempfile::tempdir().unwrap();
@@ -456,10 +503,7 @@ mod tests {
         std::fs::copy(labs, directory.path().join("labs/mail-lan.toml")).unwrap();
         let path = directory.path().join("x.toml");
         std::fs::write(&path, format!("summary = \"x\"\nlab = \"mail-lan\"\n[[step]]\n{step}\n")).unwrap();
-        let error = Scenario::load(&path).unwrap_err();
-        let mut message = String::new();
-        miette::NarratableReportHandler::new().render_report(&mut message, &error).unwrap();
-        message
+        plain_text(&Scenario::load(&path).unwrap_err())
     }
 
     #[rstest::rstest]
@@ -473,6 +517,17 @@ mod tests {
         "name = \"a\"\non = \"mail\"\ndo.imap = { user = \"alice\", expects = \"accepted\" }",
         "unknown field `expects`",
         "line 6"
+    )]
+    #[case::no_machine("name = \"a\"\ndo.units = { active = [] }", "needs `on`", "line 4")]
+    #[case::machine_for_the_lab(
+        "name = \"a\"\non = \"mail\"\ndo.checkpoint = { name = \"x\" }",
+        "concerns the whole lab",
+        "line 5"
+    )]
+    #[case::no_checkpoint(
+        "name = \"a\"\ndo.rewind = { to = \"x\" }",
+        "no earlier step makes a checkpoint `x`",
+        "line 5"
     )]
     #[case::verb("name = \"a\"\non = \"mail\"\ndo.imaap = { user = \"alice\" }", "unknown variant `imaap`", "line 6")]
     #[case::answer(

@@ -6,7 +6,11 @@
 
 mod engine;
 mod format;
+mod interrupt;
+mod lab_file;
+mod ready;
 mod steps;
 
-pub use engine::{Engine, Interrupt};
+pub use engine::Engine;
 pub use format::{Action, Cell, Scenario, ScenarioError, Step};
+pub use interrupt::Interrupt;

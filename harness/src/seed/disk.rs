@@ -50,6 +50,12 @@ impl SeedFiles {
     }
 }
 
+/// Makes a disk of the same size with nothing on it: for a guest that has read its seed.
+pub fn blank(path: &Path) -> std::io::Result<()> {
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.set_len(SIZE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

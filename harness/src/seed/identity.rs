@@ -1,12 +1,12 @@
-//! All keys and passwords of one lab, made fresh for it.
+//! All keys and passwords of one lab, derived from its [`LabSecret`].
 //!
 //! Passwords of users reach guests as hashes only, salted SHA-1 for the directory (OpenLDAP's `{SSHA}`) and
 //! SHA-512-crypt for /etc/shadow (crypt(5)). What a daemon must present itself, such as the directory's service account,
 //! stands in a file that only it can read.
 
+use super::secret::LabSecret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use rand::distr::{Alphanumeric, SampleString as _};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
@@ -34,22 +34,11 @@ pub enum IdentityError {
 #[derive(Clone)]
 pub struct Password {
     plain: SecretString,
-    directory: String,
-    shadow: String,
 }
 
 impl Password {
-    fn random() -> Result<Self, IdentityError> {
-        let plain = Alphanumeric.sample_string(&mut rand::rng(), 20);
-        let salt: [u8; 8] = rand::random();
-        let digest = Sha1::new().chain_update(plain.as_bytes()).chain_update(salt).finalize();
-        let directory = format!("{{SSHA}}{}", BASE64.encode([digest.as_slice(), &salt].concat()));
-        let shadow = ShaCrypt::default()
-            .hash_password_with_salt(plain.as_bytes(), &rand::random::<[u8; 12]>())
-            .map_err(|error| IdentityError::Hash(error.to_string()))?
-            .as_str()
-            .to_owned();
-        Ok(Self { plain: plain.into(), directory, shadow })
+    fn of(account: &str, secret: &LabSecret) -> Self {
+        Self { plain: secret.password(&format!("password {account}")).into() }
     }
 
     /// The password itself.
@@ -58,16 +47,20 @@ impl Password {
         &self.plain
     }
 
-    /// The value of `userPassword` in the directory.
+    /// A value of `userPassword` in the directory, with fresh salt.
     #[must_use]
-    pub fn directory_hash(&self) -> &str {
-        &self.directory
+    pub fn directory_hash(&self) -> String {
+        let salt: [u8; 8] = rand::random();
+        let digest = Sha1::new().chain_update(self.plain.expose_secret().as_bytes()).chain_update(salt).finalize();
+        format!("{{SSHA}}{}", BASE64.encode([digest.as_slice(), &salt].concat()))
     }
 
-    /// The second field of shadow(5).
-    #[must_use]
-    pub fn shadow_hash(&self) -> &str {
-        &self.shadow
+    /// A second field of shadow(5), with fresh salt: slow, as it is meant to be.
+    pub fn shadow_hash(&self) -> Result<String, IdentityError> {
+        ShaCrypt::default()
+            .hash_password_with_salt(self.plain.expose_secret().as_bytes(), &rand::random::<[u8; 12]>())
+            .map(|hash| hash.as_str().to_owned())
+            .map_err(|error| IdentityError::Hash(error.to_string()))
     }
 }
 
@@ -103,8 +96,10 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Makes certificates for machines (short name and domain) and passwords for accounts.
+    /// Makes certificates for machines (short name and domain) and passwords for accounts. The authority's key is thrown
+    /// away: nobody can make another certificate of this lab.
     pub fn generate<'a>(
+        secret: &LabSecret,
         machines: impl IntoIterator<Item = &'a str>,
         domain: &str,
         accounts: impl IntoIterator<Item = &'a str>,
@@ -117,16 +112,24 @@ impl Identity {
         for machine in machines {
             certificates.insert(machine.to_owned(), certificate(machine, domain, &issuer)?);
         }
-        let passwords = accounts
-            .into_iter()
-            .map(|account| Ok((account.to_owned(), Password::random()?)))
-            .collect::<Result<_, IdentityError>>()?;
-        let pair = ssh_key::private::Ed25519Keypair::from_seed(&rand::random());
+        let identity = Self::recall(secret, authority, accounts)?;
+        Ok(Self { certificates, ..identity })
+    }
+
+    /// The identity of a lab that runs already, by its secret and its authority: all but the machines' own certificates,
+    /// which only the machines need.
+    pub fn recall<'a>(
+        secret: &LabSecret,
+        authority: String,
+        accounts: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, IdentityError> {
+        let passwords = accounts.into_iter().map(|account| (account.to_owned(), Password::of(account, secret)));
+        let pair = ssh_key::private::Ed25519Keypair::from_seed(&secret.bytes("ssh key of root"));
         let private = ssh_key::PrivateKey::new(pair.into(), "rehearsal")?;
         Ok(Self {
             authority,
-            certificates,
-            passwords,
+            certificates: BTreeMap::new(),
+            passwords: passwords.collect(),
             ssh_key: private.to_openssh(ssh_key::LineEnding::LF)?.to_string().into(),
             ssh_public_key: private.public_key().to_openssh()?,
         })
@@ -210,14 +213,30 @@ fn valid_for_years() -> CertificateParams {
 mod tests {
     use super::*;
 
+    fn made(secret: &LabSecret) -> Identity {
+        Identity::generate(secret, ["mail"], "lan.test", ["alice"]).unwrap()
+    }
+
     #[test]
     fn secrets_are_fresh_and_hidden() {
-        let make = || Identity::generate(["mail"], "lan.test", ["alice"]).unwrap();
-        let (one, other) = (make(), make());
-        let secret = one.password("alice").unwrap().plain().expose_secret();
+        let (one, other) = (made(&LabSecret::random()), made(&LabSecret::random()));
+        let password = one.password("alice").unwrap();
+        let secret = password.plain().expose_secret();
         assert_ne!(secret, other.password("alice").unwrap().plain().expose_secret());
         assert!(!format!("{one:?}").contains(secret) && !format!("{one:?}").contains("PRIVATE KEY"));
         assert_eq!(one.redact(&format!("LOGIN alice {secret}")), "LOGIN alice ******");
-        assert!(one.password("alice").unwrap().shadow_hash().starts_with("$6$"));
+        assert!(password.shadow_hash().unwrap().starts_with("$6$"));
+        assert_ne!(password.directory_hash(), password.directory_hash());
+    }
+
+    #[test]
+    fn an_identity_is_recalled_by_its_secret() {
+        let secret = LabSecret::random();
+        let made = made(&secret);
+        let again = Identity::recall(&secret, made.authority().to_owned(), ["alice"]).unwrap();
+        assert_eq!(again.ssh_public_key(), made.ssh_public_key());
+        let plain = |identity: &Identity| identity.password("alice").unwrap().plain().expose_secret().to_owned();
+        assert_eq!(plain(&again), plain(&made));
+        assert_eq!(again.authority(), made.authority());
     }
 }

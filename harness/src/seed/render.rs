@@ -5,7 +5,7 @@
 //! string. Anything undefined is an error, and so is a file that the cloud-config forgets.
 
 use super::disk::SeedFiles;
-use super::identity::Identity;
+use super::identity::{Identity, IdentityError};
 use crate::network::{MacAddress, Prefix};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 use secrecy::ExposeSecret as _;
@@ -47,6 +47,9 @@ pub enum SeedError {
         /// The files.
         unused: Vec<String>,
     },
+    /// A password could not be hashed.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The lab has no certificate for a machine.
     #[error("the lab's identity has no certificate for machine {0}")]
     NoCertificate(String),
@@ -101,6 +104,20 @@ impl Templates {
     #[must_use]
     pub fn has_role(&self, role: &str) -> bool {
         self.directory.join(role).join("user-data.yaml").is_file()
+    }
+
+    /// All that a role consists of, unrendered: every file's path and text, in order.
+    pub fn contents(&self, role: &str) -> Result<Vec<String>, SeedError> {
+        let directory = self.directory.join(role);
+        let mut contents = Vec::new();
+        for entry in walkdir::WalkDir::new(&directory).sort_by_file_name() {
+            let entry = entry.map_err(std::io::Error::from)?;
+            if entry.file_type().is_file() {
+                contents.push(entry.path().strip_prefix(&directory).unwrap_or(entry.path()).display().to_string());
+                contents.push(fs_err::read_to_string(entry.path())?);
+            }
+        }
+        Ok(contents)
     }
 
     /// Renders the seed of `host`, one of `hosts`, all of them in `domain`.
@@ -200,12 +217,12 @@ fn variables(host: &Host, hosts: &[Host], domain: &str, identity: &Identity) -> 
         .map(|(account, password)| {
             let forms = context! {
                 directory_hash => password.directory_hash(),
-                shadow_hash => password.shadow_hash(),
+                shadow_hash => password.shadow_hash()?,
                 plain => password.plain().expose_secret(),
             };
-            (account.to_owned(), forms)
+            Ok((account.to_owned(), forms))
         })
-        .collect();
+        .collect::<Result<_, SeedError>>()?;
     let by_role: BTreeMap<_, _> =
         hosts.iter().map(|host| (host.role.clone(), minijinja::Value::from_serialize(host))).collect();
     let base_dn: Vec<_> = domain.split('.').map(|label| format!("dc={label}")).collect();
@@ -238,6 +255,7 @@ fn network_config(host: &Host) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seed::LabSecret;
 
     fn lab() -> (Vec<Host>, Identity) {
         let prefix: Prefix = "10.20.0.0/24".parse().unwrap();
@@ -245,6 +263,7 @@ mod tests {
             Host::new(name, "lan.test", name, Ipv4Addr::new(10, 20, 0, last), prefix, MacAddress::numbered(index))
         };
         let identity = Identity::generate(
+            &LabSecret::random(),
             ["mail", "directory"],
             "lan.test",
             ["alice", "bob", "carol", "dave", "cyrus", "sssd", "directory"],

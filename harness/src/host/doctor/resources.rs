@@ -61,16 +61,10 @@ fn loop_devices() -> Check {
 }
 
 fn memory() -> Check {
-    let meminfo = fs_err::read_to_string("/proc/meminfo").unwrap_or_default();
-    match available_memory(&meminfo) {
+    match crate::host::memory::available() {
         Some(bytes) => judge(&MEMORY, bytes, ""),
         None => Check::degraded(MEMORY.name, "/proc/meminfo does not tell MemAvailable", MEMORY.consequence),
     }
-}
-
-fn available_memory(meminfo: &str) -> Option<u64> {
-    let value = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    value.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
 fn disk(cache: &Path) -> Check {
@@ -107,13 +101,6 @@ fn cores() -> Check {
 mod tests {
     use super::*;
     use rstest::rstest;
-
-    #[test]
-    fn available_memory_is_read_in_bytes() {
-        let meminfo = "MemTotal:       24684084 kB\nMemAvailable:   23990496 kB\n";
-        assert_eq!(available_memory(meminfo), Some(23_990_496 * 1024));
-        assert_eq!(available_memory("MemTotal: 1 kB"), None);
-    }
 
     #[rstest]
     #[case(12 * GIB + GIB / 2, State::Ok, "12.5 GiB available here")]

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret as _;
 use std::path::PathBuf;
 
 /// A file that was kept.
+#[derive(Clone)]
 pub(super) struct Copy {
     bytes: Vec<u8>,
     mode: u32,
@@ -51,8 +52,8 @@ impl Stage<'_> {
     pub(super) async fn account(&self, on: &str, account: &Account) -> Result<Done, StepError> {
         let user = account.create.get_ref();
         let identity = self.lab.identity().password(user);
-        let hash =
-            identity.ok_or_else(|| StepError::Broken(format!("the lab has no password of {user}")))?.shadow_hash();
+        let password = identity.ok_or_else(|| StepError::Broken(format!("the lab has no password of {user}")))?;
+        let hash = password.shadow_hash().map_err(|error| StepError::Broken(error.to_string()))?;
         let command = format!("useradd --no-create-home {} && chpasswd --encrypted", quoted(user));
         let input = format!("{user}:{hash}\n");
         let output = self.machine(on)?.execute_with_input(&command, Some(input.as_bytes()), self.deadline()).await?;
@@ -70,7 +71,7 @@ impl Stage<'_> {
             let deadline = self.deadline();
             let kept = ssh::download(connection, self.root(), PathBuf::from(path), deadline).await;
             let (bytes, mode) = kept.map_err(|error| StepError::Broken(error.to_string()))?;
-            self.kept.insert(format!("{on}:{path}"), Copy { bytes, mode });
+            self.notes.kept.insert(format!("{on}:{path}"), Copy { bytes, mode });
         }
         Ok(Done { asked: format!("scp {}", paths.paths.join(" ")), answered: "kept".into(), transcript: None })
     }
@@ -84,7 +85,7 @@ impl Stage<'_> {
 
     pub(super) async fn restore(&self, on: &str, paths: &Paths) -> Result<Done, StepError> {
         for path in &paths.paths {
-            let copy = self.kept.get(&format!("{on}:{path}"));
+            let copy = self.notes.kept.get(&format!("{on}:{path}"));
             let copy = copy.ok_or_else(|| StepError::Broken(format!("no step has kept {path} of {on}")))?;
             let connection = self.root_connection(on).await?;
             let sent = ssh::upload(

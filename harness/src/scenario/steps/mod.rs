@@ -47,13 +47,19 @@ impl From<VerbError> for StepError {
 /// How long a step may take: nominal.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Everything that steps of one cell share.
+/// What steps leave for later ones. It belongs to a state of the lab: a checkpoint keeps both.
+#[derive(Clone, Default)]
+pub(super) struct Notes {
+    kept: BTreeMap<String, guest::Copy>,
+    marks: BTreeMap<String, moments::Moment>,
+}
+
+/// Where steps are carried out.
 pub(super) struct Stage<'a> {
     lab: &'a Lab,
     domain: &'a str,
     client: Client,
-    kept: BTreeMap<String, guest::Copy>,
-    marks: BTreeMap<String, moments::Moment>,
+    notes: &'a mut Notes,
 }
 
 struct LabDialer(Arc<Namespace>);
@@ -65,15 +71,15 @@ impl Dialer for LabDialer {
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(lab: &'a Lab, domain: &'a str) -> Result<Self, String> {
+    pub(super) fn new(lab: &'a Lab, domain: &'a str, notes: &'a mut Notes) -> Result<Self, String> {
         let trust = Trust::from_ca_pem(lab.identity().authority().as_bytes()).map_err(|error| error.to_string())?;
         let client = Client::new(Arc::new(LabDialer(lab.network().clone())), trust);
-        Ok(Self { lab, domain, client, kept: BTreeMap::new(), marks: BTreeMap::new() })
+        Ok(Self { lab, domain, client, notes })
     }
 
     /// Carries out one step.
     pub(super) async fn perform(&mut self, step: &Step) -> Result<Done, StepError> {
-        let on = step.on.get_ref();
+        let on = step.machine();
         match &step.action {
             Action::Imap(login) => self.imap(on, login).await,
             Action::Smtp(login) => self.smtp(on, login).await,
@@ -89,6 +95,8 @@ impl<'a> Stage<'a> {
             Action::Mark(mark) => self.mark(on, mark).await,
             Action::Requests(requests) => self.requests(on, requests).await,
             Action::Cause(cause) => self.cause(on, cause).await,
+            // They are about the lab that this is a part of: the engine does them.
+            Action::Checkpoint(_) | Action::Rewind(_) => Err(StepError::Broken("it concerns the whole lab".into())),
         }
     }
 

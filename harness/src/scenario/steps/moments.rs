@@ -16,6 +16,7 @@ const CURSOR: &str =
     "journalctl --sync; journalctl --quiet --no-pager --lines 0 --show-cursor | sed -n 's/^-- cursor: //p'";
 
 /// What was at a moment.
+#[derive(Clone)]
 pub(super) struct Moment {
     /// Lines that the directory had logged.
     logged: usize,
@@ -47,12 +48,12 @@ impl Stage<'_> {
         let starts = Moment::units(machine, &mark.units, self.deadline()).await?;
         let cursor = machine.succeed(CURSOR, self.deadline()).await?.trim().to_owned();
         let answered = if starts.is_empty() { format!("{logged} lines so far") } else { "remembered".into() };
-        self.marks.insert(mark.name.clone(), Moment { logged, cursor, starts });
+        self.notes.marks.insert(mark.name.clone(), Moment { logged, cursor, starts });
         Ok(Done { asked: format!("remember this moment as `{}`", mark.name), answered, transcript: None })
     }
 
     pub(super) fn moment(&self, name: &str) -> Result<&Moment, StepError> {
-        self.marks.get(name).ok_or_else(|| StepError::Broken(format!("no step has made the mark `{name}`")))
+        self.notes.marks.get(name).ok_or_else(|| StepError::Broken(format!("no step has made the mark `{name}`")))
     }
 
     pub(super) async fn requests(&self, on: &str, requests: &Requests) -> Result<Done, StepError> {

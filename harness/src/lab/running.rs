@@ -1,0 +1,134 @@
+//! A running lab, however it came to be.
+
+use super::setup::LabError;
+use super::template::Template;
+use super::topology::Topology;
+use crate::host::workspace::Workspace;
+use crate::machine::{Machine, MachineError, MachineName, Spec, Trouble, ssh};
+use crate::network::Namespace;
+use crate::seed::{Host, Identity};
+use crate::time::{Deadline, Pace};
+use futures_util::future::{select_all, try_join_all};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A running lab.
+#[derive(Debug)]
+pub struct Lab {
+    // In the order of dropping: machines end before their network and their disks.
+    pub(super) machines: BTreeMap<MachineName, Machine>,
+    pub(super) network: Arc<Namespace>,
+    pub(super) specs: Vec<Spec>,
+    pub(super) hosts: Vec<Host>,
+    pub(super) identity: Identity,
+    pub(super) pace: Pace,
+    _workspace: Workspace,
+    /// What its disks and its RAM stand on.
+    pub(super) template: Option<Arc<Template>>,
+}
+
+impl Lab {
+    /// Starts all machines at once, in a fresh network.
+    pub(super) async fn start(
+        topology: &Topology,
+        specs: Vec<Spec>,
+        identity: Identity,
+        pace: Pace,
+        workspace: Workspace,
+        logs: &Path,
+    ) -> Result<Self, LabError> {
+        let network = Arc::new(Namespace::create(&topology.segments, &topology.taps()).await?);
+        let deadline = pace.deadline(Duration::from_secs(5));
+        let starting = specs.iter().map(|spec| Machine::start(spec, network.keeper(), logs, deadline));
+        let machines = try_join_all(starting).await?;
+        let machines = machines.into_iter().map(|machine| (machine.name().clone(), machine)).collect();
+        Ok(Self {
+            machines,
+            network,
+            specs,
+            hosts: topology.hosts(),
+            identity,
+            pace,
+            _workspace: workspace,
+            template: None,
+        })
+    }
+
+    /// A machine by name.
+    #[must_use]
+    pub fn machine(&self, name: &str) -> Option<&Machine> {
+        self.machines.iter().find(|(known, _)| known.as_str() == name).map(|(_, machine)| machine)
+    }
+
+    /// All machines.
+    pub fn machines(&self) -> impl Iterator<Item = &Machine> {
+        self.machines.values()
+    }
+
+    /// A machine's names and address.
+    #[must_use]
+    pub fn host(&self, name: &str) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.name == name)
+    }
+
+    /// The keys and passwords of this lab.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// How slow this host is.
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// The lab's network.
+    pub fn network(&self) -> &Arc<Namespace> {
+        &self.network
+    }
+
+    /// Opens an ssh connection to a machine from the lab's own address.
+    pub async fn ssh_connection(&self, host: &Host, deadline: Deadline) -> Result<std::net::TcpStream, ssh::SshError> {
+        let refused = |error: std::io::Error| ssh::SshError::Protocol(format!("{}: {error}", host.fqdn));
+        let stream = self.network.dial(SocketAddr::from((host.address, 22)), deadline).await.map_err(refused)?;
+        stream.into_std().map_err(refused)
+    }
+
+    /// Completes when something befalls any machine.
+    pub async fn trouble(&self) -> (MachineName, Trouble) {
+        let watches = self
+            .machines
+            .values()
+            .map(|machine| Box::pin(async move { (machine.name().clone(), machine.trouble().await) }));
+        select_all(watches).await.0
+    }
+
+    /// Ends all machines and waits until they are gone.
+    pub async fn tear_down(self) -> Result<(), LabError> {
+        let deadline = self.pace.deadline(Duration::from_secs(10));
+        self.each_ends(|machine| machine.stop(deadline)).await
+    }
+
+    async fn each_ends<F>(mut self, end: impl FnMut(Machine) -> F) -> Result<(), LabError>
+    where
+        F: Future<Output = Result<(), MachineError>>,
+    {
+        try_join_all(std::mem::take(&mut self.machines).into_values().map(end)).await?;
+        Ok(())
+    }
+}
+
+/// A qcow2 file that keeps only what is changed on `disk`.
+pub(super) async fn overlay(disk: &Path, overlay: &Path) -> Result<(), LabError> {
+    let failed = |reason: String| LabError::Overlay { disk: disk.to_owned(), reason };
+    let output = tokio::process::Command::new("qemu-img")
+        .args(["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b"])
+        .args([disk, overlay])
+        .output()
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    let said = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if output.status.success() { Ok(()) } else { Err(failed(said())) }
+}

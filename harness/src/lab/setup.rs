@@ -1,0 +1,214 @@
+//! What labs are made with, and what can go wrong.
+
+use super::budget::{TooMuch, Wait};
+use super::template::TemplateFlaw;
+use super::topology::{Definition, Topology};
+use crate::cache::EntryName;
+use crate::host::accelerator::Accelerator;
+use crate::machine::{Boot, MachineError, MachineName, NetworkCard, Origin, Spec, VerbError};
+use crate::network::{NetworkError, TapName};
+use crate::seed::{IdentityError, SeedError, Templates};
+use crate::time::{Expired, Pace};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What a machine of the lab boots from; the lab writes to overlays only.
+#[derive(Debug, Clone)]
+pub struct Media {
+    /// The entry of the cache that it is: equal names, equal content.
+    pub entry: EntryName,
+    /// A qcow2 file.
+    pub disk: PathBuf,
+    /// How it starts.
+    pub boot: Boot,
+}
+
+/// What labs are made with.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Media by image name.
+    pub media: BTreeMap<String, Media>,
+    /// The roles: templates of seeds.
+    pub roles: Templates,
+    /// The QEMU program.
+    pub qemu: PathBuf,
+    /// What the QEMU program says about its version.
+    pub qemu_version: String,
+    /// How guests run.
+    pub accelerator: Accelerator,
+    /// How slow this host is.
+    pub pace: Pace,
+    /// Where working directories of labs are made.
+    pub workspaces: PathBuf,
+}
+
+impl Setup {
+    pub(super) fn media_of(&self, machine: &Definition) -> Result<&Media, LabError> {
+        self.media
+            .get(&machine.image)
+            .ok_or_else(|| LabError::NoImage { machine: machine.name.get_ref().clone(), image: machine.image.clone() })
+    }
+
+    /// The images that a lab stands on.
+    pub(super) fn media_below<'a>(&'a self, topology: &'a Topology) -> impl Iterator<Item = &'a EntryName> {
+        let images = topology.machines.iter().filter_map(|machine| self.media.get(&machine.image));
+        images.map(|media| &media.entry)
+    }
+
+    /// What the machine with this number is made of. Its disk and its seed are to be in `directory`.
+    pub(super) fn spec(
+        &self,
+        topology: &Topology,
+        index: usize,
+        directory: &Path,
+        origin: Origin,
+    ) -> Result<Spec, LabError> {
+        let machine = &topology.machines[index];
+        let name = machine.name.get_ref().clone();
+        Ok(Spec {
+            qemu: self.qemu.clone(),
+            accelerator: self.accelerator,
+            memory_mib: machine.memory_mib,
+            origin,
+            processors: machine.processors,
+            boot: self.media_of(machine)?.boot.clone(),
+            disk: directory.join(format!("{name}.qcow2")),
+            seed: Some(directory.join(format!("{name}.seed"))),
+            cards: vec![NetworkCard { mac: Topology::mac(index), tap: TapName::numbered(index) }],
+            name,
+        })
+    }
+}
+
+/// Why there is no lab.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// No medium was given for an image.
+    #[error("machine {machine} wants image `{image}`, which was not built")]
+    NoImage {
+        /// The machine.
+        machine: MachineName,
+        /// The image.
+        image: String,
+    },
+    /// Keys or passwords could not be made.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A seed could not be made.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// The network could not be made.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A file of the lab could not be made.
+    #[error("failed to make {} for the lab", path.display())]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// An overlay could not be made.
+    #[error("qemu-img failed to make an overlay on {}: {reason}", disk.display())]
+    Overlay {
+        /// The backing file.
+        disk: PathBuf,
+        /// Its words.
+        reason: String,
+    },
+    /// A machine did not start.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// A machine did not answer.
+    #[error(transparent)]
+    Verb(#[from] VerbError),
+    /// cloud-init reported errors.
+    #[error("machine {machine}: cloud-init failed: {errors}\n{log}")]
+    CloudInit {
+        /// The machine.
+        machine: MachineName,
+        /// Its own summary.
+        errors: String,
+        /// The end of its output.
+        log: String,
+    },
+    /// The lab does not do what it is for.
+    #[error("the lab is up, but not ready: {0}")]
+    NotReady(String),
+    /// A machine does not come to rest.
+    #[error("machine {machine}: {source}")]
+    Restless {
+        /// The machine.
+        machine: MachineName,
+        /// What was waited for.
+        source: Expired,
+    },
+    /// A fresh template is wrong, so freezing itself is.
+    #[error("the template that was just made is of no use: {0}")]
+    Template(#[from] TemplateFlaw),
+    /// This host is too small.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
+    /// There is no room for the template.
+    #[error(
+        "a template of this lab needs up to {needed_mib} MiB in {}, and {free_mib} MiB are free: \
+         `cargo xtask clean` makes room",
+        place.display()
+    )]
+    NoRoom {
+        /// Where.
+        place: PathBuf,
+        /// What it can need.
+        needed_mib: u64,
+        /// What there is.
+        free_mib: u64,
+    },
+}
+
+impl LabError {
+    pub(super) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::File { path, source }
+    }
+}
+
+/// What happens while a lab comes to be.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// Somebody else makes the template.
+    Waiting,
+    /// Other labs boot.
+    Waits(Wait),
+    /// There is a template, and it cannot be used: it is made again.
+    Distrusted(String),
+    /// There is no template yet: the lab is booted from nothing.
+    Booting,
+    /// QEMU runs.
+    Started(MachineName),
+    /// The guest's user space answers.
+    Answers(MachineName),
+    /// cloud-init has made the machine what it is.
+    Configured(MachineName),
+    /// All machines do what they are for, and are at rest.
+    Settled,
+    /// The template is in the cache.
+    Frozen,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting => f.write_str("waits for its template, which somebody else makes"),
+            Self::Waits(wait) => wait.fmt(f),
+            Self::Distrusted(why) => write!(f, "its template is not used and made again: {why}"),
+            Self::Booting => f.write_str("boots from nothing, to be frozen as a template"),
+            Self::Started(machine) => write!(f, "{machine}: QEMU runs"),
+            Self::Answers(machine) => write!(f, "{machine}: user space answers"),
+            Self::Configured(machine) => write!(f, "{machine}: cloud-init is done"),
+            Self::Settled => f.write_str("is ready and at rest"),
+            Self::Frozen => f.write_str("is frozen as a template"),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The templates that are ready: each is made once, by whoever needs it first, and kept in the cache.
+
+use super::budget::Budget;
+use super::running::Lab;
+use super::setup::{LabError, Progress, Setup};
+use super::template::{FORMAT, Holds, Manifest, Template};
+use super::topology::Topology;
+use crate::cache::{Cache, Claim, ContentKey, EntryName, Kind, declare_foundations};
+use crate::host::accelerator::Accelerator;
+use crate::host::workspace::Workspace;
+use crate::machine::Origin;
+use crate::machine::argv::{Descriptors, argv};
+use crate::seed::{CacheSecret, LabNonce};
+use futures_util::future::LocalBoxFuture;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
+
+/// Knows when a booted lab is ready: whoever asks for a template does.
+pub trait Readiness {
+    /// Brings the lab to ready, or says what it does not do.
+    fn bring<'l>(&'l self, lab: &'l Lab) -> LocalBoxFuture<'l, Result<(), String>>;
+
+    /// What it asks for, in words that change when that changes.
+    fn words(&self) -> String;
+}
+
+/// All templates that this process uses, each checked once.
+#[derive(Debug)]
+pub struct Stock {
+    cache: Cache,
+    secret: CacheSecret,
+    known: Mutex<BTreeMap<EntryName, Arc<Slot>>>,
+}
+
+/// One template that this process wants.
+#[derive(Debug, Default)]
+struct Slot {
+    template: OnceCell<Arc<Template>>,
+    in_work: AtomicBool,
+}
+
+/// What somebody wants a template of.
+pub struct Order<'a> {
+    /// The lab.
+    pub topology: &'a Topology,
+    /// What it is made with.
+    pub setup: &'a Setup,
+    /// What this host has for labs that boot.
+    pub budget: &'a Budget,
+    /// When the booted lab is ready.
+    pub readiness: &'a dyn Readiness,
+    /// Where logs of the boot go.
+    pub logs: &'a Path,
+    /// Takes what happens.
+    pub progress: &'a (dyn Fn(Progress) + Send + Sync),
+}
+
+impl std::fmt::Debug for Order<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Order").field("lab", &self.topology.name).finish_non_exhaustive()
+    }
+}
+
+impl Stock {
+    /// The stock in `cache`.
+    pub fn open(cache: Cache) -> std::io::Result<Self> {
+        let secret = CacheSecret::open(&cache.root().join("secret"))?;
+        Ok(Self { cache, secret, known: Mutex::default() })
+    }
+
+    /// Hands back the template of a lab; makes it first, if there is none that can be trusted.
+    pub async fn template(&self, order: &Order<'_>) -> Result<Arc<Template>, LabError> {
+        let entry = entry(order)?;
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(entry.clone()).or_default().clone();
+        if known.in_work.swap(true, Ordering::Relaxed) && !known.template.initialized() {
+            (order.progress)(Progress::Waiting);
+        }
+        known.template.get_or_try_init(|| self.find_or_make(order, &entry)).await.cloned()
+    }
+
+    async fn find_or_make(&self, order: &Order<'_>, entry: &EntryName) -> Result<Arc<Template>, LabError> {
+        let claim = self.claim(order, entry).await?;
+        if claim.exists() {
+            match self.checked(order, claim).await? {
+                Ok(template) => return Ok(Arc::new(template)),
+                Err((claim, why)) => {
+                    (order.progress)(Progress::Distrusted(why));
+                    claim.discard().map_err(LabError::file(claim.place()))?;
+                    return self.make(order, claim).await.map(Arc::new);
+                }
+            }
+        }
+        self.make(order, claim).await.map(Arc::new)
+    }
+
+    /// Waits, without holding up anything else, while another run makes the same.
+    async fn claim(&self, order: &Order<'_>, entry: &EntryName) -> Result<Claim, LabError> {
+        let (cache, entry) = (self.cache.clone(), entry.clone());
+        let (waits, waiting) = tokio::sync::oneshot::channel::<()>();
+        let place = cache.place(Kind::Template, &entry);
+        let claiming = tokio::task::spawn_blocking(move || {
+            // Nobody listens any more when the wish has gone.
+            cache.claim(Kind::Template, &entry, || waits.send(()).unwrap_or_default())
+        });
+        let told = async {
+            if waiting.await.is_ok() {
+                (order.progress)(Progress::Waiting);
+            }
+        };
+        let (claim, ()) = futures_util::future::join(claiming, told).await;
+        claim.map_err(std::io::Error::other).flatten().map_err(LabError::file(&place))
+    }
+
+    /// The template that is there, or why it is of no use.
+    async fn checked(&self, order: &Order<'_>, claim: Claim) -> Result<Result<Template, (Claim, String)>, LabError> {
+        // Reading all of it takes a moment, and must not hold up other labs.
+        let (topology, setup, secret) = (order.topology.clone(), order.setup.clone(), self.secret.clone());
+        let place = claim.place().to_owned();
+        let checking = {
+            let place = place.clone();
+            tokio::task::spawn_blocking(move || Template::verified(&place, &topology, &setup))
+        };
+        let verified = checking.await.map_err(std::io::Error::other).map_err(LabError::file(&place))?;
+        match verified {
+            Err(flaw) => Ok(Err((claim, flaw.to_string()))),
+            Ok(manifest) => {
+                let used = claim.into_use().map_err(LabError::file(&place))?;
+                let template = Template::trusted(&place, manifest, order.topology, &secret, Holds::Cached(used));
+                Ok(Ok(template?))
+            }
+        }
+    }
+
+    async fn make(&self, order: &Order<'_>, claim: Claim) -> Result<Template, LabError> {
+        self.check_room(order)?;
+        let waiting = |wait: &_| (order.progress)(Progress::Waits(Clone::clone(wait)));
+        let cores = order.budget.boot(order.topology.processors(), &waiting).await?;
+        std::fs::create_dir_all(order.logs).map_err(LabError::file(order.logs))?;
+        (order.progress)(Progress::Booting);
+        let nonce = LabNonce::random();
+        let lab = Lab::boot(order.topology, order.setup, &self.secret.lab(&nonce), order.logs, order.progress).await?;
+        order.readiness.bring(&lab).await.map_err(LabError::NotReady)?;
+        lab.settle().await?;
+        drop(cores);
+        (order.progress)(Progress::Settled);
+        let building = self.cache.building();
+        let workspace = Workspace::create(&building, &order.topology.name).map_err(LabError::file(&building))?;
+        let new = workspace.path().join("new");
+        std::fs::create_dir(&new).map_err(LabError::file(&new))?;
+        let authority = lab.identity().authority().to_owned();
+        lab.freeze_into(&new).await?;
+        let manifest = Manifest::of(&new, order.topology, order.setup, nonce, &authority)?;
+        manifest.write(&new)?;
+        declare_foundations(&new, order.setup.media_below(order.topology)).map_err(LabError::file(&new))?;
+        let place = claim.place().to_owned();
+        claim.publish(&new).map_err(LabError::file(&place))?;
+        (order.progress)(Progress::Frozen);
+        let used = claim.into_use().map_err(LabError::file(&place))?;
+        Ok(Template::trusted(&place, manifest, order.topology, &self.secret, Holds::Cached(used))?)
+    }
+
+    /// A running lab, frozen into a template that only this run knows. The lab must have been thawed for that.
+    pub async fn checkpoint(&self, lab: Lab, topology: &Topology, setup: &Setup) -> Result<Arc<Template>, LabError> {
+        lab.settle().await?;
+        let labs = self.cache.labs();
+        let directory = Workspace::create(&labs, "checkpoint").map_err(LabError::file(&labs))?;
+        let below = lab.template.clone();
+        let Some(parent) = &below else {
+            return Err(LabError::NotReady("only a lab that was thawed can be frozen on the way".into()));
+        };
+        let (nonce, authority) = (parent.manifest().nonce.clone(), parent.manifest().authority.clone());
+        lab.freeze_into(directory.path()).await?;
+        let manifest = Manifest::unverified(topology, setup, nonce, authority)?;
+        let place = directory.path().to_owned();
+        let holds = Holds::Checkpoint { directory, below };
+        Ok(Arc::new(Template::trusted(&place, manifest, topology, &self.secret, holds)?))
+    }
+
+    /// RAM may be all in use, and disks grow: better refused than stopped half-way.
+    fn check_room(&self, order: &Order<'_>) -> Result<(), LabError> {
+        const DISKS_MIB: u64 = 512;
+        let place = self.cache.building();
+        let space = nix::sys::statvfs::statvfs(&place).map_err(|error| LabError::file(&place)(error.into()))?;
+        let free_mib = (space.blocks_available() * space.fragment_size()) >> 20;
+        let needed_mib = u64::from(order.topology.memory_mib()) + DISKS_MIB;
+        if free_mib >= needed_mib { Ok(()) } else { Err(LabError::NoRoom { place, needed_mib, free_mib }) }
+    }
+}
+
+/// The entry of a lab's template: its key covers all that went in.
+fn entry(order: &Order<'_>) -> Result<EntryName, LabError> {
+    let (topology, setup) = (order.topology, order.setup);
+    let mut ingredients = vec![format!("format {FORMAT}"), setup.qemu_version.clone(), processor(setup.accelerator)];
+    ingredients.extend([topology.domain.clone(), order.readiness.words()]);
+    ingredients.extend(topology.accounts.iter().cloned());
+    ingredients.extend(topology.segments.iter().map(|segment| format!("{segment:?}")));
+    for (index, (machine, host)) in topology.machines.iter().zip(topology.hosts()).enumerate() {
+        let spec = setup.spec(topology, index, Path::new("/"), Origin::PowerOn)?;
+        let arguments = argv(&spec, Descriptors::INHERITED);
+        ingredients.extend(arguments.iter().map(|argument| argument.to_string_lossy().into_owned()));
+        let media = setup.media_of(machine)?;
+        ingredients.extend([media.disk.display().to_string(), media.entry.to_string()]);
+        ingredients.push(format!("{host:?}"));
+        ingredients.extend(setup.roles.contents(&host.role)?);
+    }
+    Ok(EntryName::new(&topology.name, &ContentKey::of(ingredients.iter().map(String::as_bytes))))
+}
+
+/// What runs the guests' instructions: the state of a processor means nothing to another model.
+fn processor(accelerator: Accelerator) -> String {
+    match accelerator {
+        Accelerator::Tcg => accelerator.name().into(),
+        Accelerator::Kvm => {
+            let known = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+            let wanted = |line: &&str| line.starts_with("model name") || line.starts_with("flags");
+            known.lines().filter(wanted).take(2).collect::<Vec<_>>().join("\n")
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! A frozen lab: files that belong together, and a manifest that tells whether they still do.
+//!
+//! RAM, device state and disk of all machines are of one moment. A disk of another moment under the same RAM would be a
+//! damaged file system in every copy, so the manifest has a digest of each file, and a template is used only after all
+//! were read again and found the same.
+
+use super::setup::{LabError, Setup};
+use super::topology::Topology;
+use crate::host::workspace::Workspace;
+use crate::machine::{Frozen, MachineName};
+use crate::seed::{CacheSecret, Identity, LabNonce};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Changes when templates are made or used in another way.
+pub(super) const FORMAT: u32 = 1;
+
+/// The manifest's name.
+const MANIFEST: &str = "manifest.json";
+
+/// Why a template is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateFlaw {
+    /// A file is missing or cannot be read.
+    #[error("{} cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The manifest makes no sense.
+    #[error("{} is damaged: {reason}", path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file was changed.
+    #[error("{} is not what it was when it was made", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It was made for something else.
+    #[error("it was made {0}")]
+    Foreign(String),
+    /// Its passwords cannot be known.
+    #[error("its keys cannot be derived: {0}")]
+    Identity(String),
+}
+
+/// A frozen lab, checked.
+#[derive(Debug)]
+pub struct Template {
+    directory: PathBuf,
+    manifest: Manifest,
+    identity: Identity,
+    /// What must stay while this is used.
+    _holds: Holds,
+}
+
+/// What a template stands on, or lives in.
+#[derive(Debug)]
+pub(super) enum Holds {
+    /// An entry of the cache, which nobody may remove meanwhile.
+    Cached(#[expect(dead_code, reason = "held for its lock")] crate::cache::InUse),
+    /// A directory of this run, and the template that the frozen lab itself came from.
+    Checkpoint {
+        #[expect(dead_code, reason = "held for its directory")]
+        directory: Workspace,
+        #[expect(dead_code, reason = "its disks are below ours")]
+        below: Option<Arc<Template>>,
+    },
+}
+
+/// What a template consists of, as its file says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Manifest {
+    pub(super) format: u32,
+    /// The lab.
+    pub(super) lab: String,
+    /// When it was frozen.
+    pub(super) frozen: jiff::Timestamp,
+    /// What its passwords are derived from, with the secret of the cache.
+    pub(super) nonce: LabNonce,
+    /// The certificate that its machines trust.
+    pub(super) authority: String,
+    /// The disk that each machine's disk stands on.
+    pub(super) below: BTreeMap<MachineName, PathBuf>,
+    /// The digest of each file.
+    pub(super) files: BTreeMap<String, Digest>,
+}
+
+/// A BLAKE3 digest of what a file holds, in hexadecimal digits. Holes and zeroes are the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Digest(String);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The names of one machine's files in a template.
+pub(super) fn files_of(directory: &Path, machine: &MachineName) -> (Frozen, PathBuf) {
+    let file = |kind: &str| directory.join(format!("{machine}.{kind}"));
+    (Frozen { memory: file("memory"), devices: file("devices") }, file("qcow2"))
+}
+
+impl Manifest {
+    /// Describes the files that a lab was frozen to.
+    pub(super) fn of(
+        directory: &Path,
+        topology: &Topology,
+        setup: &Setup,
+        nonce: LabNonce,
+        authority: &str,
+    ) -> Result<Self, LabError> {
+        let mut manifest = Self::unverified(topology, setup, nonce, authority.to_owned())?;
+        for machine in &topology.machines {
+            let (frozen, disk) = files_of(directory, machine.name.get_ref());
+            for path in [frozen.memory, frozen.devices, disk] {
+                let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                manifest.files.insert(file, digest(&path).map_err(LabError::file(&path))?);
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// Describes a frozen lab whose files nobody but this run can reach.
+    pub(super) fn unverified(
+        topology: &Topology,
+        setup: &Setup,
+        nonce: LabNonce,
+        authority: String,
+    ) -> Result<Self, LabError> {
+        let below = topology.machines.iter().map(|machine| {
+            let disk = setup.media_of(machine)?.disk.clone();
+            Ok((machine.name.get_ref().clone(), disk))
+        });
+        Ok(Self {
+            format: FORMAT,
+            lab: topology.name.clone(),
+            frozen: jiff::Timestamp::now(),
+            nonce,
+            authority,
+            below: below.collect::<Result<_, LabError>>()?,
+            files: BTreeMap::new(),
+        })
+    }
+
+    /// Writes it beside the files.
+    pub(super) fn write(&self, directory: &Path) -> Result<(), LabError> {
+        let path = directory.join(MANIFEST);
+        let text = serde_json::to_vec_pretty(self).map_err(|error| LabError::file(&path)(error.into()))?;
+        std::fs::write(&path, text).map_err(LabError::file(&path))
+    }
+
+    fn read(directory: &Path) -> Result<Self, TemplateFlaw> {
+        let path = directory.join(MANIFEST);
+        let text = std::fs::read(&path).map_err(|source| TemplateFlaw::Unreadable { path: path.clone(), source })?;
+        // Of a manifest of another format only the format is read.
+        let unreadable =
+            |error: serde_json::Error| TemplateFlaw::Manifest { path: path.clone(), reason: error.to_string() };
+        let value: serde_json::Value = serde_json::from_slice(&text).map_err(unreadable)?;
+        if value["format"] != FORMAT {
+            return Err(TemplateFlaw::Foreign(format!("by another version of Rehearsal (format {})", value["format"])));
+        }
+        serde_json::from_value(value).map_err(unreadable)
+    }
+}
+
+impl Template {
+    /// Reads the template in `directory`, all of it: whether nothing was changed since it was made, and it stands on the
+    /// disks that are there now.
+    pub(super) fn verified(directory: &Path, topology: &Topology, setup: &Setup) -> Result<Manifest, TemplateFlaw> {
+        let manifest = Manifest::read(directory)?;
+        for machine in &topology.machines {
+            let now = setup.media.get(&machine.image).map(|media| &media.disk);
+            let then = manifest.below.get(machine.name.get_ref());
+            if now != then {
+                let place = then.map_or("nothing".into(), |path| path.display().to_string());
+                return Err(TemplateFlaw::Foreign(format!("for a machine {} on {place}", machine.name.get_ref())));
+            }
+        }
+        verify(directory, &manifest.files)?;
+        Ok(manifest)
+    }
+
+    /// The template in `directory`, which was verified or made a moment ago.
+    pub(super) fn trusted(
+        directory: &Path,
+        manifest: Manifest,
+        topology: &Topology,
+        secret: &CacheSecret,
+        holds: Holds,
+    ) -> Result<Self, TemplateFlaw> {
+        let accounts = topology.accounts.iter().map(String::as_str);
+        let identity = Identity::recall(&secret.lab(&manifest.nonce), manifest.authority.clone(), accounts)
+            .map_err(|error| TemplateFlaw::Identity(error.to_string()))?;
+        Ok(Self { directory: directory.to_owned(), manifest, identity, _holds: holds })
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The keys and passwords of the lab.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub(super) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+}
+
+/// Every file is what it was. The files are read in parallel.
+fn verify(directory: &Path, files: &BTreeMap<String, Digest>) -> Result<(), TemplateFlaw> {
+    std::thread::scope(|scope| {
+        let checks: Vec<_> = files
+            .iter()
+            .map(|(name, expected)| {
+                scope.spawn(move || {
+                    let path = directory.join(name);
+                    match digest(&path) {
+                        Ok(found) if found == *expected => Ok(()),
+                        Ok(_) => Err(TemplateFlaw::Changed { path }),
+                        Err(source) => Err(TemplateFlaw::Unreadable { path, source }),
+                    }
+                })
+            })
+            .collect();
+        checks.into_iter().try_for_each(|check| {
+            check.join().unwrap_or_else(|_| {
+                let source = io::Error::other("the check panicked");
+                Err(TemplateFlaw::Unreadable { path: directory.to_owned(), source })
+            })
+        })
+    })
+}
+
+/// Reads a file and hashes it: its length, and every block that is not all zeroes with its number.
+fn digest(path: &Path) -> io::Result<Digest> {
+    const BLOCK: usize = 1 << 20;
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&length.to_le_bytes());
+    let mut block = vec![0; BLOCK];
+    let zeroes = vec![0; BLOCK];
+    for number in 0..length.div_ceil(BLOCK as u64) {
+        let place = number * BLOCK as u64;
+        let piece = &mut block[..BLOCK.min(usize::try_from(length - place).unwrap_or(BLOCK))];
+        file.read_exact_at(piece, place)?;
+        if *piece != zeroes[..piece.len()] {
+            hasher.update(&number.to_le_bytes()).update(piece);
+        }
+    }
+    Ok(Digest(hasher.finalize().to_hex().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(directory: &Path) -> BTreeMap<String, Digest> {
+        let mut ram = vec![0; 5 << 20];
+        ram[3 << 20] = 7;
+        std::fs::write(directory.join("mail.memory"), ram).unwrap();
+        std::fs::write(directory.join("mail.devices"), b"devices").unwrap();
+        let digest = |name: &str| (name.to_owned(), super::digest(&directory.join(name)).unwrap());
+        [digest("mail.memory"), digest("mail.devices")].into()
+    }
+
+    fn flip(path: &Path, place: u64) {
+        let file = File::options().write(true).read(true).open(path).unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, place).unwrap();
+        file.write_all_at(&[byte[0] ^ 1], place).unwrap();
+    }
+
+    #[rstest::rstest]
+    #[case::nothing(|_: &Path| (), "")]
+    #[case::a_bit_of_ram(|at: &Path| flip(&at.join("mail.memory"), 3 << 20), "mail.memory is not what it was")]
+    #[case::a_bit_in_a_hole(|at: &Path| flip(&at.join("mail.memory"), 1 << 20), "mail.memory is not what it was")]
+    #[case::a_shorter_file(|at: &Path| File::options().write(true).open(at.join("mail.devices")).unwrap().set_len(3).unwrap(), "mail.devices is not what it was")]
+    #[case::a_longer_file(|at: &Path| File::options().write(true).open(at.join("mail.memory")).unwrap().set_len(6 << 20).unwrap(), "mail.memory is not what it was")]
+    #[case::a_missing_file(|at: &Path| std::fs::remove_file(at.join("mail.devices")).unwrap(), "mail.devices cannot be read")]
+    fn what_was_changed_is_not_used(#[case] harm: fn(&Path), #[case] words: &str) {
+        let directory = tempfile::tempdir().unwrap();
+        let files = files(directory.path());
+        harm(directory.path());
+        let outcome = verify(directory.path(), &files).map_or_else(|flaw| flaw.to_string(), |()| String::new());
+        assert!(if words.is_empty() { outcome.is_empty() } else { outcome.contains(words) }, "{outcome}");
+    }
+
+    #[test]
+    fn holes_and_zeroes_are_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let (written, hole) = (directory.path().join("written"), directory.path().join("hole"));
+        std::fs::write(&written, vec![0; 2 << 20]).unwrap();
+        File::create(&hole).unwrap().set_len(2 << 20).unwrap();
+        assert_eq!(digest(&written).unwrap(), digest(&hole).unwrap());
+    }
+
+    #[rstest::rstest]
+    #[case::none("", "cannot be read")]
+    #[case::half("{\"format\": 1, \"lab\"", "is damaged")]
+    #[case::another_format("{\"format\": 99}", "by another version of Rehearsal (format 99)")]
+    #[case::fields("{\"format\": 1}", "is damaged")]
+    fn a_bad_manifest_is_named(#[case] text: &str, #[case] words: &str) {
+        let directory = tempfile::tempdir().unwrap();
+        if !text.is_empty() {
+            std::fs::write(directory.path().join(MANIFEST), text).unwrap();
+        }
+        let flaw = Manifest::read(directory.path()).unwrap_err().to_string();
+        assert!(flaw.contains(words), "{flaw}");
+    }
+}

@@ -1,0 +1,94 @@
+//! Makes a fresh, running copy of a frozen lab.
+
+use super::running::{Lab, overlay};
+use super::setup::{LabError, Setup};
+use super::template::{Template, files_of};
+use super::topology::Topology;
+use crate::host::workspace::Workspace;
+use crate::machine::{Machine, Origin, Spec, VerbError};
+use crate::time::Deadline;
+use futures_util::future::{try_join, try_join_all};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What a copy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be used: its RAM is shared with the template until it is written to.
+    Use,
+    /// To be used and frozen again: it has a copy of all RAM.
+    Freeze,
+}
+
+/// Gives a thawed guest the time, which stood still, and randomness of its own: without the second, two copies draw the
+/// same numbers. Its arguments are seconds and nanoseconds since 1970, its input 64 random bytes. The numbers are those of
+/// `clock_settime` (227 on x86-64) and of `RNDADDENTROPY` and `RNDRESEEDCRNG` (random(4)); the last is new in Linux 4.17,
+/// and an older kernel mixes the bytes in without it.
+const WAKE: &str = r#"exec perl -e '
+    sysread(STDIN, my $seed, 64) == 64 or die "no randomness came\n";
+    syscall(227, 0, pack("q2", @ARGV)) == 0 or die "the clock cannot be set: $!\n";
+    open(my $random, "+<", "/dev/urandom") or die "/dev/urandom: $!\n";
+    ioctl($random, 0x40085203, pack("i2 a*", 512, 64, $seed)) or die "RNDADDENTROPY: $!\n";
+    ioctl($random, 0x5207, 0);
+' -- "#;
+
+impl Lab {
+    /// Makes a copy of the frozen lab: the same machines and addresses in a network of its own, with the time of now.
+    pub async fn thaw(
+        template: &Arc<Template>,
+        topology: &Topology,
+        setup: &Setup,
+        purpose: Purpose,
+        logs: &Path,
+    ) -> Result<Self, LabError> {
+        let workspace =
+            Workspace::create(&setup.workspaces, "lab").map_err(LabError::file(&setup.workspaces.join("lab")))?;
+        let specs = specs(template, topology, setup, purpose, workspace.path())?;
+        try_join_all(specs.iter().map(|spec| disks(template, spec))).await?;
+        let identity = template.identity().clone();
+        let mut lab = Self::start(topology, specs, identity, setup.pace, workspace, logs).await?;
+        lab.template = Some(template.clone());
+        let deadline = setup.pace.deadline(Duration::from_secs(10));
+        try_join_all(lab.machines().map(|machine| machine.resume(deadline))).await?;
+        try_join_all(lab.machines().map(|machine| wake(machine, deadline))).await?;
+        Ok(lab)
+    }
+}
+
+fn specs(
+    template: &Template,
+    topology: &Topology,
+    setup: &Setup,
+    purpose: Purpose,
+    directory: &Path,
+) -> Result<Vec<Spec>, LabError> {
+    let numbered = topology.machines.iter().enumerate();
+    numbered
+        .map(|(index, machine)| {
+            let (frozen, _) = files_of(template.directory(), machine.name.get_ref());
+            let origin = match purpose {
+                Purpose::Use => Origin::Thawed(frozen),
+                Purpose::Freeze => Origin::Copied(frozen),
+            };
+            setup.spec(topology, index, directory, origin)
+        })
+        .collect()
+}
+
+/// The overlay of a copy, and a blank where the frozen guest had its seed: the guest knows all that stood there.
+async fn disks(template: &Template, spec: &Spec) -> Result<(), LabError> {
+    let (_, below) = files_of(template.directory(), &spec.name);
+    let blank = async {
+        let Some(seed) = &spec.seed else { return Ok(()) };
+        crate::seed::disk::blank(seed).map_err(LabError::file(seed))
+    };
+    try_join(overlay(&below, &spec.disk), blank).await.map(drop)
+}
+
+async fn wake(machine: &Machine, deadline: Deadline) -> Result<(), VerbError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let command = format!("{WAKE}{} {}", now.as_secs(), now.subsec_nanos());
+    let seed: [u8; 64] = rand::random();
+    machine.succeed_with_input(&command, &seed, deadline).await.map(drop)
+}

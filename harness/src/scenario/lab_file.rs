@@ -1,0 +1,93 @@
+//! The file of a lab: its topology, and how it shows that it is ready.
+
+use super::format::Step;
+use crate::lab::Topology;
+use crate::lab::topology::Definition;
+use crate::mistake::Flaw;
+use crate::network::Segment;
+use serde::Deserialize;
+
+/// A lab as its file describes it.
+#[derive(Debug, Clone)]
+pub(super) struct LabFile {
+    /// What it consists of.
+    pub(super) topology: Topology,
+    /// What must hold before a scenario starts; repeated until it does.
+    pub(super) ready: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[expect(dead_code, reason = "for whoever reads the file")]
+    summary: String,
+    /// The DNS domain of all machines.
+    domain: String,
+    /// Accounts that passwords are made for.
+    accounts: Vec<String>,
+    #[serde(rename = "segment")]
+    segments: Vec<Segment>,
+    #[serde(rename = "machine")]
+    machines: Vec<Definition>,
+    #[serde(default)]
+    ready: Vec<Step>,
+}
+
+impl LabFile {
+    /// Checks the text of the file of the lab called `name`.
+    pub(super) fn parse(name: &str, text: &str) -> Result<Self, Flaw> {
+        let file: File = toml::from_str(text)?;
+        let topology = Topology::new(name.to_owned(), file.domain, file.accounts, file.segments, file.machines)?;
+        for step in &file.ready {
+            step.check(&topology)?;
+        }
+        Ok(Self { topology, ready: file.ready })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mistake::plain_text;
+    use std::path::Path;
+
+    const LAN: &str = r#"
+summary = "a LAN"
+domain = "lan.test"
+accounts = ["alice"]
+[[segment]]
+name = "lan"
+prefix = "10.20.0.0/24"
+[[machine]]
+name = "mail"
+image = "mail"
+role = "mail"
+segment = "lan"
+address = "10.20.0.10"
+memory_mib = 1024
+processors = 2
+[[ready]]
+name = "alice logs in"
+on = "mail"
+do.imap = { user = "alice", expect = "accepted" }
+"#;
+
+    #[test]
+    fn a_good_one_has_hosts() {
+        let lab = LabFile::parse("lan", LAN).unwrap();
+        assert_eq!(lab.topology.hosts()[0].fqdn, "mail.lan.test");
+        assert_eq!(lab.ready.len(), 1);
+    }
+
+    #[rstest::rstest]
+    #[case::unknown_key("processors = 2", "cpus = 2", "unknown field `cpus`")]
+    #[case::unknown_segment("segment = \"lan\"", "segment = \"wan\"", "there is no segment `wan`")]
+    #[case::address_outside("10.20.0.10", "10.21.0.10", "10.21.0.10 is no address for a machine in 10.20.0.0/24")]
+    #[case::the_labs_own_address("10.20.0.10", "10.20.0.1", "10.20.0.1 is the lab's own address")]
+    #[case::unknown_account("user = \"alice\"", "user = \"eve\"", "there is no account `eve`")]
+    fn mistakes_have_a_place(#[case] good: &str, #[case] bad: &str, #[case] words: &str) {
+        let text = LAN.replace(good, bad);
+        let message = plain_text(&LabFile::parse("lan", &text).unwrap_err().in_file(Path::new("lan.toml"), &text));
+        assert!(message.contains(words) && message.contains("lan.toml") && message.contains("line"), "{message}");
+    }
+}

@@ -1,0 +1,49 @@
+//! Whether a lab is ready: the steps of its file hold.
+
+use super::format::Step;
+use super::steps::{Done, Notes, Stage, StepError};
+use crate::lab::{Lab, Readiness};
+use futures_util::future::LocalBoxFuture;
+use std::time::Duration;
+
+/// How long a booted lab may take until a step of its file holds: nominal.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The steps of a lab's file.
+pub(super) struct ReadySteps<'a> {
+    pub(super) domain: &'a str,
+    pub(super) steps: &'a [Step],
+}
+
+impl Readiness for ReadySteps<'_> {
+    fn bring<'l>(&'l self, lab: &'l Lab) -> LocalBoxFuture<'l, Result<(), String>> {
+        Box::pin(self.wait(lab))
+    }
+
+    fn words(&self) -> String {
+        format!("{:?}", self.steps)
+    }
+}
+
+impl ReadySteps<'_> {
+    /// Repeats each step, in order, until it holds.
+    async fn wait(&self, lab: &Lab) -> Result<(), String> {
+        for step in self.steps {
+            let deadline = lab.pace().deadline(PATIENCE);
+            let what = format!("\"{}\" on {}", step.name.get_ref(), step.machine());
+            let met = deadline.poll(what, || holds(lab, self.domain, step)).await;
+            met.map_err(|expired| lab.identity().redact(&expired.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+async fn holds(lab: &Lab, domain: &str, step: &Step) -> Result<(), String> {
+    let mut notes = Notes::default();
+    let mut stage = Stage::new(lab, domain, &mut notes)?;
+    match stage.perform(step).await {
+        Ok(_) => Ok(()),
+        Err(StepError::Unmet(Done { asked, answered, .. })) => Err(format!("{asked} → {answered}")),
+        Err(StepError::Broken(reason)) => Err(reason),
+    }
+}

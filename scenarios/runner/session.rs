@@ -1,0 +1,170 @@
+//! What the cells of one run share: host, cache, images, templates, results.
+
+use crate::project;
+use anyhow::{Context as _, anyhow};
+use harness::cache::{Cache, EntryName};
+use harness::evidence::{Run, Verdict};
+use harness::host::{accelerator, memory, tools};
+use harness::image::{Catalogue, Image, ensure};
+use harness::lab::{Budget, Media, Setup, Stock};
+use harness::scenario::{Cell, Engine, Interrupt, Scenario};
+use harness::seed::Templates;
+use libtest_mimic::Conclusion;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Mutex, OnceLock};
+use std::time::Instant;
+
+/// Memory that is left to this host beside its guests.
+const RESERVE: u64 = 1 << 30;
+
+/// Everything is made when the first cell starts.
+pub(crate) struct Session {
+    jobs: usize,
+    shared: OnceLock<Result<Shared, String>>,
+    interrupt: Interrupt,
+    images: Mutex<BTreeMap<String, Image>>,
+}
+
+struct Shared {
+    runtime: tokio::runtime::Runtime,
+    run: Run,
+    setup: Setup,
+    stock: Stock,
+    budget: Budget,
+    cache: Cache,
+    catalogue: Catalogue,
+}
+
+/// Cells that run at once unless the user says otherwise: one for each core. They wait for guests more than they work.
+pub(crate) fn jobs_of_this_host() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+impl Session {
+    pub(crate) fn new(jobs: usize) -> Self {
+        Self { jobs, shared: OnceLock::new(), interrupt: Interrupt::default(), images: Mutex::default() }
+    }
+
+    /// Runs one cell.
+    pub(crate) fn test(&self, scenario: &Scenario, cell: Cell) -> anyhow::Result<()> {
+        let shared = self.shared.get_or_init(|| self.prepare().map_err(|error| format!("{error:#}")));
+        let shared = shared.as_ref().map_err(|error| anyhow!("{error}"))?;
+        if self.interrupt.asked() {
+            return Err(anyhow!("interrupted before it started"));
+        }
+        let setup = Setup { media: self.media(shared, scenario)?, ..shared.setup.clone() };
+        let name = format!("{}::{cell}", scenario.name);
+        let engine = Engine {
+            setup: &setup,
+            stock: &shared.stock,
+            budget: &shared.budget,
+            run: &shared.run,
+            interrupt: &self.interrupt,
+            say: &|text| self.say(&name, text),
+        };
+        let result = shared.runtime.block_on(engine.cell(scenario, cell));
+        match result.outcome {
+            Verdict::Failed => Err(anyhow!("{}", result.reason.unwrap_or_default())),
+            Verdict::Passed | Verdict::Skipped => Ok(()),
+        }
+    }
+
+    /// Where several cells run at once, each line says whose it is.
+    fn say(&self, cell: &str, text: &str) {
+        if self.jobs == 1 {
+            eprintln!("{text}");
+        } else {
+            let lines: Vec<_> = text.lines().map(|line| format!("{cell:<20} {line}")).collect();
+            eprintln!("{}", lines.join("\n"));
+        }
+    }
+
+    fn prepare(&self) -> anyhow::Result<Shared> {
+        let runtime = tokio::runtime::Runtime::new()?;
+        self.listen(&runtime)?;
+        let selection = accelerator::choose()?;
+        eprintln!("accelerator {} ({}), pace {}", selection.accelerator, selection.reason, selection.pace);
+        let cache = Cache::open_default().context("failed to open the cache")?;
+        harness::host::workspace::Workspace::sweep(&cache.labs())?;
+        let qemu = tools::qemu_program();
+        let setup = Setup {
+            media: BTreeMap::new(),
+            roles: Templates::at(&project().join("cloud-init")),
+            qemu_version: tools::version_line(&qemu),
+            qemu,
+            accelerator: selection.accelerator,
+            pace: selection.pace,
+            workspaces: cache.labs(),
+        };
+        let available = memory::available().context("/proc/meminfo does not tell how much memory is available")?;
+        let memory_mib = u32::try_from(available.saturating_sub(RESERVE) >> 20).unwrap_or(u32::MAX);
+        let budget = Budget::new(memory_mib, u32::try_from(jobs_of_this_host())?);
+        let stock = Stock::open(cache.clone()).context("failed to open the templates of labs")?;
+        let run = Run::create(&target().join("rehearsal"))?;
+        let catalogue =
+            Catalogue::load(&project().join("images")).map_err(|error| anyhow!("{:?}", miette::Report::new(error)))?;
+        Ok(Shared { runtime, run, setup, stock, budget, cache, catalogue })
+    }
+
+    /// SIGINT and SIGTERM are wishes to end.
+    fn listen(&self, runtime: &tokio::runtime::Runtime) -> anyhow::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let interrupt = self.interrupt.clone();
+        let _entered = runtime.enter();
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupted = signal(SignalKind::interrupt())?;
+        runtime.spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = interrupted.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                let again = if interrupt.asked() { "" } else { "; once more, and without logs" };
+                eprintln!("interrupted: taking the labs down{again}");
+                interrupt.ask();
+            }
+        });
+        Ok(())
+    }
+
+    /// The images of a scenario, built if they are missing, and held until the run ends.
+    fn media(&self, shared: &Shared, scenario: &Scenario) -> anyhow::Result<BTreeMap<String, Media>> {
+        let mut images = self.images.lock().map_err(|_| anyhow!("another test panicked"))?;
+        let wanted: BTreeSet<_> = scenario.topology.machines.iter().map(|machine| machine.image.clone()).collect();
+        for name in wanted {
+            if let Entry::Vacant(missing) = images.entry(name) {
+                let name = missing.key().clone();
+                let mut progress = |event| eprintln!("image {name}: {event:?}");
+                missing.insert(ensure(&shared.catalogue, &name, &shared.cache, false, &mut progress)?);
+            }
+        }
+        let media = images.iter().map(|(name, image)| (name.clone(), medium(image)));
+        Ok(media.collect())
+    }
+
+    /// Writes the results, and says where.
+    pub(crate) fn finish(&self, started: Instant, conclusion: &Conclusion) -> anyhow::Result<ExitCode> {
+        if let Some(Ok(shared)) = self.shared.get() {
+            shared.run.finish(shared.setup.accelerator.name(), started.elapsed().as_secs_f64())?;
+            eprintln!("results: {}", shared.run.directory().display());
+        }
+        if self.interrupt.asked() {
+            return Ok(ExitCode::from(130));
+        }
+        Ok(if conclusion.has_failed() { ExitCode::from(101) } else { ExitCode::SUCCESS })
+    }
+}
+
+fn medium(image: &Image) -> Media {
+    Media { entry: EntryName::new(&image.name, &image.key), disk: image.disk.clone(), boot: image.boot.clone() }
+}
+
+/// Cargo's target directory: the runner lies in `<target>/<profile>/deps`.
+fn target() -> PathBuf {
+    let own = std::env::current_exe().ok();
+    let found = own.as_deref().and_then(|path| path.ancestors().nth(3)).map(Path::to_owned);
+    found.unwrap_or_else(|| project().join("target"))
+}
