@@ -2,13 +2,12 @@
 
 use crate::project;
 use anyhow::{Context as _, anyhow};
-use harness::cache::{Cache, EntryName};
+use harness::cache::Cache;
 use harness::evidence::{Run, Verdict};
-use harness::host::{accelerator, memory, tools};
+use harness::host::{accelerator, memory};
 use harness::image::{Catalogue, Image, ensure};
 use harness::lab::{Budget, Media, Setup, Stock};
 use harness::scenario::{Cell, Engine, Interrupt, Scenario};
-use harness::seed::Templates;
 use libtest_mimic::Conclusion;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,16 +88,7 @@ impl Session {
         eprintln!("accelerator {} ({}), pace {}", selection.accelerator, selection.reason, selection.pace);
         let cache = Cache::open_default().context("failed to open the cache")?;
         harness::host::workspace::Workspace::sweep(&cache.labs())?;
-        let qemu = tools::qemu_program();
-        let setup = Setup {
-            media: BTreeMap::new(),
-            roles: Templates::at(&project().join("cloud-init")),
-            qemu_version: tools::version_line(&qemu),
-            qemu,
-            accelerator: selection.accelerator,
-            pace: selection.pace,
-            workspaces: cache.labs(),
-        };
+        let setup = Setup::of_this_host(&selection, &project().join("cloud-init"), &cache);
         let available = memory::available().context("/proc/meminfo does not tell how much memory is available")?;
         let memory_mib = u32::try_from(available.saturating_sub(RESERVE) >> 20).unwrap_or(u32::MAX);
         let budget = Budget::new(memory_mib, u32::try_from(jobs_of_this_host())?);
@@ -141,7 +131,7 @@ impl Session {
                 missing.insert(ensure(&shared.catalogue, &name, &shared.cache, false, &mut progress)?);
             }
         }
-        let media = images.iter().map(|(name, image)| (name.clone(), medium(image)));
+        let media = images.iter().map(|(name, image)| (name.clone(), Media::from(image)));
         Ok(media.collect())
     }
 
@@ -156,10 +146,6 @@ impl Session {
         }
         Ok(if conclusion.has_failed() { ExitCode::from(101) } else { ExitCode::SUCCESS })
     }
-}
-
-fn medium(image: &Image) -> Media {
-    Media { entry: EntryName::new(&image.name, &image.key), disk: image.disk.clone(), boot: image.boot.clone() }
 }
 
 /// Cargo's target directory: the runner lies in `<target>/<profile>/deps`.

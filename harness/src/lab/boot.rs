@@ -52,7 +52,8 @@ async fn specs(
     directory: &Path,
 ) -> Result<Vec<Spec>, LabError> {
     let mut specs = Vec::new();
-    for (index, (machine, host)) in topology.machines.iter().zip(hosts).enumerate() {
+    for (index, machine) in topology.present() {
+        let host = &hosts[index];
         let spec = setup.spec(topology, index, directory, Origin::PowerOn)?;
         overlay(&setup.media_of(machine)?.disk, &spec.disk).await?;
         if let Some(seed) = &spec.seed {

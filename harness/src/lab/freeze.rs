@@ -3,7 +3,7 @@
 use super::running::Lab;
 use super::setup::LabError;
 use super::template::files_of;
-use crate::machine::{Machine, MachineError, VerbError};
+use crate::machine::{Machine, VerbError};
 use crate::time::Deadline;
 use futures_util::future::try_join_all;
 use serde::Deserialize;
@@ -42,7 +42,18 @@ impl Lab {
             let (frozen, _) = files_of(directory, &name);
             async move { machine.freeze(&frozen, deadline).await }
         });
-        try_join_all(freezing).await.map_err(|error: MachineError| LabError::from(error))?;
+        try_join_all(freezing).await?;
+        self.move_disks(directory)
+    }
+
+    /// Ends paused machines and moves their disks to `directory`.
+    pub(super) async fn end_and_move_disks(mut self, directory: &Path, deadline: Deadline) -> Result<(), LabError> {
+        let machines = std::mem::take(&mut self.machines);
+        try_join_all(machines.into_values().map(|machine| machine.stop(deadline))).await?;
+        self.move_disks(directory)
+    }
+
+    fn move_disks(&self, directory: &Path) -> Result<(), LabError> {
         for spec in &self.specs {
             let (_, disk) = files_of(directory, &spec.name);
             std::fs::rename(&spec.disk, &disk).map_err(LabError::file(&disk))?;

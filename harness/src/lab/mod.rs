@@ -16,6 +16,7 @@ mod budget;
 mod freeze;
 mod running;
 mod setup;
+mod snapshot;
 mod stock;
 mod template;
 mod thaw;

@@ -4,7 +4,7 @@ use super::setup::LabError;
 use super::template::Template;
 use super::topology::Topology;
 use crate::host::workspace::Workspace;
-use crate::machine::{Machine, MachineError, MachineName, Spec, Trouble, ssh};
+use crate::machine::{Machine, MachineName, Spec, Trouble, ssh};
 use crate::network::Namespace;
 use crate::seed::{Host, Identity};
 use crate::time::{Deadline, Pace};
@@ -106,16 +106,10 @@ impl Lab {
     }
 
     /// Ends all machines and waits until they are gone.
-    pub async fn tear_down(self) -> Result<(), LabError> {
+    pub async fn tear_down(mut self) -> Result<(), LabError> {
         let deadline = self.pace.deadline(Duration::from_secs(10));
-        self.each_ends(|machine| machine.stop(deadline)).await
-    }
-
-    async fn each_ends<F>(mut self, end: impl FnMut(Machine) -> F) -> Result<(), LabError>
-    where
-        F: Future<Output = Result<(), MachineError>>,
-    {
-        try_join_all(std::mem::take(&mut self.machines).into_values().map(end)).await?;
+        let machines = std::mem::take(&mut self.machines);
+        try_join_all(machines.into_values().map(|machine| machine.stop(deadline))).await?;
         Ok(())
     }
 }

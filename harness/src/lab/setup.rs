@@ -3,8 +3,10 @@
 use super::budget::{TooMuch, Wait};
 use super::template::TemplateFlaw;
 use super::topology::{Definition, Topology};
-use crate::cache::EntryName;
-use crate::host::accelerator::Accelerator;
+use crate::cache::{Cache, EntryName};
+use crate::host::accelerator::{Accelerator, Selection};
+use crate::host::tools;
+use crate::image::Image;
 use crate::machine::{Boot, MachineError, MachineName, NetworkCard, Origin, Spec, VerbError};
 use crate::network::{NetworkError, TapName};
 use crate::seed::{IdentityError, SeedError, Templates};
@@ -43,7 +45,29 @@ pub struct Setup {
     pub workspaces: PathBuf,
 }
 
+impl From<&Image> for Media {
+    fn from(image: &Image) -> Self {
+        let entry = EntryName::new(&image.name, &image.key);
+        Self { entry, disk: image.disk.clone(), boot: image.boot.clone() }
+    }
+}
+
 impl Setup {
+    /// What this host makes labs with; media are still to be added.
+    #[must_use]
+    pub fn of_this_host(selection: &Selection, roles: &Path, cache: &Cache) -> Self {
+        let qemu = tools::qemu_program();
+        Self {
+            media: BTreeMap::new(),
+            roles: Templates::at(roles),
+            qemu_version: tools::version_line(&qemu),
+            qemu,
+            accelerator: selection.accelerator,
+            pace: selection.pace,
+            workspaces: cache.labs(),
+        }
+    }
+
     pub(super) fn media_of(&self, machine: &Definition) -> Result<&Media, LabError> {
         self.media
             .get(&machine.image)
@@ -52,7 +76,7 @@ impl Setup {
 
     /// The images that a lab stands on.
     pub(super) fn media_below<'a>(&'a self, topology: &'a Topology) -> impl Iterator<Item = &'a EntryName> {
-        let images = topology.machines.iter().filter_map(|machine| self.media.get(&machine.image));
+        let images = topology.present().filter_map(|(_, machine)| self.media.get(&machine.image));
         images.map(|media| &media.entry)
     }
 
@@ -177,7 +201,7 @@ impl LabError {
 /// What happens while a lab comes to be.
 #[derive(Debug, Clone)]
 pub enum Progress {
-    /// Somebody else makes the template.
+    /// Somebody else checks or makes the template.
     Waiting,
     /// Other labs boot.
     Waits(Wait),
@@ -195,12 +219,16 @@ pub enum Progress {
     Settled,
     /// The template is in the cache.
     Frozen,
+    /// The machines of a copy run.
+    Running,
+    /// They have carried out a command each, and know the time.
+    Awake,
 }
 
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Waiting => f.write_str("waits for its template, which somebody else makes"),
+            Self::Waiting => f.write_str("waits for its template, which somebody else checks or makes"),
             Self::Waits(wait) => wait.fmt(f),
             Self::Distrusted(why) => write!(f, "its template is not used and made again: {why}"),
             Self::Booting => f.write_str("boots from nothing, to be frozen as a template"),
@@ -209,6 +237,8 @@ impl fmt::Display for Progress {
             Self::Configured(machine) => write!(f, "{machine}: cloud-init is done"),
             Self::Settled => f.write_str("is ready and at rest"),
             Self::Frozen => f.write_str("is frozen as a template"),
+            Self::Running => f.write_str("runs"),
+            Self::Awake => f.write_str("answers, and knows the time"),
         }
     }
 }

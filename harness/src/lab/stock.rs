@@ -197,14 +197,15 @@ fn entry(order: &Order<'_>) -> Result<EntryName, LabError> {
     ingredients.extend([topology.domain.clone(), order.readiness.words()]);
     ingredients.extend(topology.accounts.iter().cloned());
     ingredients.extend(topology.segments.iter().map(|segment| format!("{segment:?}")));
-    for (index, (machine, host)) in topology.machines.iter().zip(topology.hosts()).enumerate() {
+    let hosts = topology.hosts();
+    ingredients.extend(hosts.iter().map(|host| format!("{host:?}")));
+    for (index, machine) in topology.present() {
         let spec = setup.spec(topology, index, Path::new("/"), Origin::PowerOn)?;
         let arguments = argv(&spec, Descriptors::INHERITED);
         ingredients.extend(arguments.iter().map(|argument| argument.to_string_lossy().into_owned()));
         let media = setup.media_of(machine)?;
         ingredients.extend([media.disk.display().to_string(), media.entry.to_string()]);
-        ingredients.push(format!("{host:?}"));
-        ingredients.extend(setup.roles.contents(&host.role)?);
+        ingredients.extend(setup.roles.contents(&machine.role)?);
     }
     Ok(EntryName::new(&topology.name, &ContentKey::of(ingredients.iter().map(String::as_bytes))))
 }

@@ -126,7 +126,7 @@ impl Manifest {
         authority: &str,
     ) -> Result<Self, LabError> {
         let mut manifest = Self::unverified(topology, setup, nonce, authority.to_owned())?;
-        for machine in &topology.machines {
+        for (_, machine) in topology.present() {
             let (frozen, disk) = files_of(directory, machine.name.get_ref());
             for path in [frozen.memory, frozen.devices, disk] {
                 let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -143,7 +143,7 @@ impl Manifest {
         nonce: LabNonce,
         authority: String,
     ) -> Result<Self, LabError> {
-        let below = topology.machines.iter().map(|machine| {
+        let below = topology.present().map(|(_, machine)| {
             let disk = setup.media_of(machine)?.disk.clone();
             Ok((machine.name.get_ref().clone(), disk))
         });
@@ -184,7 +184,7 @@ impl Template {
     /// disks that are there now.
     pub(super) fn verified(directory: &Path, topology: &Topology, setup: &Setup) -> Result<Manifest, TemplateFlaw> {
         let manifest = Manifest::read(directory)?;
-        for machine in &topology.machines {
+        for (_, machine) in topology.present() {
             let now = setup.media.get(&machine.image).map(|media| &media.disk);
             let then = manifest.below.get(machine.name.get_ref());
             if now != then {

@@ -1,7 +1,7 @@
 //! Makes a fresh, running copy of a frozen lab.
 
 use super::running::{Lab, overlay};
-use super::setup::{LabError, Setup};
+use super::setup::{LabError, Progress, Setup};
 use super::template::{Template, files_of};
 use super::topology::Topology;
 use crate::host::workspace::Workspace;
@@ -41,6 +41,7 @@ impl Lab {
         setup: &Setup,
         purpose: Purpose,
         logs: &Path,
+        progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Self, LabError> {
         let workspace =
             Workspace::create(&setup.workspaces, "lab").map_err(LabError::file(&setup.workspaces.join("lab")))?;
@@ -49,10 +50,18 @@ impl Lab {
         let identity = template.identity().clone();
         let mut lab = Self::start(topology, specs, identity, setup.pace, workspace, logs).await?;
         lab.template = Some(template.clone());
-        let deadline = setup.pace.deadline(Duration::from_secs(10));
-        try_join_all(lab.machines().map(|machine| machine.resume(deadline))).await?;
-        try_join_all(lab.machines().map(|machine| wake(machine, deadline))).await?;
+        lab.go_on(progress).await?;
         Ok(lab)
+    }
+
+    /// Lets machines that stand still run, and tells them the time.
+    pub(super) async fn go_on(&self, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<(), LabError> {
+        let deadline = self.pace.deadline(Duration::from_secs(10));
+        try_join_all(self.machines().map(|machine| machine.resume(deadline))).await?;
+        progress(Progress::Running);
+        try_join_all(self.machines().map(|machine| wake(machine, deadline))).await?;
+        progress(Progress::Awake);
+        Ok(())
     }
 }
 
@@ -63,8 +72,8 @@ fn specs(
     purpose: Purpose,
     directory: &Path,
 ) -> Result<Vec<Spec>, LabError> {
-    let numbered = topology.machines.iter().enumerate();
-    numbered
+    topology
+        .present()
         .map(|(index, machine)| {
             let (frozen, _) = files_of(template.directory(), machine.name.get_ref());
             let origin = match purpose {

@@ -42,6 +42,9 @@ pub struct Definition {
     pub memory_mib: u32,
     /// Virtual processors.
     pub processors: u8,
+    /// The others know it by name and address, and it is not there.
+    #[serde(default)]
+    pub absent: bool,
 }
 
 impl Topology {
@@ -89,16 +92,31 @@ impl Topology {
         self.machines.iter().find(|machine| machine.name.get_ref().as_str() == name)
     }
 
+    /// The same lab with one machine; the others are only known to it.
+    #[must_use]
+    pub fn only(&self, name: &str) -> Self {
+        let mut lab = Self { name: format!("{}-{name}-alone", self.name), ..self.clone() };
+        for machine in &mut lab.machines {
+            machine.absent |= machine.name.get_ref().as_str() != name;
+        }
+        lab
+    }
+
+    /// The machines that are there, with their numbers.
+    pub(super) fn present(&self) -> impl Iterator<Item = (usize, &Definition)> {
+        self.machines.iter().enumerate().filter(|(_, machine)| !machine.absent)
+    }
+
     /// RAM of all machines, in MiB.
     #[must_use]
     pub fn memory_mib(&self) -> u32 {
-        self.machines.iter().map(|machine| machine.memory_mib).sum()
+        self.present().map(|(_, machine)| machine.memory_mib).sum()
     }
 
     /// Virtual processors of all machines.
     #[must_use]
     pub fn processors(&self) -> u32 {
-        self.machines.iter().map(|machine| u32::from(machine.processors)).sum()
+        self.present().map(|(_, machine)| u32::from(machine.processors)).sum()
     }
 
     /// The machines as cloud-init sees them, in order.

@@ -59,7 +59,7 @@ fn platform(arguments: &mut Arguments, spec: &Spec) {
 fn memory(arguments: &mut Arguments, spec: &Spec, descriptors: Descriptors) {
     let backend = format!("memory-backend-file,id=ram0,size={}M", spec.memory_mib);
     let backend = match &spec.origin {
-        Origin::PowerOn | Origin::Copied(_) => {
+        Origin::PowerOn | Origin::Copied(_) | Origin::Snapshot(_) => {
             format!("{backend},share=on,mem-path=/proc/self/fd/{}", descriptors.memory)
         }
         // Read-only for the file, not for the guest: `rom=off` (QEMU 8.2, qapi/qom.json).
@@ -68,8 +68,10 @@ fn memory(arguments: &mut Arguments, spec: &Spec, descriptors: Descriptors) {
         }
     };
     arguments.option("-object", backend);
-    if spec.origin.frozen().is_some() {
-        arguments.option("-incoming", "defer");
+    match &spec.origin {
+        Origin::PowerOn => {}
+        Origin::Thawed(_) | Origin::Copied(_) => drop(arguments.option("-incoming", "defer")),
+        Origin::Snapshot(name) => drop(arguments.option("-loadvm", name)),
     }
 }
 

@@ -38,6 +38,18 @@ impl Machine {
         self.stop(deadline).await
     }
 
+    /// Writes RAM and devices of a paused guest into its own disk, under a name: the plain way (`savevm`).
+    pub async fn snapshot(&self, name: &str, deadline: Deadline) -> Result<(), MachineError> {
+        let command_line = format!("savevm {name}");
+        let command = qmp::human_monitor_command { command_line, cpu_index: None };
+        let said = self.qmp.execute(command, deadline).await.map_err(|source| self.control(source))?;
+        // The human monitor answers a success with nothing.
+        if said.trim().is_empty() {
+            return Ok(());
+        }
+        Err(self.control(QmpError::Refused { command: "savevm", reason: said.trim().to_owned() }))
+    }
+
     fn control(&self, source: QmpError) -> MachineError {
         MachineError::Control { machine: self.name().clone(), source }
     }

@@ -118,6 +118,7 @@ pub struct Machine {
     pub(super) qmp: Qmp,
     pub(super) agent: Agent,
     pub(super) ram: Option<Ram>,
+    pid: Option<u32>,
     exited: watch::Receiver<Option<String>>,
     badness: watch::Receiver<Option<Badness>>,
     kill: Option<oneshot::Sender<()>>,
@@ -144,6 +145,7 @@ impl Machine {
         inherited.extend(ram.as_ref().map(Ram::descriptor).transpose().map_err(prepare("its RAM"))?);
         let child = spawn(spec, keeper, inherited, stderr).await?;
 
+        let pid = child.id();
         let (kill, killed) = oneshot::channel();
         let (exit_sender, exited) = watch::channel(None);
         let supervisor = tokio::spawn(supervise(child, killed, exit_sender, words));
@@ -156,12 +158,18 @@ impl Machine {
             Err(source) => return Err(died_or(name, exited, source).await),
         };
         let agent = Agent::new(agent);
-        Ok(Self { name, qmp, agent, ram, exited, badness, kill: Some(kill), supervisor })
+        Ok(Self { name, qmp, agent, ram, pid, exited, badness, kill: Some(kill), supervisor })
     }
 
     /// Its name.
     pub fn name(&self) -> &MachineName {
         &self.name
+    }
+
+    /// QEMU's process.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.pid
     }
 
     /// Waits until the guest's user space answers.
@@ -200,7 +208,7 @@ impl Machine {
 async fn ram(spec: &Spec) -> std::io::Result<Option<Ram>> {
     let (mib, origin) = (spec.memory_mib, spec.origin.clone());
     let made = tokio::task::spawn_blocking(move || match origin {
-        Origin::PowerOn => Ram::empty(mib).map(Some),
+        Origin::PowerOn | Origin::Snapshot(_) => Ram::empty(mib).map(Some),
         Origin::Copied(frozen) => Ram::saved(mib, &frozen.memory).map(Some),
         Origin::Thawed(_) => Ok(None),
     });

@@ -83,20 +83,22 @@ pub enum Origin {
     Thawed(Frozen),
     /// It goes on where a frozen guest stopped, with a copy of all its RAM: it can be frozen again.
     Copied(Frozen),
+    /// It goes on from a snapshot inside its disk, of this name: the plain way, here to be compared with.
+    Snapshot(String),
 }
 
 impl Origin {
     /// Whether such a guest can be frozen.
     #[must_use]
     pub fn can_be_frozen(&self) -> bool {
-        matches!(self, Self::PowerOn | Self::Copied(_))
+        !matches!(self, Self::Thawed(_))
     }
 
     /// The frozen guest that it comes from.
     #[must_use]
     pub fn frozen(&self) -> Option<&Frozen> {
         match self {
-            Self::PowerOn => None,
+            Self::PowerOn | Self::Snapshot(_) => None,
             Self::Thawed(frozen) | Self::Copied(frozen) => Some(frozen),
         }
     }

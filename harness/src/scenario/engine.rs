@@ -123,7 +123,7 @@ impl Engine<'_> {
         logs: &Path,
     ) -> Result<Lab, crate::lab::LabError> {
         let purpose = if scenario.has_checkpoints() { Purpose::Freeze } else { Purpose::Use };
-        Lab::thaw(template, &scenario.topology, self.setup, purpose, logs).await
+        Lab::thaw(template, &scenario.topology, self.setup, purpose, logs, &|_| ()).await
     }
 
     fn progress(&self, begun: &Instant, progress: &Progress) {

@@ -382,9 +382,7 @@ impl Scenario {
             let flaw = Flaw::new(format!("there is no lab `{}`", file.lab.get_ref()), file.lab.span());
             return Err(here(flaw.with_help(format!("it would be {}", lab.display()))).into());
         }
-        let lab_text = fs_err::read_to_string(&lab)?;
-        let LabFile { topology, ready } =
-            LabFile::parse(file.lab.get_ref(), &lab_text).map_err(|flaw| flaw.in_file(&lab, &lab_text))?;
+        let LabFile { topology, ready } = LabFile::load(&lab)?;
         for step in &file.steps {
             step.check(&topology).map_err(here)?;
         }

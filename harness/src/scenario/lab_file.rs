@@ -1,19 +1,20 @@
 //! The file of a lab: its topology, and how it shows that it is ready.
 
-use super::format::Step;
+use super::format::{ScenarioError, Step};
 use crate::lab::Topology;
 use crate::lab::topology::Definition;
 use crate::mistake::Flaw;
 use crate::network::Segment;
 use serde::Deserialize;
+use std::path::Path;
 
 /// A lab as its file describes it.
 #[derive(Debug, Clone)]
-pub(super) struct LabFile {
+pub struct LabFile {
     /// What it consists of.
-    pub(super) topology: Topology,
+    pub topology: Topology,
     /// What must hold before a scenario starts; repeated until it does.
-    pub(super) ready: Vec<Step>,
+    pub ready: Vec<Step>,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +35,13 @@ struct File {
 }
 
 impl LabFile {
+    /// Reads and checks the file of a lab, which is called like the file.
+    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+        let text = fs_err::read_to_string(path)?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        Ok(Self::parse(&name, &text).map_err(|flaw| flaw.in_file(path, &text))?)
+    }
+
     /// Checks the text of the file of the lab called `name`.
     pub(super) fn parse(name: &str, text: &str) -> Result<Self, Flaw> {
         let file: File = toml::from_str(text)?;
@@ -49,7 +57,6 @@ impl LabFile {
 mod tests {
     use super::*;
     use crate::mistake::plain_text;
-    use std::path::Path;
 
     const LAN: &str = r#"
 summary = "a LAN"

@@ -14,3 +14,5 @@ mod steps;
 pub use engine::Engine;
 pub use format::{Action, Cell, Scenario, ScenarioError, Step};
 pub use interrupt::Interrupt;
+pub use lab_file::LabFile;
+pub use ready::{ReadySteps, holds};

@@ -10,9 +10,12 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The steps of a lab's file.
-pub(super) struct ReadySteps<'a> {
-    pub(super) domain: &'a str,
-    pub(super) steps: &'a [Step],
+#[derive(Debug)]
+pub struct ReadySteps<'a> {
+    /// The lab's domain.
+    pub domain: &'a str,
+    /// The steps.
+    pub steps: &'a [Step],
 }
 
 impl Readiness for ReadySteps<'_> {
@@ -38,7 +41,8 @@ impl ReadySteps<'_> {
     }
 }
 
-async fn holds(lab: &Lab, domain: &str, step: &Step) -> Result<(), String> {
+/// Carries out one step by itself: whether it finds what it expects, or what else it found.
+pub async fn holds(lab: &Lab, domain: &str, step: &Step) -> Result<(), String> {
     let mut notes = Notes::default();
     let mut stage = Stage::new(lab, domain, &mut notes)?;
     match stage.perform(step).await {
