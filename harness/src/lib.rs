@@ -9,4 +9,5 @@ pub mod mail;
 pub mod network;
 pub mod scenario;
 pub mod seed;
+pub mod size;
 pub mod time;
