@@ -10,4 +10,5 @@ pub mod mistake;
 pub mod network;
 pub mod scenario;
 pub mod seed;
+pub mod size;
 pub mod time;

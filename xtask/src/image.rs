@@ -1,9 +1,10 @@
 //! `cargo xtask image`: builds images and shows the cache.
 
+use crate::kept;
 use anyhow::Context as _;
 use clap::Subcommand;
-use harness::cache::{Cache, Kind, Size};
-use harness::image::{Catalogue, Image, Progress, ensure};
+use harness::cache::{Cache, Kind};
+use harness::image::{Asked, Catalogue, Image, Progress, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,8 +21,12 @@ pub(crate) enum Action {
         #[arg(long)]
         refresh: bool,
     },
-    /// Show the images in the cache
-    List,
+    /// Show the images in the cache, and whether the recipes ask for them
+    List {
+        /// Print one JSON array instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the directory of an image, building it first if need be
     Path {
         /// The recipe
@@ -38,7 +43,7 @@ pub(crate) fn run(action: Action) -> anyhow::Result<ExitCode> {
                 print(&format!("{}  {}  {}", image.name, image.key, image.directory.display()));
             }
         }
-        Action::List => list(&cache)?,
+        Action::List { json } => list(&cache, json)?,
         Action::Path { name } => {
             for image in build(&[name], false, &cache)? {
                 print(&image.directory.display().to_string());
@@ -50,10 +55,15 @@ pub(crate) fn run(action: Action) -> anyhow::Result<ExitCode> {
 
 /// Builds the named images, or all, with a line of progress for each.
 pub(crate) fn build(names: &[String], refresh: bool, cache: &Cache) -> anyhow::Result<Vec<Image>> {
-    let catalogue = Catalogue::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../images")).map_err(crate::report)?;
+    let catalogue = catalogue()?;
     let all = || catalogue.bootable().map(|recipe| recipe.name.clone()).collect();
     let names = if names.is_empty() { all() } else { names.to_vec() };
     names.iter().map(|name| one(&catalogue, name, refresh, cache)).collect()
+}
+
+/// The project's recipes.
+fn catalogue() -> anyhow::Result<Catalogue> {
+    Catalogue::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../images")).map_err(crate::report)
 }
 
 fn one(catalogue: &Catalogue, name: &str, refresh: bool, cache: &Cache) -> anyhow::Result<Image> {
@@ -63,7 +73,7 @@ fn one(catalogue: &Catalogue, name: &str, refresh: bool, cache: &Cache) -> anyho
     let image = ensure(catalogue, name, cache, refresh, &mut |event| {
         let words = words(&event);
         // Without a terminal the bar is silent, and a log wants lines.
-        if bar.is_hidden() {
+        if bar.is_hidden() && !matches!(event, Progress::Installed { .. }) {
             say(&format!("image {name}: {words}"));
         }
         bar.set_message(words);
@@ -78,19 +88,25 @@ fn words(event: &Progress) -> String {
         Progress::OldPlan => "the archive does not answer: taking the versions of last time".into(),
         Progress::Waiting => "waiting for another process that builds the same".into(),
         Progress::Installing { recipe, packages } => format!("installing `{recipe}` ({packages} packages in all)"),
+        Progress::Installed { recipe, done, all } => format!("installing `{recipe}`: {done} of {all} packages set up"),
+        Progress::Evicted { name, size } => format!("removed {name} ({size}): the cache had grown too large"),
         Progress::Disk => "making the disk".into(),
         Progress::Fetching(what) => format!("fetching {what}"),
     }
 }
 
-fn list(cache: &Cache) -> anyhow::Result<()> {
+fn list(cache: &Cache, json: bool) -> anyhow::Result<()> {
+    let asked = Asked::of(&catalogue()?, cache)?;
     let kept = cache.list(Kind::Image)?;
-    for image in &kept {
-        let age = image.built.elapsed().unwrap_or_default().as_secs() / 60;
-        print(&format!("{:<32} {:>10}  built {age} min ago", image.name.to_string(), image.size.to_string()));
+    if json {
+        let entries = kept.iter().map(|image| kept::as_json(image, Some(asked.standing(&image.name))));
+        print(&serde_json::to_string(&entries.collect::<Vec<_>>())?);
+        return Ok(());
     }
-    let total: Size = kept.iter().map(|image| image.size).sum();
-    print(&format!("{} in {}: {total}", kept.len(), cache.entries(Kind::Image).display()));
+    for image in &kept {
+        print(&format!("{}  {}", kept::line(image), asked.standing(&image.name)));
+    }
+    print(&kept::total(&kept, &cache.entries(Kind::Image)));
     Ok(())
 }
 

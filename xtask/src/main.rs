@@ -1,7 +1,11 @@
 //! The command line of Rehearsal.
 
+mod age;
+mod clean;
 mod doctor;
 mod image;
+mod kept;
+mod lab;
 mod setup;
 mod test;
 
@@ -25,6 +29,11 @@ enum Action {
     /// Build images of machines, and show those in the cache
     #[command(subcommand)]
     Image(image::Action),
+    /// Show the labs that are kept, booted and frozen
+    #[command(subcommand)]
+    Lab(lab::Action),
+    /// Remove what is kept in the cache, and what killed processes have left
+    Clean(clean::Args),
     /// Run the scenarios in guests
     Test(test::Args),
 }
@@ -34,6 +43,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Action::Setup(args) => setup::run(args),
         Action::Doctor(args) => doctor::run(args),
         Action::Image(action) => image::run(action),
+        Action::Lab(action) => lab::run(&action),
+        Action::Clean(args) => clean::run(&args),
         Action::Test(args) => test::run(args),
     }
 }

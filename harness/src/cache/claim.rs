@@ -3,6 +3,7 @@
 use super::lock::{self, Alone};
 use super::name::EntryName;
 use super::place::{Cache, Kind};
+use super::sweep::REMOVED;
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -100,7 +101,7 @@ impl Claim {
             Alone::Yes(_alone) => {
                 // In one step for whoever looks for it; a half-removed entry would be taken for a whole one.
                 let name = self.place.file_name().unwrap_or_default().to_string_lossy();
-                let away = self.building.join(format!("removed-{name}-{:012x}", rand::random::<u64>() >> 16));
+                let away = self.building.join(format!("{REMOVED}{name}-{:012x}", rand::random::<u64>() >> 16));
                 fs_err::rename(&self.place, &away)?;
                 fs_err::remove_dir_all(&away)
             }

@@ -3,7 +3,7 @@
 use super::list::Kept;
 use super::name::EntryName;
 use super::place::{Cache, Kind};
-use super::size::{Size, SizeError};
+use crate::size::{Size, SizeError};
 use std::io;
 
 /// The variable that sets the upper bound of the cache, such as `20GiB`.

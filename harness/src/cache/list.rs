@@ -3,10 +3,9 @@
 use super::lock::{self, Alone};
 use super::name::EntryName;
 use super::place::{Cache, Kind};
-use super::size::Size;
+use crate::size::Size;
 use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -80,7 +79,7 @@ fn look_at(kind: Kind, name: EntryName, directory: PathBuf) -> io::Result<Option
     let built = newest_file(&directory)?.unwrap_or(used);
     let text = std::fs::read_to_string(directory.join(FOUNDATIONS)).ok();
     let foundations = text.map(|text| text.lines().filter_map(EntryName::parse).collect());
-    Ok(Some(Kept { kind, name, size: size_below(&directory), directory, built, used, in_use, foundations }))
+    Ok(Some(Kept { kind, name, size: Size::on_disk(&directory), directory, built, used, in_use, foundations }))
 }
 
 fn newest_file(directory: &Path) -> io::Result<Option<SystemTime>> {
@@ -89,10 +88,4 @@ fn newest_file(directory: &Path) -> io::Result<Option<SystemTime>> {
         newest = newest.max(Some(entry?.metadata()?.modified()?));
     }
     Ok(newest)
-}
-
-/// What a directory takes on disk, as far as it can be read.
-pub(super) fn size_below(directory: &Path) -> Size {
-    let files = walkdir::WalkDir::new(directory).into_iter().filter_map(Result::ok);
-    files.filter_map(|file| file.metadata().ok()).map(|data| Size::bytes(data.blocks() * 512)).sum()
 }

@@ -10,16 +10,18 @@
 //! This room knows directories and their names. It does not know what is in them.
 
 mod claim;
+mod clean;
 mod evict;
 mod list;
 mod lock;
 mod name;
 mod place;
-mod size;
+mod sweep;
 
+pub use crate::size::{Size, SizeError};
 pub use claim::{Claim, InUse};
+pub use clean::{Cleaned, Reason};
 pub use evict::{LIMIT_VARIABLE, Removal, Shrunk, limit};
 pub use list::{Kept, declare_foundations};
 pub use name::{ContentKey, EntryName};
 pub use place::{Cache, Kind};
-pub use size::{Size, SizeError};

@@ -5,6 +5,7 @@
 //! kernel closes the pipe, and the janitor removes the directory. For the case that the janitor is killed too, a locked
 //! file marks a directory that is in use, and [`Workspace::sweep`] removes those whose lock nobody holds.
 
+use crate::size::Size;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -59,8 +60,14 @@ impl Workspace {
         &self.path
     }
 
-    /// Removes the workspaces below `parent` that nobody uses any more, and says which.
-    pub fn sweep(parent: &Path) -> io::Result<Vec<PathBuf>> {
+    /// Whether a directory is a workspace, in use or abandoned.
+    #[must_use]
+    pub fn is_one(directory: &Path) -> bool {
+        directory.join(LOCK_FILE).is_file()
+    }
+
+    /// Removes the workspaces below `parent` that nobody uses any more, and says which and what they took.
+    pub fn sweep(parent: &Path) -> io::Result<Vec<(PathBuf, Size)>> {
         if !parent.is_dir() {
             return Ok(Vec::new());
         }
@@ -69,10 +76,11 @@ impl Workspace {
         for entry in fs_err::read_dir(parent)? {
             let path = entry?.path();
             if is_abandoned(&path)? {
+                let size = Size::on_disk(&path);
                 match fs_err::remove_dir_all(&path) {
                     // A janitor was quicker.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    result => result.map(|()| removed.push(path))?,
+                    result => result.map(|()| removed.push((path, size)))?,
                 }
             }
         }
@@ -156,7 +164,8 @@ mod tests {
             std::fs::create_dir(directory).unwrap();
         }
         std::fs::write(stale.join(LOCK_FILE), "").unwrap();
-        assert_eq!(Workspace::sweep(parent.path()).unwrap(), [stale.as_path()]);
+        let removed = Workspace::sweep(parent.path()).unwrap();
+        assert_eq!(removed.into_iter().map(|(path, _)| path).collect::<Vec<_>>(), [stale.as_path()]);
         assert!(!stale.exists() && foreign.exists() && live.path().exists());
     }
 

@@ -1,64 +1,21 @@
 //! From a recipe to an image in the cache.
 
+use super::error::{ImageError, free};
+use super::foreign;
+use super::ingredients::{self, disk_name, tree_name};
 use super::plan::{self, Plan};
-use super::recipe::{Catalogue, Download, Foreign, Recipe, RecipeError, Source};
+use super::recipe::{Catalogue, Recipe, Source};
 use super::tool;
-use crate::cache::{Cache, Claim, ContentKey, EntryName, InUse, Kind};
+use crate::cache::{self, Cache, ContentKey, EntryName, InUse, Kind, Size};
 use crate::host::workspace::Workspace;
 use crate::machine::Boot;
-use sha2::{Digest as _, Sha256};
-use std::io::{self, Read as _};
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Changes when the builder makes something else of the same ingredients.
-const FORMAT: &str = "2";
-
 /// What is installed nowhere: nobody reads it in a guest.
 const LEFT_OUT: [&str; 4] = ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*"];
-
-/// Why there is no image.
-#[derive(Debug, thiserror::Error)]
-pub enum ImageError {
-    /// The recipes are wrong.
-    #[error(transparent)]
-    Recipe(#[from] RecipeError),
-    /// A file could not be read or written.
-    #[error("failed to build the image")]
-    File(#[from] io::Error),
-    /// A program could not be run.
-    #[error("failed to run {program}; `cargo xtask setup` installs it")]
-    Tool {
-        /// The program.
-        program: String,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// A program failed.
-    #[error("{program} failed ({status}); its output ends:\n{tail}")]
-    Failed {
-        /// The program.
-        program: String,
-        /// How it ended.
-        status: String,
-        /// The end of its output.
-        tail: String,
-    },
-    /// A file is not the one that the recipe means.
-    #[error("{what} has SHA-256 {found}, and the recipe says {wanted}")]
-    Digest {
-        /// Its path or URL.
-        what: String,
-        /// What it has.
-        found: String,
-        /// What it should have.
-        wanted: String,
-    },
-    /// The tree has no kernel.
-    #[error("the tree of `{0}` has no kernel and initial RAM disk in /boot")]
-    NoKernel(String),
-}
 
 /// What happens during [`ensure`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,10 +33,26 @@ pub enum Progress {
         /// How many packages are in the plan.
         packages: usize,
     },
+    /// Another tenth of the packages is set up.
+    Installed {
+        /// The recipe.
+        recipe: String,
+        /// How many packages are set up.
+        done: usize,
+        /// How many there are in this step.
+        all: usize,
+    },
     /// The disk is made.
     Disk,
     /// A foreign file is fetched and checked.
     Fetching(String),
+    /// Something was removed from the cache, which had grown too large.
+    Evicted {
+        /// What.
+        name: EntryName,
+        /// What it took.
+        size: Size,
+    },
 }
 
 /// A finished image. While it, or a clone, lives, nobody removes its files.
@@ -98,7 +71,8 @@ pub struct Image {
     _in_use: Arc<InUse>,
 }
 
-/// Hands back the image of a recipe, building it first if it is not in the cache. Blocks.
+/// Hands back the image of a recipe, building it first if it is not in the cache; what the cache then holds too much
+/// goes. Blocks.
 pub fn ensure(
     catalogue: &Catalogue,
     name: &str,
@@ -106,22 +80,21 @@ pub fn ensure(
     refresh: bool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Image, ImageError> {
-    Workspace::sweep(&cache.building())?;
+    let limit = cache::limit()?;
+    cache.sweep()?;
     let recipe = catalogue.get(name)?;
-    if let Source::Disk(foreign) = &recipe.source {
-        return foreign_disk(recipe, foreign, cache, progress);
+    let mut site = Site { catalogue, cache, refresh, progress, needed: None, built: false };
+    let made = match &recipe.source {
+        Source::Disk(files) => site.foreign_disk(recipe, files),
+        Source::Suite(_) | Source::Base(_) => site.disk(recipe),
+    };
+    let (key, in_use) = made.map_err(|error| error.about_space(&cache.building(), site.needed))?;
+    if site.built {
+        for gone in cache.shrink(limit)?.removed {
+            progress(Progress::Evicted { name: gone.name, size: gone.size });
+        }
     }
-    let (key, plan) = key(catalogue, recipe, cache, refresh, progress)?;
-    let entry = EntryName::new(name, &key);
-    if let Some(in_use) = cache.open(Kind::Image, &entry)? {
-        return Ok(image(recipe, key, in_use));
-    }
-    let claim = cache.claim(Kind::Image, &entry, || progress(Progress::Waiting))?;
-    if !claim.exists() {
-        let base = base_tree(catalogue, recipe, cache, refresh, progress)?;
-        build(recipe, &plan, base.as_ref(), cache, &claim, progress)?;
-    }
-    Ok(image(recipe, key, claim.into_use()?))
+    Ok(image(recipe, key, in_use))
 }
 
 fn image(recipe: &Recipe, key: ContentKey, in_use: InUse) -> Image {
@@ -132,136 +105,157 @@ fn image(recipe: &Recipe, key: ContentKey, in_use: InUse) -> Image {
         initrd: optional("initrd.img"),
         parameters: recipe.kernel_parameters.clone(),
     });
-    Image {
-        name: recipe.name.clone(),
-        key,
-        disk: place.join("disk.qcow2"),
-        directory: place,
-        boot,
-        _in_use: Arc::new(in_use),
-    }
+    let disk = place.join("disk.qcow2");
+    Image { name: recipe.name.clone(), key, disk, directory: place, boot, _in_use: Arc::new(in_use) }
 }
 
-/// The recipe and those that it builds on, the bottom first.
-fn chain<'a>(catalogue: &'a Catalogue, recipe: &'a Recipe) -> Result<Vec<&'a Recipe>, RecipeError> {
-    let mut chain = vec![recipe];
-    while let Some(Source::Base(base)) = chain.last().map(|recipe| &recipe.source) {
-        let base = catalogue.get(base)?;
-        if chain.iter().any(|recipe| recipe.name == base.name) {
-            break;
-        }
-        chain.push(base);
-    }
-    chain.reverse();
-    Ok(chain)
-}
-
-fn key(
-    catalogue: &Catalogue,
-    recipe: &Recipe,
-    cache: &Cache,
+/// Where one image and all that it stands on is built.
+struct Site<'a> {
+    catalogue: &'a Catalogue,
+    cache: &'a Cache,
     refresh: bool,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(ContentKey, Plan), ImageError> {
-    let chain = chain(catalogue, recipe)?;
-    let suite = chain.iter().find_map(|recipe| match &recipe.source {
-        Source::Suite(suite) => Some(suite.as_str()),
-        _ => None,
-    });
-    let packages: Vec<_> = chain.iter().flat_map(|recipe| recipe.packages.clone()).collect();
-    let plan = plan::resolve(suite.unwrap_or_default(), &packages, cache, refresh, progress)?;
-    let mut ingredients = vec![FORMAT.to_owned()];
-    ingredients.extend(
-        [("mmdebstrap", "--version"), ("mke2fs", "-V"), ("qemu-img", "--version")]
-            .map(|(program, flag)| tool::version(program, flag)),
-    );
-    ingredients.extend(plan.iter().map(|(name, version)| format!("{name}={version}")));
-    for recipe in chain {
-        let mut own = recipe.clone();
-        // Where the project lies on this host does not change an image; what the files say does.
-        if let Some(files) = own.files.take() {
-            ingredients.extend(contents(&files)?);
+    progress: &'a mut dyn FnMut(Progress),
+    /// What the entry that is being built takes while it is built, if that is known.
+    needed: Option<Size>,
+    /// Whether anything was built.
+    built: bool,
+}
+
+impl Site<'_> {
+    /// The disk of a recipe that is installed from packages.
+    fn disk(&mut self, recipe: &Recipe) -> Result<(ContentKey, InUse), ImageError> {
+        let (key, plan) = self.ingredients(recipe)?;
+        let in_use = self.provide(&disk_name(recipe, &key), |site, workspace, new| {
+            // The tree, the raw disk with the same content, and the image of it.
+            site.want_room(&plan, 3)?;
+            let base = site.base_tree(recipe)?;
+            site.want_room(&plan, 3)?;
+            site.build_disk(recipe, &plan, base.as_ref(), workspace, new)
+        })?;
+        Ok((key, in_use))
+    }
+
+    /// The tree that a recipe builds on.
+    fn base_tree(&mut self, recipe: &Recipe) -> Result<Option<Base>, ImageError> {
+        let Source::Base(base) = &recipe.source else { return Ok(None) };
+        let recipe = self.catalogue.get(base)?;
+        let (key, plan) = self.ingredients(recipe)?;
+        let in_use = self.provide(&tree_name(recipe, &key), |site, workspace, new| {
+            // The tree, and the archive of it.
+            site.want_room(&plan, 2)?;
+            let below = site.base_tree(recipe)?;
+            site.install(recipe, &plan, below.as_ref(), "tar", &new.join("tree.tar"), workspace)
+        })?;
+        Ok(Some(Base { in_use, packages: plan.packages.len() }))
+    }
+
+    /// A disk that somebody else made.
+    fn foreign_disk(
+        &mut self,
+        recipe: &Recipe,
+        files: &super::recipe::Foreign,
+    ) -> Result<(ContentKey, InUse), ImageError> {
+        let key = ingredients::foreign(recipe)?;
+        let in_use = self.provide(&disk_name(recipe, &key), |site, workspace, new| {
+            site.needed = foreign::size(files);
+            let mut fetching = |what: &str| (site.progress)(Progress::Fetching(what.to_owned()));
+            foreign::fetch(recipe, files, new, workspace.path(), &mut fetching)
+        })?;
+        Ok((key, in_use))
+    }
+
+    fn ingredients(&mut self, recipe: &Recipe) -> Result<(ContentKey, Plan), ImageError> {
+        ingredients::installed(self.catalogue, recipe, self.cache, self.refresh, self.progress)
+    }
+
+    /// An entry of the cache. If it is missing, `make` makes it in a directory, and it is published: whole, or not at all.
+    fn provide(
+        &mut self,
+        entry: &EntryName,
+        make: impl FnOnce(&mut Self, &Workspace, &Path) -> Result<(), ImageError>,
+    ) -> Result<InUse, ImageError> {
+        if let Some(in_use) = self.cache.open(Kind::Image, entry)? {
+            return Ok(in_use);
         }
-        ingredients.push(serde_json::to_string(&own).map_err(|error| ImageError::File(error.into()))?);
-    }
-    Ok((ContentKey::of(ingredients.iter().map(String::as_bytes)), plan))
-}
-
-fn contents(directory: &Path) -> Result<Vec<String>, ImageError> {
-    let mut contents = Vec::new();
-    for entry in walkdir::WalkDir::new(directory).sort_by_file_name().min_depth(1) {
-        let entry = entry.map_err(io::Error::from)?;
-        let below = entry.path().strip_prefix(directory).map_err(io::Error::other)?;
-        contents.push(below.display().to_string());
-        if entry.file_type().is_file() {
-            contents.push(fs_err::read_to_string(entry.path())?);
+        let claim = self.cache.claim(Kind::Image, entry, || (self.progress)(Progress::Waiting))?;
+        if !claim.exists() {
+            let workspace = Workspace::create(&self.cache.building(), entry.name())?;
+            let new = workspace.path().join("new");
+            fs_err::create_dir(&new)?;
+            make(self, &workspace, &new)?;
+            claim.publish(&new)?;
+            self.built = true;
         }
+        Ok(claim.into_use()?)
     }
-    Ok(contents)
+
+    /// Refuses to begin what will not fit: the installed packages so many times, and what is downloaded for them.
+    fn want_room(&mut self, plan: &Plan, times: u64) -> Result<(), ImageError> {
+        let needed = Size::bytes(plan.installed.as_bytes() * times + plan.download.as_bytes());
+        self.needed = Some(needed);
+        let place = self.cache.building();
+        if free(&place)? < needed { Err(ImageError::full(&place, Some(needed))) } else { Ok(()) }
+    }
+
+    fn build_disk(
+        &mut self,
+        recipe: &Recipe,
+        plan: &Plan,
+        base: Option<&Base>,
+        workspace: &Workspace,
+        new: &Path,
+    ) -> Result<(), ImageError> {
+        let (tree, raw) = (workspace.path().join("tree"), workspace.path().join("disk.raw"));
+        self.install(recipe, plan, base, "directory", &tree, workspace)?;
+        copy_newest(&tree, "vmlinuz-", &new.join("vmlinuz"), recipe)?;
+        copy_newest(&tree, "initrd.img-", &new.join("initrd.img"), recipe)?;
+        (self.progress)(Progress::Disk);
+        let size = format!("{}M", recipe.size_mib);
+        // Without a journal: a lab's disk is thrown away, and after a crash its lab is, too.
+        let make =
+            ["-q", "-t", "ext4", "-L", "root", "-O", "^has_journal", "-E", "root_owner=0:0", "-d"].map(Into::into);
+        let make = make.into_iter().chain([tree.as_os_str(), raw.as_os_str(), size.as_ref()].map(ToOwned::to_owned));
+        tool::run("mke2fs", make.collect::<Vec<OsString>>(), &recipe.name, workspace.path(), &mut |_| {})?;
+        let disk = new.join("disk.qcow2");
+        let convert = ["convert".as_ref(), "-O".as_ref(), "qcow2".as_ref(), raw.as_os_str(), disk.as_os_str()];
+        tool::run("qemu-img", convert, &recipe.name, workspace.path(), &mut |_| {})?;
+        let manifest = serde_json::json!({ "recipe": recipe, "packages": plan.packages });
+        fs_err::write(new.join("manifest.json"), serde_json::to_vec_pretty(&manifest).map_err(io::Error::from)?)?;
+        Ok(())
+    }
+
+    fn install(
+        &mut self,
+        recipe: &Recipe,
+        plan: &Plan,
+        base: Option<&Base>,
+        format: &str,
+        target: &Path,
+        workspace: &Workspace,
+    ) -> Result<(), ImageError> {
+        let packages = plan.packages.len();
+        (self.progress)(Progress::Installing { recipe: recipe.name.clone(), packages });
+        let all = packages.saturating_sub(base.map_or(0, |base| base.packages));
+        let mut done = 0;
+        let mut watch = |line: &str| {
+            // dpkg's word for a package that is unpacked and configured.
+            if line.starts_with("Setting up ") && done < all {
+                done += 1;
+                if done * 10 / all != (done - 1) * 10 / all {
+                    (self.progress)(Progress::Installed { recipe: recipe.name.clone(), done, all });
+                }
+            }
+        };
+        let tree = base.map(|base| base.in_use.place().join("tree.tar"));
+        install(recipe, tree.as_deref(), format, target, workspace.path(), &mut watch)
+    }
 }
 
-/// The entry with the tree that `recipe` builds on, as a tar file.
-fn base_tree(
-    catalogue: &Catalogue,
-    recipe: &Recipe,
-    cache: &Cache,
-    refresh: bool,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Option<InUse>, ImageError> {
-    let Source::Base(base) = &recipe.source else { return Ok(None) };
-    let base = catalogue.get(base)?;
-    let (key, plan) = key(catalogue, base, cache, refresh, progress)?;
-    let entry = EntryName::new(&base.name, &key);
-    if let Some(in_use) = cache.open(Kind::Image, &entry)? {
-        return Ok(Some(in_use));
-    }
-    let claim = cache.claim(Kind::Image, &entry, || progress(Progress::Waiting))?;
-    if !claim.exists() {
-        progress(Progress::Installing { recipe: base.name.clone(), packages: plan.len() });
-        let below = base_tree(catalogue, base, cache, refresh, progress)?;
-        let workspace = Workspace::create(&cache.building(), &base.name)?;
-        let new = workspace.path().join("new");
-        fs_err::create_dir(&new)?;
-        let below = below.as_ref().map(tree_of);
-        install(base, below.as_deref(), "tar", &new.join("tree.tar"), workspace.path())?;
-        claim.publish(&new)?;
-    }
-    Ok(Some(claim.into_use()?))
-}
-
-fn tree_of(base: &InUse) -> PathBuf {
-    base.place().join("tree.tar")
-}
-
-fn build(
-    recipe: &Recipe,
-    plan: &Plan,
-    base: Option<&InUse>,
-    cache: &Cache,
-    claim: &Claim,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(), ImageError> {
-    progress(Progress::Installing { recipe: recipe.name.clone(), packages: plan.len() });
-    let workspace = Workspace::create(&cache.building(), &recipe.name)?;
-    let (tree, new, log) = (workspace.path().join("tree"), workspace.path().join("new"), workspace.path().join("log"));
-    fs_err::create_dir(&new)?;
-    install(recipe, base.map(tree_of).as_deref(), "directory", &tree, workspace.path())?;
-    copy_newest(&tree, "vmlinuz-", &new.join("vmlinuz"), recipe)?;
-    copy_newest(&tree, "initrd.img-", &new.join("initrd.img"), recipe)?;
-    progress(Progress::Disk);
-    let raw = workspace.path().join("disk.raw");
-    let size = format!("{}M", recipe.size_mib);
-    // Without a journal: a lab's disk is thrown away, and after a crash its lab is, too.
-    let make = ["-q", "-t", "ext4", "-L", "root", "-O", "^has_journal", "-E", "root_owner=0:0", "-d"].map(Into::into);
-    let make = make.into_iter().chain([tree.as_os_str(), raw.as_os_str(), size.as_ref()].map(ToOwned::to_owned));
-    tool::run("mke2fs", make.collect::<Vec<std::ffi::OsString>>(), workspace.path(), &log)?;
-    let disk = new.join("disk.qcow2");
-    let convert = ["convert".as_ref(), "-O".as_ref(), "qcow2".as_ref(), raw.as_os_str(), disk.as_os_str()];
-    tool::run("qemu-img", convert, workspace.path(), &log)?;
-    let manifest = serde_json::json!({ "recipe": recipe, "packages": plan });
-    fs_err::write(new.join("manifest.json"), serde_json::to_vec_pretty(&manifest).map_err(io::Error::from)?)?;
-    claim.publish(&new)?;
-    Ok(())
+/// What a recipe builds on: an entry with a tree, as a tar file.
+struct Base {
+    in_use: InUse,
+    /// How many packages are in it.
+    packages: usize,
 }
 
 /// Runs mmdebstrap; in a tree of its own for every recipe, copied from its base.
@@ -271,8 +265,10 @@ fn install(
     format: &str,
     target: &Path,
     workspace: &Path,
+    watch: &mut dyn FnMut(&str),
 ) -> Result<(), ImageError> {
-    let mut arguments = vec![format!("--format={format}"), "--aptopt=APT::Install-Recommends \"false\"".into()];
+    let mut arguments =
+        vec!["--verbose".to_owned(), format!("--format={format}"), "--aptopt=APT::Install-Recommends \"false\"".into()];
     arguments.extend(LEFT_OUT.map(|paths| format!("--dpkgopt=path-exclude={paths}")));
     let suite = match (&recipe.source, base) {
         (Source::Suite(suite), _) => {
@@ -310,7 +306,7 @@ fn install(
     }
     arguments.extend([suite, target.display().to_string()]);
     arguments.extend(plan::mirror());
-    tool::run("mmdebstrap", arguments, workspace, &workspace.join("log"))
+    tool::run("mmdebstrap", arguments, &recipe.name, workspace, watch)
 }
 
 fn copy_newest(tree: &Path, prefix: &str, target: &Path, recipe: &Recipe) -> Result<(), ImageError> {
@@ -324,77 +320,10 @@ fn copy_newest(tree: &Path, prefix: &str, target: &Path, recipe: &Recipe) -> Res
     Ok(())
 }
 
-fn foreign_disk(
-    recipe: &Recipe,
-    foreign: &Foreign,
-    cache: &Cache,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Image, ImageError> {
-    let text = serde_json::to_string(recipe).map_err(|error| ImageError::File(error.into()))?;
-    let key = ContentKey::of([FORMAT.as_bytes(), text.as_bytes()]);
-    let entry = EntryName::new(&recipe.name, &key);
-    if let Some(in_use) = cache.open(Kind::Image, &entry)? {
-        return Ok(image(recipe, key, in_use));
-    }
-    let claim = cache.claim(Kind::Image, &entry, || progress(Progress::Waiting))?;
-    if !claim.exists() {
-        let workspace = Workspace::create(&cache.building(), &recipe.name)?;
-        let new = workspace.path().join("new");
-        fs_err::create_dir(&new)?;
-        let files = [
-            (Some(&foreign.disk), "disk.qcow2"),
-            (foreign.kernel.as_ref(), "vmlinuz"),
-            (foreign.initrd.as_ref(), "initrd.img"),
-        ];
-        for (download, name) in files {
-            if let Some(download) = download {
-                fetch(download, &new.join(name), workspace.path(), progress)?;
-            }
-        }
-        claim.publish(&new)?;
-    }
-    Ok(image(recipe, key, claim.into_use()?))
-}
-
-fn fetch(
-    download: &Download,
-    target: &Path,
-    workspace: &Path,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(), ImageError> {
-    let what =
-        download.url.clone().unwrap_or_else(|| download.path.as_deref().unwrap_or(Path::new("")).display().to_string());
-    progress(Progress::Fetching(what.clone()));
-    match (&download.path, &download.url) {
-        (Some(path), _) => drop(fs_err::copy(path, target)?),
-        (None, Some(url)) => {
-            let arguments =
-                ["--fail", "--silent", "--show-error", "--location", "--output"].map(AsRef::<std::ffi::OsStr>::as_ref);
-            let arguments = arguments.into_iter().chain([target.as_os_str(), "--".as_ref(), url.as_ref()]);
-            tool::run("curl", arguments, workspace, &workspace.join("log"))?;
-        }
-        (None, None) => {}
-    }
-    let found = digest(target)?;
-    let wanted = download.sha256.to_ascii_lowercase();
-    if found == wanted { Ok(()) } else { Err(ImageError::Digest { what, found, wanted }) }
-}
-
-fn digest(path: &Path) -> io::Result<String> {
-    let mut file = fs_err::File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-            count => hash.update(&buffer[..count]),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::{Digest as _, Sha256};
 
     fn foreign(directory: &Path, digest: &str) -> Catalogue {
         std::fs::create_dir_all(directory.join("recipes")).unwrap();

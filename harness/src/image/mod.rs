@@ -10,9 +10,16 @@
 //! This room knows package archives and disks. It does not know labs.
 
 mod build;
+mod error;
+mod foreign;
+mod ingredients;
 mod plan;
 mod recipe;
+mod standing;
 mod tool;
 
-pub use build::{Image, ImageError, Progress, ensure};
+pub use build::{Image, Progress, ensure};
+pub use error::ImageError;
+pub use plan::forget_plans;
 pub use recipe::{Catalogue, Recipe, RecipeError, Source};
+pub use standing::{Asked, Standing};

@@ -2,66 +2,119 @@
 //!
 //! Asking costs an index download, so an answer is kept for a day. Offline, the last answer holds.
 
-use super::build::{ImageError, Progress};
+use super::build::Progress;
+use super::error::ImageError;
 use super::tool;
-use crate::cache::{Cache, ContentKey};
+use crate::cache::{Cache, ContentKey, Size};
 use crate::host::workspace::Workspace;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 const FRESH: Duration = Duration::from_hours(24);
 
-/// Package versions by name.
-pub(super) type Plan = BTreeMap<String, String>;
+/// What would be installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plan {
+    /// Package versions by name.
+    pub(super) packages: BTreeMap<String, String>,
+    /// What is downloaded for it.
+    pub(super) download: Size,
+    /// What it takes once it is installed.
+    pub(super) installed: Size,
+}
 
-/// Resolves `packages` and all that is essential in `suite`.
-pub(super) fn resolve(
-    suite: &str,
-    packages: &[String],
-    cache: &Cache,
-    refresh: bool,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Plan, ImageError> {
-    let wanted = [suite.as_bytes()].into_iter().chain(packages.iter().map(String::as_bytes));
-    let kept = cache.building().join(format!("plan-{}.json", ContentKey::of(wanted)));
-    let old = read(&kept);
-    let age = kept.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
-    if let Some(plan) = &old
-        && !refresh
-        && age.is_some_and(|age| age < FRESH)
-    {
-        return Ok(plan.clone());
+/// What a plan is asked for.
+pub(super) struct Wanted<'a> {
+    /// The recipe, for messages.
+    pub(super) recipe: &'a str,
+    /// The release.
+    pub(super) suite: &'a str,
+    /// The packages that are named.
+    pub(super) packages: &'a [String],
+}
+
+impl Wanted<'_> {
+    fn file(&self, cache: &Cache) -> PathBuf {
+        let wanted = [self.suite.as_bytes()].into_iter().chain(self.packages.iter().map(String::as_bytes));
+        cache.building().join(format!("plan-{}.json", ContentKey::of(wanted)))
     }
-    progress(Progress::Planning);
-    match ask(suite, packages, cache) {
-        Ok(plan) => {
-            let text = serde_json::to_vec_pretty(&plan).map_err(|error| ImageError::File(error.into()))?;
-            fs_err::write(&kept, text)?;
-            Ok(plan)
+
+    /// The last answer, however old it is.
+    pub(super) fn kept(&self, cache: &Cache) -> Option<Plan> {
+        serde_json::from_slice(&std::fs::read(self.file(cache)).ok()?).ok()
+    }
+
+    /// Resolves what is wanted, and all that is essential in the release.
+    pub(super) fn resolve(
+        &self,
+        cache: &Cache,
+        refresh: bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Plan, ImageError> {
+        let file = self.file(cache);
+        let old = self.kept(cache);
+        let age = file.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
+        if let Some(plan) = &old
+            && !refresh
+            && age.is_some_and(|age| age < FRESH)
+        {
+            return Ok(plan.clone());
         }
-        Err(error) => old.ok_or(error).inspect(|_| progress(Progress::OldPlan)),
+        progress(Progress::Planning);
+        match self.ask(cache) {
+            Ok(plan) => {
+                let text = serde_json::to_vec_pretty(&plan).map_err(io::Error::from)?;
+                write_whole(&file, &text)?;
+                Ok(plan)
+            }
+            Err(error) => old.ok_or(error).inspect(|_| progress(Progress::OldPlan)),
+        }
+    }
+
+    /// mmdebstrap sets up apt for the suite, with its signatures, and hands it to a hook.
+    fn ask(&self, cache: &Cache) -> Result<Plan, ImageError> {
+        let workspace = Workspace::create(&cache.building(), "plan")?;
+        let answer = workspace.path().join("answer");
+        // A simulation names the packages, and an installation that is declined tells the sizes.
+        let hook = format!(
+            "export APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\"; set -- --no-install-recommends install '?essential' {}; \
+             apt-get --simulate \"$@\" > {answer} && {{ apt-get --assume-no \"$@\" >> {answer} 2>&1 || true; }}",
+            self.packages.join(" "),
+            answer = answer.display()
+        );
+        let mut arguments =
+            vec!["--variant=custom".to_owned(), "--format=null".into(), format!("--customize-hook={hook}")];
+        arguments.extend([self.suite.to_owned(), "-".into()]);
+        arguments.extend(mirror());
+        tool::run("mmdebstrap", arguments, self.recipe, workspace.path(), &mut |_| {})?;
+        parse(&fs_err::read_to_string(answer)?)
     }
 }
 
-fn read(path: &Path) -> Option<Plan> {
-    serde_json::from_slice(&fs_err::read(path).ok()?).ok()
+/// A plan that was written halfway would be read as none; one that is moved is whole.
+fn write_whole(file: &Path, text: &[u8]) -> io::Result<()> {
+    let new = file.with_extension(format!("json-{:012x}", rand::random::<u64>() >> 16));
+    fs_err::write(&new, text)?;
+    fs_err::rename(&new, file).inspect_err(|_| drop(fs_err::remove_file(&new)))
 }
 
-/// mmdebstrap sets up apt for the suite, with its signatures, and hands it to a hook.
-fn ask(suite: &str, packages: &[String], cache: &Cache) -> Result<Plan, ImageError> {
-    let workspace = Workspace::create(&cache.building(), "plan")?;
-    let answer = workspace.path().join("answer");
-    let hook = format!(
-        "APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\" apt-get --simulate --no-install-recommends install '?essential' {} > {}",
-        packages.join(" "),
-        answer.display()
-    );
-    let mut arguments = vec!["--variant=custom".to_owned(), "--format=null".into(), format!("--customize-hook={hook}")];
-    arguments.extend([suite.to_owned(), "-".into()]);
-    arguments.extend(mirror());
-    tool::run("mmdebstrap", arguments, workspace.path(), &workspace.path().join("log"))?;
-    Ok(parse(&fs_err::read_to_string(answer)?))
+/// Forgets the plans that were asked for before `before`, so that the next build asks again, and says which files went.
+pub fn forget_plans(cache: &Cache, before: SystemTime) -> io::Result<Vec<(PathBuf, Size)>> {
+    let mut forgotten = Vec::new();
+    for entry in fs_err::read_dir(cache.building())? {
+        let entry = entry?;
+        let is_plan = entry.file_name().to_string_lossy().starts_with("plan-") && entry.file_type()?.is_file();
+        let data = entry.metadata()?;
+        if is_plan && data.modified()? <= before {
+            fs_err::remove_file(entry.path())?;
+            forgotten.push((entry.path(), Size::bytes(data.len())));
+        }
+    }
+    Ok(forgotten)
 }
 
 /// Another mirror than mmdebstrap's own choice, if the user names one.
@@ -69,26 +122,90 @@ pub(super) fn mirror() -> Option<String> {
     std::env::var("REHEARSAL_MIRROR").ok().filter(|mirror| !mirror.is_empty())
 }
 
-/// Reads the lines `Inst name (version origin [architecture])` of apt-get(8), `--simulate`.
-fn parse(text: &str) -> Plan {
+/// Reads the lines `Inst name (version origin [architecture])` of apt-get(8), `--simulate`, and the sentences about sizes
+/// that it writes before it asks whether it should go on.
+fn parse(text: &str) -> Result<Plan, ImageError> {
     let package = |line: &str| {
         let (name, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
         let version = rest.split_once('(')?.1.split(' ').next()?;
         Some((name.to_owned(), version.to_owned()))
     };
-    text.lines().filter_map(package).collect()
+    let size = |start: &str, end: &str| {
+        text.lines().find_map(|line| decimal_size(line.strip_prefix(start)?.split_once(end)?.0.rsplit('/').next()?))
+    };
+    let download = size("Need to get ", " of archives");
+    let installed = size("After this operation, ", " of additional disk space");
+    let unreadable = || ImageError::File(io::Error::other(format!("apt-get's answer cannot be read:\n{text}")));
+    Ok(Plan {
+        packages: text.lines().filter_map(package).collect(),
+        download: download.ok_or_else(unreadable)?,
+        installed: installed.ok_or_else(unreadable)?,
+    })
+}
+
+/// A size as apt writes it: `67.9 MB`, with decimal units.
+fn decimal_size(text: &str) -> Option<Size> {
+    let (number, unit) = text.trim().split_once(' ')?;
+    let thousand: u64 = match unit {
+        "B" => 1,
+        "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        _ => return None,
+    };
+    let (whole, tenths) = number.split_once('.').unwrap_or((number, "0"));
+    let tenths = whole.parse::<u64>().ok()? * 10 + tenths.get(..1)?.parse::<u64>().ok()?;
+    Some(Size::bytes(tenths * thousand / 10))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ANSWER: &str = "Reading package lists...\n\
+        Inst gcc-12-base (12.2.0-14+deb12u1 Debian:12.11/oldstable [amd64])\n\
+        Inst libc6 [2.36-8] (2.36-9+deb12u10 Debian:12.11/oldstable [amd64]) []\nConf libc6 (2.36-9+deb12u10 x)\n\
+        Need to get 67.9 MB of archives.\nAfter this operation, 265 MB of additional disk space will be used.\n\
+        Do you want to continue? [Y/n] N\nAbort.\n";
+
     #[test]
-    fn apts_simulation_is_read() {
-        let text = "Reading package lists...\nInst gcc-12-base (12.2.0-14+deb12u1 Debian:12.11/oldstable [amd64])\n\
-                    Inst libc6 [2.36-8] (2.36-9+deb12u10 Debian:12.11/oldstable [amd64]) []\nConf libc6 (2.36-9+deb12u10 x)\n";
-        let plan = parse(text);
-        assert_eq!(plan.len(), 2);
-        assert_eq!(plan["libc6"], "2.36-9+deb12u10");
+    fn apts_answer_is_read() {
+        let plan = parse(ANSWER).unwrap();
+        assert_eq!(plan.packages.len(), 2);
+        assert_eq!(plan.packages["libc6"], "2.36-9+deb12u10");
+        assert_eq!((plan.download, plan.installed), (Size::bytes(67_900_000), Size::bytes(265_000_000)));
+    }
+
+    #[rstest::rstest]
+    #[case("0 B", Some(0))]
+    #[case("812 kB", Some(812_000))]
+    #[case("1.25 GB", Some(1_200_000_000))]
+    #[case("12 miles", None)]
+    fn apts_sizes_are_read(#[case] text: &str, #[case] bytes: Option<u64>) {
+        assert_eq!(decimal_size(text).map(Size::as_bytes), bytes);
+    }
+
+    #[test]
+    fn an_answer_without_sizes_is_no_plan() {
+        let error = parse("Inst libc6 (2.36-9 x)\n").unwrap_err();
+        assert!(matches!(error, ImageError::File(_)), "{error}");
+    }
+
+    #[test]
+    fn only_plans_are_forgotten_and_only_old_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::at(directory.path().join("cache")).unwrap();
+        let plan = parse(ANSWER).unwrap();
+        let wanted = |suite| Wanted { recipe: "x", suite, packages: &[] };
+        for suite in ["old", "new"] {
+            write_whole(&wanted(suite).file(&cache), &serde_json::to_vec(&plan).unwrap()).unwrap();
+        }
+        let long_ago = SystemTime::now() - Duration::from_hours(48);
+        std::fs::File::open(wanted("old").file(&cache)).unwrap().set_modified(long_ago).unwrap();
+        std::fs::write(cache.building().join("notes"), "x").unwrap();
+        let forgotten = forget_plans(&cache, SystemTime::now() - Duration::from_hours(24)).unwrap();
+        assert_eq!(forgotten.len(), 1);
+        assert_eq!((wanted("old").kept(&cache), wanted("new").kept(&cache)), (None, Some(plan)));
+        assert!(cache.building().join("notes").exists());
     }
 }

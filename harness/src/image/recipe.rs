@@ -117,6 +117,12 @@ pub enum RecipeError {
         /// What there is.
         known: Vec<String>,
     },
+    /// A recipe cannot be installed on what it names.
+    #[error("image recipe `{name}` stands on no release: its `base` leads to a foreign disk, or back to itself")]
+    Baseless {
+        /// The recipe.
+        name: String,
+    },
 }
 
 /// All recipes of a directory.
@@ -149,6 +155,11 @@ impl Catalogue {
     pub fn get(&self, name: &str) -> Result<&Recipe, RecipeError> {
         let known = || self.recipes.keys().cloned().collect();
         self.recipes.get(name).ok_or_else(|| RecipeError::Unknown { name: name.to_owned(), known: known() })
+    }
+
+    /// All recipes, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Recipe> {
+        self.recipes.values()
     }
 
     /// All recipes that a machine can boot, by name.

@@ -1,38 +1,45 @@
 //! Programs that build, run so that nothing of them survives us.
 
-use super::build::ImageError;
+use super::error::ImageError;
 use crate::host::spawn::tie_to_thread;
 use std::ffi::OsStr;
-use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Runs a program to its end in a PID and mount namespace of its own, its output appended to `log`. When the thread that
-/// called dies, `unshare` is killed, with it the first process of the namespace, and so everything in it
-/// (`pid_namespaces(7)`): no mount and no process of a package script stays.
+/// Runs a program for `recipe` to its end in a PID and mount namespace of its own, with its temporary files in the
+/// workspace, and passes every line that it writes to `watch`. When the thread that called dies, `unshare` is killed, with
+/// it the first process of the namespace, and so everything in it (`pid_namespaces(7)`): no mount and no process of a
+/// package script stays.
 pub(super) fn run<S: AsRef<OsStr>>(
     program: &str,
     arguments: impl IntoIterator<Item = S>,
-    temporary: &Path,
-    log: &Path,
+    recipe: &str,
+    workspace: &Path,
+    watch: &mut dyn FnMut(&str),
 ) -> Result<(), ImageError> {
-    let file = |path: &Path| File::options().create(true).append(true).open(path);
-    let output = file(log).map_err(ImageError::File)?;
-    let errors = output.try_clone().map_err(ImageError::File)?;
+    let failed = |source| ImageError::Tool { program: program.to_owned(), source };
+    let (reader, writer) = io::pipe()?;
     let mut command = Command::new("unshare");
     command.args(["--fork", "--pid", "--kill-child", "--mount", "--mount-proc", "--", program]).args(arguments);
-    command.env("TMPDIR", temporary).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
-    command.stdin(Stdio::null()).stdout(output).stderr(errors);
-    let status = tie_to_thread(&mut command)
-        .status()
-        .map_err(|source| ImageError::Tool { program: program.to_owned(), source })?;
+    command.env("TMPDIR", workspace).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
+    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+    let mut child = tie_to_thread(&mut command).spawn().map_err(failed)?;
+    // Our own copies of the writing end go, so that the reading end has an end.
+    drop(command);
+    let mut output = Vec::new();
+    // Kept in memory: a log file would be the first victim of a full disk.
+    for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line).into_owned();
+        watch(&line);
+        output.push(line);
+    }
+    let status = child.wait().map_err(failed)?;
     if status.success() {
         return Ok(());
     }
-    let said = fs_err::read_to_string(log).unwrap_or_default();
-    let tail: Vec<_> = said.lines().rev().take(15).collect();
-    let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
-    Err(ImageError::Failed { program: program.to_owned(), status: status.to_string(), tail })
+    let place = workspace.parent().unwrap_or(workspace);
+    Err(ImageError::of_program(program, &status.to_string(), &output, recipe, place))
 }
 
 /// The first line that a program says about its version; empty if it cannot be run.

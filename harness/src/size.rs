@@ -1,12 +1,14 @@
 //! Amounts of storage, as people write them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::iter::Sum;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::str::FromStr;
 
 /// An amount of storage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Size(u64);
 
@@ -23,6 +25,13 @@ impl Size {
     #[must_use]
     pub const fn gibibytes(count: u64) -> Self {
         Self(count << 30)
+    }
+
+    /// What a file, or a directory with all below it, takes on disk, as far as it can be read.
+    #[must_use]
+    pub fn on_disk(path: &Path) -> Self {
+        let files = walkdir::WalkDir::new(path).into_iter().filter_map(Result::ok);
+        files.filter_map(|file| file.metadata().ok()).map(|data| Self(data.blocks() * 512)).sum()
     }
 
     /// In bytes.
