@@ -1,6 +1,7 @@
 //! The command line of Rehearsal.
 
 mod age;
+mod bench;
 mod clean;
 mod doctor;
 mod image;
@@ -8,6 +9,7 @@ mod kept;
 mod lab;
 mod setup;
 mod test;
+mod workbench;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -36,6 +38,9 @@ enum Action {
     Clean(clean::Args),
     /// Run the scenarios in guests
     Test(test::Args),
+    /// Measure how long things take on this host, side by side
+    #[command(subcommand)]
+    Bench(bench::Action),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -46,6 +51,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Action::Lab(action) => lab::run(&action),
         Action::Clean(args) => clean::run(&args),
         Action::Test(args) => test::run(args),
+        Action::Bench(action) => bench::run(&action),
     }
 }
 

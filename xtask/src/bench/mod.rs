@@ -1,0 +1,21 @@
+//! `cargo xtask bench`: how long things take here, side by side in one run.
+
+mod figures;
+mod thaw;
+
+use clap::Subcommand;
+use std::process::ExitCode;
+
+/// What to measure.
+#[derive(Subcommand)]
+pub(crate) enum Action {
+    /// Labs booted from nothing, thawed from a template, and loaded from plain snapshots; memory of many copies
+    Thaw(thaw::Args),
+}
+
+/// Runs the command.
+pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
+    match action {
+        Action::Thaw(args) => thaw::run(args),
+    }
+}

@@ -1,0 +1,56 @@
+//! What commands need that run labs themselves: this host, the cache, images, and where logs go.
+
+use crate::image;
+use anyhow::Context as _;
+use harness::cache::Cache;
+use harness::host::accelerator::{self, Selection};
+use harness::host::memory;
+use harness::host::workspace::Workspace;
+use harness::image::Image;
+use harness::lab::{Budget, Media, Setup, Stock, Topology};
+use harness::scenario::LabFile;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Everything to run labs with.
+pub(crate) struct Workbench {
+    pub(crate) cache: Cache,
+    pub(crate) selection: Selection,
+    pub(crate) setup: Setup,
+    pub(crate) budget: Budget,
+    /// Logs and other files that are not kept.
+    pub(crate) scratch: Workspace,
+    /// Held, so that nobody removes them meanwhile.
+    _images: Vec<Image>,
+}
+
+/// A directory of the project.
+pub(crate) fn project(below: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(below)
+}
+
+/// A lab of the project, by name.
+pub(crate) fn lab_file(name: &str) -> anyhow::Result<LabFile> {
+    LabFile::load(&project("scenarios/labs").join(format!("{name}.toml"))).map_err(crate::report)
+}
+
+impl Workbench {
+    /// Builds the images of a lab if they are missing, and measures this host.
+    pub(crate) fn open(cache: Cache, topology: &Topology) -> anyhow::Result<Self> {
+        let wanted: BTreeSet<_> = topology.machines.iter().map(|machine| machine.image.clone()).collect();
+        let images = image::build(&wanted.into_iter().collect::<Vec<_>>(), false, &cache)?;
+        let selection = accelerator::choose()?;
+        let mut setup = Setup::of_this_host(&selection, &project("cloud-init"), &cache);
+        setup.media = images.iter().map(|image| (image.name.clone(), Media::from(image))).collect();
+        let available = memory::available().context("/proc/meminfo does not tell how much memory is available")?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let budget = Budget::new(u32::try_from(available >> 20)?, u32::try_from(cores)?);
+        let scratch = Workspace::create(&cache.labs(), "scratch").context("failed to make a directory for logs")?;
+        Ok(Self { cache, selection, setup, budget, scratch, _images: images })
+    }
+
+    /// A new stock: one that trusts nothing yet.
+    pub(crate) fn stock(&self) -> anyhow::Result<Stock> {
+        Stock::open(self.cache.clone()).context("failed to open the templates of labs")
+    }
+}
