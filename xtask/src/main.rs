@@ -6,6 +6,7 @@ mod doctor;
 mod image;
 mod kept;
 mod lab;
+mod selftest;
 mod setup;
 mod test;
 
@@ -34,6 +35,9 @@ enum Action {
     Lab(lab::Action),
     /// Remove what is kept in the cache, and what killed processes have left
     Clean(clean::Args),
+    /// Live through bad days for real: slow, and not part of `cargo test`
+    #[command(subcommand)]
+    Selftest(selftest::Action),
     /// Run the scenarios in guests
     Test(test::Args),
 }
@@ -45,6 +49,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Action::Image(action) => image::run(action),
         Action::Lab(action) => lab::run(&action),
         Action::Clean(args) => clean::run(&args),
+        Action::Selftest(action) => selftest::run(&action),
         Action::Test(args) => test::run(args),
     }
 }
