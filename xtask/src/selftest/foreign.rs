@@ -3,12 +3,12 @@
 use super::site::Site;
 use super::{Given, Outcome, RECIPE, Report};
 use anyhow::{Context as _, bail};
-use harness::host::{accelerator, tools};
+use harness::host::accelerator;
 use harness::image::{Catalogue, Image, ensure};
-use harness::lab::{Lab, Media, Setup, Topology};
+use harness::lab::{Lab, Media, Setup};
 use harness::machine::Boot;
-use harness::seed::Templates;
-use std::collections::BTreeMap;
+use harness::scenario::LabFile;
+use harness::seed::LabSecret;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -87,7 +87,7 @@ fn by_path(given: &Given) -> anyhow::Result<Outcome> {
 }
 
 /// One machine alone.
-const TOPOLOGY: &str = r#"
+const LAB: &str = r#"
 summary = "one machine of a foreign image"
 domain = "foreign.test"
 accounts = []
@@ -109,22 +109,18 @@ const USER_DATA: &str = "#cloud-config\nwrite_files:\n  - path: /etc/role\n    c
 
 /// Boots one machine from the image, and asks it what it is.
 fn boot(site: &Site, image: &Image) -> anyhow::Result<String> {
-    let topology = Topology::parse("foreign.toml", TOPOLOGY).map_err(crate::report)?;
+    let file = site.path().join("alone.toml");
+    fs_err::write(&file, LAB)?;
+    let topology = LabFile::load(&file).map_err(crate::report)?.topology;
     let roles = site.path().join("roles");
     fs_err::create_dir_all(roles.join("plain/files"))?;
     fs_err::write(roles.join("plain/user-data.yaml"), USER_DATA)?;
     let selection = accelerator::choose()?;
-    let setup = Setup {
-        media: BTreeMap::from([(FOREIGN.to_owned(), Media { disk: image.disk.clone(), boot: image.boot.clone() })]),
-        templates: Templates::at(&roles),
-        qemu: tools::qemu_program(),
-        accelerator: selection.accelerator,
-        pace: selection.pace,
-        workspaces: site.cache().labs(),
-    };
+    let mut setup = Setup::of_this_host(&selection, &roles, site.cache());
+    setup.media.insert(FOREIGN.to_owned(), Media::from(image));
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        let lab = Lab::boot(&topology, &setup, site.path(), &|_| {}).await?;
+        let lab = Lab::boot(&topology, &setup, &LabSecret::random(), site.path(), &|_| {}).await?;
         let deadline = setup.pace.deadline(Duration::from_secs(10));
         let machine = lab.machine("stranger").context("the lab lacks its machine")?;
         let release =
