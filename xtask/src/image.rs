@@ -6,7 +6,7 @@ use clap::Subcommand;
 use harness::cache::{Cache, Kind};
 use harness::image::{Asked, Catalogue, Image, Progress, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -61,9 +61,14 @@ pub(crate) fn build(names: &[String], refresh: bool, cache: &Cache) -> anyhow::R
     names.iter().map(|name| one(&catalogue, name, refresh, cache)).collect()
 }
 
+/// Where the project's recipes are.
+fn recipes() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../images")
+}
+
 /// The project's recipes.
-fn catalogue() -> anyhow::Result<Catalogue> {
-    Catalogue::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../images")).map_err(crate::report)
+pub(crate) fn catalogue() -> anyhow::Result<Catalogue> {
+    Catalogue::load(&recipes()).map_err(crate::report)
 }
 
 fn one(catalogue: &Catalogue, name: &str, refresh: bool, cache: &Cache) -> anyhow::Result<Image> {
@@ -82,7 +87,8 @@ fn one(catalogue: &Catalogue, name: &str, refresh: bool, cache: &Cache) -> anyho
     image.with_context(|| format!("failed to make image `{name}`"))
 }
 
-fn words(event: &Progress) -> String {
+/// An event as a person reads it.
+pub(crate) fn words(event: &Progress) -> String {
     match event {
         Progress::Planning => "asking the archive for package versions".into(),
         Progress::OldPlan => "the archive does not answer: taking the versions of last time".into(),

@@ -7,6 +7,7 @@ mod doctor;
 mod image;
 mod kept;
 mod lab;
+mod selftest;
 mod setup;
 mod test;
 mod workbench;
@@ -36,6 +37,9 @@ enum Action {
     Lab(lab::Action),
     /// Remove what is kept in the cache, and what killed processes have left
     Clean(clean::Args),
+    /// Live through bad days for real: slow, and not part of `cargo test`
+    #[command(subcommand)]
+    Selftest(selftest::Action),
     /// Run the scenarios in guests
     Test(test::Args),
     /// Measure how long things take on this host, side by side
@@ -50,6 +54,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Action::Image(action) => image::run(action),
         Action::Lab(action) => lab::run(&action),
         Action::Clean(args) => clean::run(&args),
+        Action::Selftest(action) => selftest::run(&action),
         Action::Test(args) => test::run(args),
         Action::Bench(action) => bench::run(&action),
     }

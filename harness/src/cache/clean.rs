@@ -60,6 +60,7 @@ impl Cache {
                 let path = entry?.path();
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 let is_ours = rooms.contains(&path)
+                    || path == self.secret()
                     || EntryName::parse(name.trim_end_matches(".lock")).is_some()
                     || name.starts_with(REMOVED)
                     || name.starts_with("plan-")
@@ -122,9 +123,10 @@ mod tests {
         for other in &others {
             fs::create_dir(other).unwrap();
         }
+        fs::write(cache.secret(), "x").unwrap();
         cache.clean(&Kind::ALL, SystemTime::now() + Duration::from_secs(1)).unwrap();
         cache.sweep().unwrap();
         assert_eq!(cache.strangers().unwrap(), others);
-        assert!(running.path().exists());
+        assert!(running.path().exists() && cache.secret().exists());
     }
 }

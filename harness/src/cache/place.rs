@@ -81,6 +81,12 @@ impl Cache {
         self.root.join("labs")
     }
 
+    /// The file that the secrets of labs are derived from. It stays when entries go.
+    #[must_use]
+    pub fn secret(&self) -> PathBuf {
+        self.root.join("secret")
+    }
+
     /// Where an entry is, or will be. To use what is there, [`Cache::open`] it.
     #[must_use]
     pub fn place(&self, kind: Kind, name: &EntryName) -> PathBuf {

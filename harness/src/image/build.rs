@@ -4,7 +4,7 @@ use super::error::{ImageError, free};
 use super::foreign;
 use super::ingredients::{self, disk_name, tree_name};
 use super::plan::{self, Plan};
-use super::recipe::{Catalogue, Recipe, Source};
+use super::recipe::{Catalogue, Foreign, Recipe, RecipeError, Source};
 use super::tool;
 use crate::cache::{self, Cache, ContentKey, EntryName, InUse, Kind, Size};
 use crate::host::workspace::Workspace;
@@ -80,21 +80,25 @@ pub fn ensure(
     refresh: bool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Image, ImageError> {
-    let limit = cache::limit()?;
-    cache.sweep()?;
     let recipe = catalogue.get(name)?;
-    let mut site = Site { catalogue, cache, refresh, progress, needed: None, built: false };
-    let made = match &recipe.source {
+    let (key, in_use) = Site::work(catalogue, cache, refresh, progress, |site| match &recipe.source {
         Source::Disk(files) => site.foreign_disk(recipe, files),
-        Source::Suite(_) | Source::Base(_) => site.disk(recipe),
-    };
-    let (key, in_use) = made.map_err(|error| error.about_space(&cache.building(), site.needed))?;
-    if site.built {
-        for gone in cache.shrink(limit)?.removed {
-            progress(Progress::Evicted { name: gone.name, size: gone.size });
-        }
-    }
+        Source::Base(_) => site.disk(recipe),
+        Source::Suite(_) => Err(RecipeError::NotBootable { name: name.to_owned() }.into()),
+    })?;
     Ok(image(recipe, key, in_use))
+}
+
+/// Hands back the tree that a recipe builds on, if it builds on one, building it first if it is not in the cache. Blocks.
+pub fn ensure_base(
+    catalogue: &Catalogue,
+    name: &str,
+    cache: &Cache,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Option<InUse>, ImageError> {
+    let recipe = catalogue.get(name)?;
+    let base = Site::work(catalogue, cache, false, progress, |site| site.base_tree(recipe))?;
+    Ok(base.map(|base| base.in_use))
 }
 
 fn image(recipe: &Recipe, key: ContentKey, in_use: InUse) -> Image {
@@ -121,7 +125,27 @@ struct Site<'a> {
     built: bool,
 }
 
-impl Site<'_> {
+impl<'a> Site<'a> {
+    /// Does some work in a cache that is swept before, and does not exceed its upper bound afterwards.
+    fn work<T>(
+        catalogue: &'a Catalogue,
+        cache: &'a Cache,
+        refresh: bool,
+        progress: &'a mut dyn FnMut(Progress),
+        work: impl FnOnce(&mut Self) -> Result<T, ImageError>,
+    ) -> Result<T, ImageError> {
+        let limit = cache::limit()?;
+        cache.sweep()?;
+        let mut site = Self { catalogue, cache, refresh, progress, needed: None, built: false };
+        let made = work(&mut site).map_err(|error| error.about_space(&cache.building(), site.needed))?;
+        if site.built {
+            for gone in cache.shrink(limit)?.removed {
+                (site.progress)(Progress::Evicted { name: gone.name, size: gone.size });
+            }
+        }
+        Ok(made)
+    }
+
     /// The disk of a recipe that is installed from packages.
     fn disk(&mut self, recipe: &Recipe) -> Result<(ContentKey, InUse), ImageError> {
         let (key, plan) = self.ingredients(recipe)?;
@@ -150,11 +174,7 @@ impl Site<'_> {
     }
 
     /// A disk that somebody else made.
-    fn foreign_disk(
-        &mut self,
-        recipe: &Recipe,
-        files: &super::recipe::Foreign,
-    ) -> Result<(ContentKey, InUse), ImageError> {
+    fn foreign_disk(&mut self, recipe: &Recipe, files: &Foreign) -> Result<(ContentKey, InUse), ImageError> {
         let key = ingredients::foreign(recipe)?;
         let in_use = self.provide(&disk_name(recipe, &key), |site, workspace, new| {
             site.needed = foreign::size(files);

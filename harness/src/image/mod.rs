@@ -18,7 +18,7 @@ mod recipe;
 mod standing;
 mod tool;
 
-pub use build::{Image, Progress, ensure};
+pub use build::{Image, Progress, ensure, ensure_base};
 pub use error::ImageError;
 pub use plan::forget_plans;
 pub use recipe::{Catalogue, Recipe, RecipeError, Source};

@@ -117,6 +117,12 @@ pub enum RecipeError {
         /// What there is.
         known: Vec<String>,
     },
+    /// A recipe has no disk.
+    #[error("image recipe `{name}` is only built upon: no machine boots from it")]
+    NotBootable {
+        /// The recipe.
+        name: String,
+    },
     /// A recipe cannot be installed on what it names.
     #[error("image recipe `{name}` stands on no release: its `base` leads to a foreign disk, or back to itself")]
     Baseless {

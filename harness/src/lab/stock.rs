@@ -67,7 +67,7 @@ impl std::fmt::Debug for Order<'_> {
 impl Stock {
     /// The stock in `cache`.
     pub fn open(cache: Cache) -> std::io::Result<Self> {
-        let secret = CacheSecret::open(&cache.root().join("secret"))?;
+        let secret = CacheSecret::open(&cache.secret())?;
         Ok(Self { cache, secret, known: Mutex::default() })
     }
 

@@ -1,0 +1,114 @@
+//! `cargo xtask selftest`: bad days, lived through for real. Too slow and too hungry for `cargo test`.
+#![expect(clippy::print_stdout, reason = "the table is what this command is for")]
+
+mod archive;
+mod builder;
+mod foreign;
+mod kills;
+mod pair;
+mod site;
+mod space;
+
+use crate::{image, setup};
+use anyhow::Context as _;
+use clap::Subcommand;
+use harness::cache::{Cache, InUse};
+use harness::image::{Image, ensure_base};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// What to try.
+#[derive(Subcommand)]
+pub(crate) enum Action {
+    /// Builders that are killed, two at once, full disks, dead mirrors, foreign images. Needs root, and the network
+    Images {
+        /// Only groups whose name contains this: kills, pair, space, archive, foreign
+        filter: Option<String>,
+        /// Install missing programs without asking
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// How a row of the table ended, if nothing went wrong.
+pub(crate) enum Outcome {
+    /// As it must; with what was seen.
+    Passed(String),
+    /// It cannot be tried here.
+    Skipped(String),
+}
+
+/// The table.
+#[derive(Default)]
+struct Report {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl Report {
+    /// Runs one row and prints it.
+    fn row(&mut self, name: &str, try_it: impl FnOnce() -> anyhow::Result<Outcome>) {
+        let started = Instant::now();
+        let result = try_it();
+        let seconds = started.elapsed().as_secs_f64();
+        let (word, detail) = match result {
+            Ok(Outcome::Passed(seen)) => {
+                self.passed += 1;
+                ("ok", seen)
+            }
+            Ok(Outcome::Skipped(reason)) => {
+                self.skipped += 1;
+                ("skip", reason)
+            }
+            Err(error) => {
+                self.failed += 1;
+                ("FAILED", format!("{error:#}"))
+            }
+        };
+        println!("{word:<6} {name} ({seconds:.1} s)");
+        for line in detail.lines().filter(|line| !line.trim().is_empty()) {
+            println!("         {line}");
+        }
+    }
+}
+
+/// What all groups are given: the user's cache, with an image to try things with, and the tree that it builds on.
+struct Given {
+    cache: Cache,
+    image: Image,
+    base: InUse,
+}
+
+/// The recipe that is built again and again: the smaller one of those that boot.
+const RECIPE: &str = "directory";
+
+type Group = fn(&Given, &mut Report);
+
+const GROUPS: [(&str, Group); 5] = [
+    ("kills", kills::run),
+    ("pair", pair::run),
+    ("space", space::run),
+    ("archive", archive::run),
+    ("foreign", foreign::run),
+];
+
+/// Runs the command; fails if any row failed.
+pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
+    let Action::Images { filter, yes } = action;
+    anyhow::ensure!(nix::unistd::geteuid().is_root(), "builders need root here: run it as root");
+    setup::ensure_tools(*yes)?;
+    let cache = Cache::open_default().context("failed to open the cache")?;
+    let built = image::build(&[RECIPE.to_owned()], false, &cache)?;
+    let made = built.into_iter().next().context("no image was built")?;
+    let catalogue = image::catalogue()?;
+    let base = ensure_base(&catalogue, RECIPE, &cache, &mut |event| println!("{}", image::words(&event)))?;
+    let given = Given { cache, image: made, base: base.context("the recipe builds on nothing")? };
+    let mut report = Report::default();
+    for (_, group) in GROUPS.iter().filter(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter))) {
+        group(&given, &mut report);
+    }
+    println!("\n{} passed, {} failed, {} skipped", report.passed, report.failed, report.skipped);
+    let tried = report.passed + report.failed + report.skipped > 0;
+    Ok(if tried && report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
