@@ -1,11 +1,17 @@
 //! `cargo xtask lab`: labs that are kept, booted and frozen.
 #![expect(clippy::print_stdout, reason = "the command's result")]
+#![expect(clippy::print_stderr, reason = "progress")]
 
 use crate::kept;
+use crate::setup;
+use crate::workbench::{Workbench, lab_file};
 use anyhow::Context as _;
 use clap::Subcommand;
 use harness::cache::{Cache, Kind};
+use harness::lab::{Order, Topology};
+use harness::scenario::{LabFile, ReadySteps, Step};
 use std::process::ExitCode;
+use std::time::Instant;
 
 /// What to do with labs.
 #[derive(Subcommand)]
@@ -16,21 +22,69 @@ pub(crate) enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Boot a lab and freeze it, if that was not done yet: every scenario in it then starts in seconds
+    Freeze {
+        /// The lab: a file in scenarios/labs, without its ending
+        lab: String,
+        /// Only this machine of it; the others are known to it, and not there
+        #[arg(long, value_name = "MACHINE")]
+        only: Option<String>,
+    },
 }
 
 /// Runs the command.
 pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
-    let Action::List { json } = *action;
     let cache = Cache::open_default().context("failed to open the cache")?;
+    match action {
+        Action::List { json } => list(&cache, *json)?,
+        Action::Freeze { lab, only } => freeze(cache, lab, only.as_deref())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(cache: &Cache, json: bool) -> anyhow::Result<()> {
     let labs = cache.list(Kind::Template)?;
     if json {
         let entries: Vec<_> = labs.iter().map(|lab| kept::as_json(lab, None)).collect();
         println!("{}", serde_json::to_string(&entries)?);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     for lab in &labs {
         println!("{}", kept::line(lab).trim_end());
     }
     println!("{}", kept::total(&labs, &cache.entries(Kind::Template)));
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+fn freeze(cache: Cache, lab: &str, only: Option<&str>) -> anyhow::Result<()> {
+    setup::ensure_tools(false)?;
+    let file = lab_file(lab)?;
+    let (topology, ready) = part(&file, only)?;
+    let workbench = Workbench::open(cache, &topology)?;
+    let begun = Instant::now();
+    let order = Order {
+        topology: &topology,
+        setup: &workbench.setup,
+        budget: &workbench.budget,
+        readiness: &ReadySteps { domain: &topology.domain, steps: &ready },
+        logs: &workbench.scratch.path().join("template"),
+        progress: &|progress| eprintln!("{}: {progress} ({:.1} s)", topology.name, begun.elapsed().as_secs_f64()),
+    };
+    let template = tokio::runtime::Runtime::new()?.block_on(workbench.stock()?.template(&order))?;
+    println!("{}", template.directory().display());
+    Ok(())
+}
+
+/// A lab, or one machine of it, with the steps that can hold there.
+pub(crate) fn part(file: &LabFile, only: Option<&str>) -> anyhow::Result<(Topology, Vec<Step>)> {
+    let Some(name) = only else { return Ok((file.topology.clone(), file.ready.clone())) };
+    let known: Vec<_> = file.topology.machines.iter().map(|machine| machine.name.get_ref().as_str()).collect();
+    anyhow::ensure!(
+        known.contains(&name),
+        "lab {} has no machine `{name}`; there are: {}",
+        file.topology.name,
+        known.join(", ")
+    );
+    let ready = if known.len() == 1 { file.ready.clone() } else { Vec::new() };
+    Ok((file.topology.only(name), ready))
 }

@@ -13,6 +13,7 @@ use crate::seed::{IdentityError, SeedError, Templates};
 use crate::time::{Expired, Pace};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What a machine of the lab boots from; the lab writes to overlays only.
@@ -175,6 +176,14 @@ pub enum LabError {
     /// This host is too small.
     #[error(transparent)]
     TooMuch(#[from] TooMuch),
+    /// The room was used up while the template was made.
+    #[error("the file system of {} is full: {reason}; `cargo xtask clean` makes room", place.display())]
+    Full {
+        /// Where.
+        place: PathBuf,
+        /// What could not be written.
+        reason: String,
+    },
     /// There is no room for the template.
     #[error(
         "a template of this lab needs up to {needed_mib} MiB in {}, and {free_mib} MiB are free: \
@@ -192,6 +201,16 @@ pub enum LabError {
 }
 
 impl LabError {
+    /// The same error; or, if it came of a full file system, one that says so.
+    pub(super) fn or_full(self, place: &Path) -> Self {
+        let causes = std::iter::successors(Some(&self as &dyn std::error::Error), |error| error.source());
+        let reason = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let full =
+            [ErrorKind::StorageFull, ErrorKind::QuotaExceeded].map(|kind| std::io::Error::from(kind).to_string());
+        let is_full = reason.contains("No space left on device") || full.iter().any(|words| reason.contains(words));
+        if is_full { Self::Full { place: place.to_owned(), reason } } else { self }
+    }
+
     pub(super) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::File { path, source }

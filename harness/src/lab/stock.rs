@@ -136,6 +136,11 @@ impl Stock {
 
     async fn make(&self, order: &Order<'_>, claim: Claim) -> Result<Template, LabError> {
         self.check_room(order)?;
+        let made = self.boot_and_freeze(order, claim).await;
+        made.map_err(|error| error.or_full(&self.cache.building()))
+    }
+
+    async fn boot_and_freeze(&self, order: &Order<'_>, claim: Claim) -> Result<Template, LabError> {
         let waiting = |wait: &_| (order.progress)(Progress::Waits(Clone::clone(wait)));
         let cores = order.budget.boot(order.topology.processors(), &waiting).await?;
         std::fs::create_dir_all(order.logs).map_err(LabError::file(order.logs))?;

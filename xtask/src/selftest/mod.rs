@@ -5,6 +5,7 @@ mod archive;
 mod builder;
 mod foreign;
 mod kills;
+mod labs;
 mod pair;
 mod site;
 mod space;
@@ -17,17 +18,23 @@ use harness::image::{Image, ensure_base};
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// What to try.
+/// What to try. All of it needs root.
 #[derive(Subcommand)]
 pub(crate) enum Action {
-    /// Builders that are killed, two at once, full disks, dead mirrors, foreign images. Needs root, and the network
-    Images {
-        /// Only groups whose name contains this: kills, pair, space, archive, foreign
-        filter: Option<String>,
-        /// Install missing programs without asking
-        #[arg(long)]
-        yes: bool,
-    },
+    /// Builders that are killed, two at once, full disks, dead mirrors, foreign images; asks the archive
+    Images(Choice),
+    /// Copies of labs, damaged templates, runs that are killed while they freeze a lab, full disks
+    Labs(Choice),
+}
+
+/// What of it.
+#[derive(clap::Args)]
+pub(crate) struct Choice {
+    /// Only groups whose name contains this
+    filter: Option<String>,
+    /// Install missing programs without asking
+    #[arg(long)]
+    yes: bool,
 }
 
 /// How a row of the table ended, if nothing went wrong.
@@ -85,7 +92,7 @@ const RECIPE: &str = "directory";
 
 type Group = fn(&Given, &mut Report);
 
-const GROUPS: [(&str, Group); 5] = [
+const IMAGES: &[(&str, Group)] = &[
     ("kills", kills::run),
     ("pair", pair::run),
     ("space", space::run),
@@ -93,22 +100,32 @@ const GROUPS: [(&str, Group); 5] = [
     ("foreign", foreign::run),
 ];
 
+const LABS: &[(&str, Group)] =
+    &[("copies", labs::copies), ("damage", labs::damage), ("interrupted", labs::interrupted)];
+
 /// Runs the command; fails if any row failed.
 pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
-    let Action::Images { filter, yes } = action;
-    anyhow::ensure!(nix::unistd::geteuid().is_root(), "builders need root here: run it as root");
+    let (Choice { filter, yes }, groups) = match action {
+        Action::Images(choice) => (choice, IMAGES),
+        Action::Labs(choice) => (choice, LABS),
+    };
+    anyhow::ensure!(nix::unistd::geteuid().is_root(), "it needs root here: run it as root");
     setup::ensure_tools(*yes)?;
-    let cache = Cache::open_default().context("failed to open the cache")?;
-    let built = image::build(&[RECIPE.to_owned()], false, &cache)?;
-    let made = built.into_iter().next().context("no image was built")?;
-    let catalogue = image::catalogue()?;
-    let base = ensure_base(&catalogue, RECIPE, &cache, &mut |event| println!("{}", image::words(&event)))?;
-    let given = Given { cache, image: made, base: base.context("the recipe builds on nothing")? };
+    let given = given()?;
     let mut report = Report::default();
-    for (_, group) in GROUPS.iter().filter(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter))) {
+    for (_, group) in groups.iter().filter(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter))) {
         group(&given, &mut report);
     }
     println!("\n{} passed, {} failed, {} skipped", report.passed, report.failed, report.skipped);
     let tried = report.passed + report.failed + report.skipped > 0;
     Ok(if tried && report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn given() -> anyhow::Result<Given> {
+    let cache = Cache::open_default().context("failed to open the cache")?;
+    let built = image::build(&[RECIPE.to_owned()], false, &cache)?;
+    let made = built.into_iter().next().context("no image was built")?;
+    let catalogue = image::catalogue()?;
+    let base = ensure_base(&catalogue, RECIPE, &cache, &mut |event| println!("{}", image::words(&event)))?;
+    Ok(Given { cache, image: made, base: base.context("the recipe builds on nothing")? })
 }

@@ -68,6 +68,11 @@ impl Site {
         self.link(&given.cache.open(Kind::Image, &name)?.context("the image is gone")?)
     }
 
+    /// How many templates of labs are in its cache.
+    pub(super) fn templates(&self) -> anyhow::Result<usize> {
+        Ok(self.cache.list(Kind::Template)?.len())
+    }
+
     fn link(&self, entry: &InUse) -> anyhow::Result<()> {
         let target = self.cache.entries(Kind::Image).join(entry.place().file_name().unwrap_or_default());
         fs_err::create_dir(&target)?;

@@ -4,11 +4,12 @@ use super::builder::{Builder, Ended};
 use super::site::{Site, plans};
 use super::{Given, Outcome, RECIPE, Report, kills};
 use anyhow::Context as _;
+use std::path::Path;
 use std::process::Command;
 
 /// Runs a command with a cache on a tmpfs of so many bytes that nobody else sees, then lists what is left there. A line on
 /// standard input takes away all space but 16 MiB.
-/// $1: the directory; $2: the size; $3: directory with plans; $4: entry with the base, or nothing; then the command.
+/// $1: the directory; $2: the size; $3: directory with plans; $4: an entry of images/, or nothing; then the command.
 const SCRIPT: &str = r#"
 set -e
 place=$1 size=$2 plans=$3 base=$4
@@ -33,16 +34,28 @@ pub(super) fn run(given: &Given, report: &mut Report) {
 
 /// Starts a builder whose cache is a tmpfs of its own.
 fn start(given: &Given, site: &Site, room: &str, with_base: bool) -> anyhow::Result<(String, Builder)> {
-    let place = site.path().join("tmpfs").display().to_string();
+    let mut builder = Command::new(std::env::current_exe()?);
+    builder.args(["image", "build", RECIPE]);
+    let base = if with_base { given.base.place() } else { Path::new("") };
+    Ok((tmpfs(site), in_tmpfs(given, site, room, base, &builder)?))
+}
+
+fn tmpfs(site: &Site) -> String {
+    site.path().join("tmpfs").display().to_string()
+}
+
+/// Starts a command whose cache is a tmpfs of its own, with one entry in it, or none.
+pub(super) fn in_tmpfs(
+    given: &Given,
+    site: &Site,
+    room: &str,
+    entry: &Path,
+    inner: &Command,
+) -> anyhow::Result<Builder> {
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh", &place, room]).arg(plans_of(given)?);
-    if with_base {
-        command.arg(given.base.place());
-    } else {
-        command.arg("");
-    }
-    command.arg(std::env::current_exe()?).args(["image", "build", RECIPE]);
-    Ok((place, Builder::spawn(command)?))
+    command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh", &tmpfs(site), room]);
+    command.arg(plans_of(given)?).arg(entry).arg(inner.get_program()).args(inner.get_args());
+    Builder::spawn(command)
 }
 
 fn plans_of(given: &Given) -> anyhow::Result<std::path::PathBuf> {
