@@ -2,7 +2,7 @@
 
 use crate::project;
 use anyhow::{Context as _, anyhow};
-use harness::cache::Cache;
+use harness::cache::{self, Cache};
 use harness::evidence::{Run, Verdict};
 use harness::host::{accelerator, memory};
 use harness::image::{Catalogue, Image, ensure};
@@ -140,6 +140,9 @@ impl Session {
         if let Some(Ok(shared)) = self.shared.get() {
             shared.run.finish(shared.setup.accelerator.name(), started.elapsed().as_secs_f64())?;
             eprintln!("results: {}", shared.run.directory().display());
+            for gone in shared.cache.shrink(cache::limit()?)?.removed {
+                eprintln!("the cache was too large: removed {} ({})", gone.name, gone.size);
+            }
         }
         if self.interrupt.asked() {
             return Ok(ExitCode::from(130));

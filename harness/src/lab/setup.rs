@@ -13,7 +13,6 @@ use crate::seed::{IdentityError, SeedError, Templates};
 use crate::time::{Expired, Pace};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What a machine of the lab boots from; the lab writes to overlays only.
@@ -205,9 +204,8 @@ impl LabError {
     pub(super) fn or_full(self, place: &Path) -> Self {
         let causes = std::iter::successors(Some(&self as &dyn std::error::Error), |error| error.source());
         let reason = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
-        let full =
-            [ErrorKind::StorageFull, ErrorKind::QuotaExceeded].map(|kind| std::io::Error::from(kind).to_string());
-        let is_full = reason.contains("No space left on device") || full.iter().any(|words| reason.contains(words));
+        // As strerror(3) has it: errors of QEMU come as text, too.
+        let is_full = ["No space left on device", "Disk quota exceeded"].iter().any(|words| reason.contains(words));
         if is_full { Self::Full { place: place.to_owned(), reason } } else { self }
     }
 
