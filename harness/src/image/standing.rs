@@ -66,3 +66,38 @@ impl Asked {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{ContentKey, Kind};
+    use crate::image::ensure;
+
+    #[test]
+    fn an_image_is_old_when_its_recipe_has_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::at(directory.path().join("cache")).unwrap();
+        std::fs::write(directory.path().join("disk"), "").unwrap();
+        let of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+        let cloud = |summary: &str| {
+            write(
+                "cloud.toml",
+                &format!("summary = \"{summary}\"\n[from.disk]\npath = \"disk\"\nsha256 = \"{of_nothing}\"\n"),
+            );
+        };
+        cloud("one");
+        write("base.toml", "summary = \"x\"\nsuite = \"bookworm\"\n");
+        let load = || Catalogue::load(directory.path()).unwrap();
+        ensure(&load(), "cloud", &cache, false, &mut |_| {}).unwrap();
+        let [kept] = cache.list(Kind::Image).unwrap().try_into().unwrap();
+        let standing = |name: &EntryName| Asked::of(&load(), &cache).unwrap().standing(name);
+        assert_eq!(standing(&kept.name), Standing::Current);
+        cloud("two");
+        assert_eq!(standing(&kept.name), Standing::Old);
+        // Nobody asked for package versions yet.
+        let key = ContentKey::of([b"x".as_slice()]);
+        assert_eq!(standing(&EntryName::new("base", &key)), Standing::Unknown);
+        assert_eq!(standing(&EntryName::new("nobody", &key)), Standing::Old);
+    }
+}
