@@ -165,7 +165,7 @@ impl Engine<'_> {
                 machine: step.machine().to_owned(),
                 outcome: StepOutcome::Passed,
                 seconds: started.elapsed().as_secs_f64(),
-                asked: format!("{:?}", step.action),
+                asked: asked_of_lab(&step.action),
                 answered,
             };
             self.report(scenario, cell, &step_result);
@@ -274,6 +274,14 @@ impl Engine<'_> {
                 let _ = fs_err::write(logs.join(format!("journal-{}.log", machine.name())), text);
             }
         }
+    }
+}
+
+fn asked_of_lab(action: &Action) -> String {
+    match action {
+        Action::Checkpoint(checkpoint) => format!("keep the state of the lab as `{}`", checkpoint.name.get_ref()),
+        Action::Rewind(rewind) => format!("go back to `{}`", rewind.to.get_ref()),
+        _ => String::new(),
     }
 }
 
