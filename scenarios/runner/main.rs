@@ -3,7 +3,7 @@
 
 mod session;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use harness::network::become_root_of_own_user_namespace;
 use harness::scenario::Scenario;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -44,9 +44,14 @@ fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The directory with scenario files; the project's own, unless the user names another.
+const SCENARIOS_VARIABLE: &str = "REHEARSAL_SCENARIOS";
+
 fn scenarios() -> anyhow::Result<Vec<Scenario>> {
-    let mut paths: Vec<_> =
-        std::fs::read_dir(project().join("scenarios"))?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let directory = std::env::var_os(SCENARIOS_VARIABLE).map_or_else(|| project().join("scenarios"), PathBuf::from);
+    let entries = std::fs::read_dir(&directory)
+        .with_context(|| format!("failed to look for scenarios in {}", directory.display()))?;
+    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml") && !path.ends_with("Cargo.toml"));
     paths.sort();
     paths.iter().map(|path| Scenario::load(path).map_err(|error| anyhow!("{:?}", miette::Report::new(error)))).collect()

@@ -19,6 +19,9 @@ use std::time::Instant;
 /// Memory that is left to this host beside its guests.
 const RESERVE: u64 = 1 << 30;
 
+/// The directory for results; `rehearsal` in cargo's target directory, unless the user names another.
+const RESULTS_VARIABLE: &str = "REHEARSAL_RESULTS";
+
 /// Everything is made when the first cell starts.
 pub(crate) struct Session {
     jobs: usize,
@@ -93,7 +96,8 @@ impl Session {
         let memory_mib = u32::try_from(available.saturating_sub(RESERVE) >> 20).unwrap_or(u32::MAX);
         let budget = Budget::new(memory_mib, u32::try_from(jobs_of_this_host())?);
         let stock = Stock::open(cache.clone()).context("failed to open the templates of labs")?;
-        let run = Run::create(&target().join("rehearsal"))?;
+        let results = std::env::var_os(RESULTS_VARIABLE).map_or_else(|| target().join("rehearsal"), PathBuf::from);
+        let run = Run::create(&results)?;
         let catalogue =
             Catalogue::load(&project().join("images")).map_err(|error| anyhow!("{:?}", miette::Report::new(error)))?;
         Ok(Shared { runtime, run, setup, stock, budget, cache, catalogue })

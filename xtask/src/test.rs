@@ -19,6 +19,9 @@ pub(crate) struct Args {
     /// Cells that run at once; as many as this host has cores, if it is not given
     #[arg(long, short, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// Another directory with scenario files, and their labs in labs/ below it
+    #[arg(long, value_name = "DIRECTORY")]
+    scenarios: Option<PathBuf>,
     /// Only list the cells
     #[arg(long)]
     list: bool,
@@ -34,6 +37,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runner = build_runner()?;
     let mut command = Command::new(runner);
     command.args(args.filter);
+    if let Some(directory) = args.scenarios {
+        command.env("REHEARSAL_SCENARIOS", std::path::absolute(directory)?);
+    }
     if let Some(jobs) = args.jobs {
         command.arg(format!("--test-threads={jobs}"));
     }
@@ -49,7 +55,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Compiles the runner and says where it is.
-fn build_runner() -> anyhow::Result<PathBuf> {
+pub(crate) fn build_runner() -> anyhow::Result<PathBuf> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut cargo = Command::new(env!("CARGO"));
     // What cargo tells us about this package is not true of others: a build script that asks for it would run each time.

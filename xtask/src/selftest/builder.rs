@@ -3,6 +3,8 @@
 use super::RECIPE;
 use anyhow::{Context as _, bail};
 use harness::host::spawn::tie_to_thread;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -24,6 +26,8 @@ pub(super) struct Builder {
 pub(super) struct Ended {
     /// Whether it said that it succeeded.
     pub(super) success: bool,
+    /// Its status; none if it was killed.
+    pub(super) code: Option<i32>,
     /// Its results.
     pub(super) output: String,
     /// Its progress, and its error.
@@ -91,6 +95,11 @@ impl Builder {
         Ok(())
     }
 
+    /// Sends it, and only it, a signal.
+    pub(super) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        Ok(kill(Pid::from_raw(i32::try_from(self.child.id())?), signal)?)
+    }
+
     /// Waits for its end.
     pub(super) fn end(mut self) -> anyhow::Result<Ended> {
         // What waits for words from us need not wait longer.
@@ -100,7 +109,7 @@ impl Builder {
         self.child.stdout.as_mut().map(read).transpose()?;
         let status = self.child.wait()?;
         self.heard.extend(self.said.iter());
-        Ok(Ended { success: status.success(), output, said: self.heard.join("\n") })
+        Ok(Ended { success: status.success(), code: status.code(), output, said: self.heard.join("\n") })
     }
 
     fn story(&self) -> String {

@@ -7,6 +7,7 @@ mod foreign;
 mod kills;
 mod labs;
 mod pair;
+mod runs;
 mod site;
 mod space;
 
@@ -25,6 +26,8 @@ pub(crate) enum Action {
     Images(Choice),
     /// Copies of labs, damaged templates, runs that are killed while they freeze a lab, full disks
     Labs(Choice),
+    /// Runs that are interrupted or killed, guests that panic, a QEMU that ends
+    Runs(Choice),
 }
 
 /// What of it.
@@ -103,11 +106,14 @@ const IMAGES: &[(&str, Group)] = &[
 const LABS: &[(&str, Group)] =
     &[("copies", labs::copies), ("damage", labs::damage), ("interrupted", labs::interrupted)];
 
+const RUNS: &[(&str, Group)] = &[("runs", runs::run)];
+
 /// Runs the command; fails if any row failed.
 pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
     let (Choice { filter, yes }, groups) = match action {
         Action::Images(choice) => (choice, IMAGES),
         Action::Labs(choice) => (choice, LABS),
+        Action::Runs(choice) => (choice, RUNS),
     };
     anyhow::ensure!(nix::unistd::geteuid().is_root(), "it needs root here: run it as root");
     setup::ensure_tools(*yes)?;

@@ -99,6 +99,27 @@ impl Site {
         Ok(())
     }
 
+    /// Waits until a file has this text in it.
+    pub(super) fn wait_for_text(&self, file: &Path, text: &str) -> anyhow::Result<()> {
+        let deadline = Deadline::after(Duration::from_mins(2));
+        let look = || async {
+            let found = std::fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            match found {
+                Ok(found) if found.contains(text) => Ok(()),
+                Ok(found) => Err(found.lines().last().unwrap_or_default().to_owned()),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        self.runtime.block_on(deadline.poll(format!("`{text}` in {}", file.display()), look))?;
+        Ok(())
+    }
+
+    /// The processes of that name that run for this cache.
+    pub(super) fn processes_named(&self, name: &str) -> Vec<u32> {
+        let found = processes(self.path()).into_iter().filter(|(_, found)| found == name);
+        found.map(|(id, _)| id).collect()
+    }
+
     /// Waits until nothing is left of builders: no process, no mount, no working directory, and no entries but these.
     pub(super) fn wait_until_clear(&self, entries: &[&str]) -> anyhow::Result<()> {
         let deadline = Deadline::after(CLEARING);

@@ -1,0 +1,189 @@
+//! Runs of scenarios that are interrupted or killed, and machines that end or break under them.
+
+use super::builder::Builder;
+use super::site::Site;
+use super::{Given, Outcome, Report};
+use anyhow::Context as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fmt::Write as _;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+/// QEMU's name as the kernel keeps it: 15 letters (proc(5), `comm`).
+const QEMU: &str = "qemu-system-x86";
+
+/// A scenario whose steps we write runs in the smallest lab: the directory by itself.
+const LAB: &str = r#"
+summary = "one machine"
+domain = "lan.test"
+accounts = ["alice", "bob", "carol", "dave", "sssd"]
+[[segment]]
+name = "lan"
+prefix = "10.20.0.0/24"
+[[machine]]
+name = "mail"
+image = "directory"
+role = "mail"
+segment = "lan"
+address = "10.20.0.10"
+memory_mib = 512
+processors = 1
+absent = true
+[[machine]]
+name = "directory"
+image = "directory"
+role = "directory"
+segment = "lan"
+address = "10.20.0.20"
+memory_mib = 512
+processors = 1
+"#;
+
+/// A step that is not over before somebody ends it, and says when it has begun.
+const ENDLESS: (&str, &str) = ("a command goes on and on", "echo begun > /dev/ttyS0; exec sleep infinity");
+/// What a person who debugs a kernel does.
+const PANIC: (&str, &str) = ("the kernel is told to panic", "echo c > /proc/sysrq-trigger");
+/// A step that needs nothing.
+const EASY: (&str, &str) = ("the machine answers", "true");
+
+pub(super) fn run(given: &Given, report: &mut Report) {
+    let stage = match Stage::new(given) {
+        Ok(stage) => stage,
+        Err(error) => return report.row("runs: a cache to run in", || Err(error)),
+    };
+    report.row("runs: a scenario passes", || passes(&stage));
+    report.row("runs: interrupted in a step, as by Ctrl-C", || interrupted(&stage));
+    report.row("runs: killed in a step", || killed(&stage));
+    report.row("runs: QEMU is killed in a step", || qemu_killed(&stage));
+    report.row("runs: the guest panics", || panics(&stage));
+    report.row("runs: QEMU ends at once", || qemu_ends(&stage));
+    report.row("runs: a wrong machine in a scenario", || wrong_machine(&stage));
+    report.row("runs: a scenario passes after all that", || passes(&stage));
+}
+
+struct Stage {
+    site: Site,
+    scenarios: PathBuf,
+}
+
+impl Stage {
+    fn new(given: &Given) -> anyhow::Result<Self> {
+        let site = Site::new(given)?;
+        site.take_plans(given, Duration::ZERO)?;
+        site.take_image(given)?;
+        let scenarios = site.path().join("scenarios");
+        fs_err::create_dir_all(scenarios.join("labs"))?;
+        fs_err::write(scenarios.join("labs/alone.toml"), LAB)?;
+        Ok(Self { site, scenarios })
+    }
+
+    /// The runner with a scenario of these steps.
+    fn start(&self, machine: &str, steps: &[(&str, &str)], variables: &[(&str, &str)]) -> anyhow::Result<Builder> {
+        let mut text = "summary = \"for a bad day\"\nlab = \"alone\"\n".to_owned();
+        for (name, command) in steps {
+            write!(text, "[[step]]\nname = \"{name}\"\non = \"{machine}\"\ndo.run = {{ command = \"{command}\" }}\n")?;
+        }
+        fs_err::write(self.scenarios.join("bad-day.toml"), text)?;
+        let mut command = Command::new(crate::test::build_runner()?);
+        command.env("XDG_CACHE_HOME", self.site.home()).env("REHEARSAL_SCENARIOS", &self.scenarios);
+        command.env("REHEARSAL_RESULTS", self.results());
+        command.envs(variables.iter().copied());
+        Builder::spawn(command)
+    }
+
+    /// Nothing but the image and the template is left.
+    fn wait_until_clear(&self) -> anyhow::Result<()> {
+        self.site.wait_until_clear(&["directory"])
+    }
+
+    /// A run that is in its endless step.
+    fn in_endless_step(&self) -> anyhow::Result<Builder> {
+        let mut run = self.start("directory", &[EASY, ENDLESS], &[])?;
+        run.wait_for("alone runs after")?;
+        self.site.wait_for_text(&self.results().join("latest/bad-day::main/console-directory.log"), "begun")?;
+        Ok(run)
+    }
+
+    fn results(&self) -> PathBuf {
+        self.site.path().join("results")
+    }
+}
+
+fn passes(stage: &Stage) -> anyhow::Result<Outcome> {
+    let run = stage.start("directory", &[EASY], &[])?.end()?;
+    run.succeeded()?;
+    stage.wait_until_clear()?;
+    Ok(Outcome::Passed("nothing is left".into()))
+}
+
+fn interrupted(stage: &Stage) -> anyhow::Result<Outcome> {
+    let run = stage.in_endless_step()?;
+    run.signal(Signal::SIGINT)?;
+    let run = run.end()?;
+    run.failed_with(&["interrupted: taking the labs down", "results: "])?;
+    anyhow::ensure!(run.code == Some(130), "its status is {:?}", run.code);
+    let journal = stage.results().join("latest/bad-day::main/journal-directory.log");
+    let lines = fs_err::read_to_string(journal)?.lines().count();
+    stage.wait_until_clear()?;
+    Ok(Outcome::Passed(format!("status 130; {lines} lines of the journal are kept; nothing is left")))
+}
+
+fn killed(stage: &Stage) -> anyhow::Result<Outcome> {
+    let run = stage.in_endless_step()?;
+    run.kill()?;
+    stage.wait_until_clear()?;
+    Ok(Outcome::Passed("no QEMU, mount or directory is left".into()))
+}
+
+fn qemu_killed(stage: &Stage) -> anyhow::Result<Outcome> {
+    let run = stage.in_endless_step()?;
+    let processes = stage.site.processes_named(QEMU);
+    anyhow::ensure!(processes.len() == 1, "there are {} processes of QEMU", processes.len());
+    kill(Pid::from_raw(i32::try_from(processes[0])?), Signal::SIGKILL)?;
+    let run = run.end()?;
+    run.failed_with(&["machine directory: QEMU ended by itself: signal: 9"])?;
+    stage.wait_until_clear()?;
+    Ok(Outcome::Passed(said(&run.said, "QEMU ended")))
+}
+
+fn panics(stage: &Stage) -> anyhow::Result<Outcome> {
+    let run = stage.start("directory", &[EASY, PANIC], &[])?.end()?;
+    run.failed_with(&["machine directory: the guest's kernel panicked"])?;
+    stage.wait_until_clear()?;
+    Ok(Outcome::Passed(said(&run.said, "panicked")))
+}
+
+/// A QEMU that answers what it is asked of itself, and ends when it is to run a machine.
+const STUBBORN: &str = r#"#!/bin/sh
+case " $* " in
+    *" -name directory"*) echo "no machine today" >&2; exit 1;;
+esac
+exec qemu-system-x86_64 "$@"
+"#;
+
+fn qemu_ends(stage: &Stage) -> anyhow::Result<Outcome> {
+    let program = stage.site.path().join("stubborn-qemu");
+    fs_err::write(&program, STUBBORN)?;
+    fs_err::set_permissions(&program, Permissions::from_mode(0o700))?;
+    let name = program.to_str().context("the path of the cache is no text")?;
+    let run = stage.start("directory", &[EASY], &[("REHEARSAL_QEMU", name)])?.end()?;
+    run.failed_with(&["machine directory: QEMU ended by itself", "no machine today"])?;
+    stage.wait_until_clear()?;
+    Ok(Outcome::Passed(said(&run.said, "QEMU ended")))
+}
+
+fn wrong_machine(stage: &Stage) -> anyhow::Result<Outcome> {
+    let run = stage.start("direktory", &[EASY], &[])?.end()?;
+    run.failed_with(&["there is no machine `direktory` in lab `alone`", "bad-day.toml:5"])?;
+    stage.wait_until_clear()?;
+    Ok(Outcome::Passed(said(&run.said, "there is no machine")))
+}
+
+/// The sentence with these words.
+fn said(text: &str, words: &str) -> String {
+    text.lines().find(|line| line.contains(words)).unwrap_or_default().trim().to_owned()
+}
