@@ -127,7 +127,8 @@ impl Session {
     /// The images of a scenario, built if they are missing, and held until the run ends.
     fn media(&self, shared: &Shared, scenario: &Scenario) -> anyhow::Result<BTreeMap<String, Media>> {
         let mut images = self.images.lock().map_err(|_| anyhow!("another test panicked"))?;
-        let wanted: BTreeSet<_> = scenario.topology.machines.iter().map(|machine| machine.image.clone()).collect();
+        let present = scenario.topology.machines.iter().filter(|machine| !machine.absent);
+        let wanted: BTreeSet<_> = present.map(|machine| machine.image.clone()).collect();
         for name in wanted {
             if let Entry::Vacant(missing) = images.entry(name) {
                 let name = missing.key().clone();

@@ -37,7 +37,8 @@ pub(crate) fn lab_file(name: &str) -> anyhow::Result<LabFile> {
 impl Workbench {
     /// Builds the images of a lab if they are missing, and measures this host.
     pub(crate) fn open(cache: Cache, topology: &Topology) -> anyhow::Result<Self> {
-        let wanted: BTreeSet<_> = topology.machines.iter().map(|machine| machine.image.clone()).collect();
+        let present = topology.machines.iter().filter(|machine| !machine.absent);
+        let wanted: BTreeSet<_> = present.map(|machine| machine.image.clone()).collect();
         let images = image::build(&wanted.into_iter().collect::<Vec<_>>(), false, &cache)?;
         let selection = accelerator::choose()?;
         let mut setup = Setup::of_this_host(&selection, &project("cloud-init"), &cache);

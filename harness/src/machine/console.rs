@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
@@ -47,6 +48,8 @@ impl fmt::Display for Badness {
 
 /// The log keeps this much of what a guest prints.
 const LOG_LIMIT: u64 = 32 << 20;
+/// How long an unfinished fatal line may take to say more.
+const LINE_PATIENCE: Duration = Duration::from_millis(500);
 /// A longer line is matched by its beginning only.
 const LINE_LIMIT: usize = 4096;
 
@@ -60,8 +63,23 @@ pub(super) async fn follow(
     let mut scanner = Scanner::default();
     let mut written = 0;
     let mut buffer = vec![0; 16 << 10];
+    let mut publish = |badness: Badness| {
+        found.send_if_modified(|seen| seen.is_none() && seen.replace(badness).is_none());
+    };
     loop {
-        let count = match console.read(&mut buffer).await {
+        let count = match scanner.unfinished() {
+            None => console.read(&mut buffer).await,
+            // The line may go on and say more; a guest that is at its end may also never finish it.
+            Some(badness) => {
+                if let Ok(read) = tokio::time::timeout(LINE_PATIENCE, console.read(&mut buffer)).await {
+                    read
+                } else {
+                    publish(badness);
+                    console.read(&mut buffer).await
+                }
+            }
+        };
+        let count = match count {
             Ok(0) | Err(_) => break,
             Ok(count) => count,
         };
@@ -71,10 +89,9 @@ pub(super) async fn follow(
             let _ = file.flush().await;
             written += count as u64;
         }
-        if let Some(badness) = scanner.scan(&buffer[..count]) {
-            found.send_if_modified(|seen| seen.is_none() && seen.replace(badness.clone()).is_none());
-        }
+        scanner.scan(&buffer[..count]).into_iter().for_each(&mut publish);
     }
+    scanner.unfinished().into_iter().for_each(publish);
     file.flush().await
 }
 
@@ -84,7 +101,7 @@ struct Scanner {
 }
 
 impl Scanner {
-    /// Takes what came, and hands back the first fatal line in it.
+    /// Takes what came, and hands back the first fatal line that ends in it.
     fn scan(&mut self, bytes: &[u8]) -> Option<Badness> {
         let mut found = None;
         for &byte in bytes {
@@ -95,7 +112,12 @@ impl Scanner {
                 self.line.push(byte);
             }
         }
-        found.or_else(|| judge(&self.line))
+        found
+    }
+
+    /// The line that has not ended yet, if it is fatal already.
+    fn unfinished(&self) -> Option<Badness> {
+        judge(&self.line)
     }
 }
 
@@ -113,12 +135,34 @@ mod tests {
 
     #[rstest]
     #[case(&["[   12.3] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n"], Some("the guest's kernel panicked"))]
-    #[case(&["You are in emer", "gency mode. After logging in"], Some("the guest's systemd gave up the boot"))]
+    #[case(&["You are in emer", "gency mode. After logging in\n"], Some("the guest's systemd gave up the boot"))]
     #[case(&["[  OK  ] Reached target Multi-User System.\r\n"], None)]
     fn fatal_lines_are_found_across_reads(#[case] reads: &[&str], #[case] meaning: Option<&str>) {
         let mut scanner = Scanner::default();
         let found = reads.iter().find_map(|read| scanner.scan(read.as_bytes()));
         assert_eq!(found.map(|badness| badness.meaning), meaning);
+    }
+
+    #[tokio::test]
+    async fn a_fatal_line_is_told_whole_and_an_unfinished_one_too() {
+        for (pieces, expected) in [
+            (&["Kernel panic - not syncing", ": by hand\n"][..], "Kernel panic - not syncing: by hand"),
+            (&["Kernel panic - not syncing"], "Kernel panic - not syncing"),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            let (sender, mut found) = watch::channel(None);
+            let log = directory.path().join("console");
+            let following = tokio::spawn(async move { follow(ours, &log, sender).await });
+            for piece in pieces {
+                theirs.write_all(piece.as_bytes()).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            let line = found.wait_for(Option::is_some).await.unwrap().clone().unwrap().line;
+            assert_eq!(line, expected);
+            drop(theirs);
+            following.await.unwrap().unwrap();
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A guest's RAM as a file in memory (memfd_create(2)): QEMU maps it, and so the host can read it when the guest stops.
+//! A guest's RAM as a file in memory (`memfd_create(2)`): QEMU maps it, and so the host can read it when the guest stops.
 //!
 //! The file has no name: it ends with the last process that holds it, so a killed run leaves none.
 
@@ -53,7 +53,7 @@ impl Ram {
 
 /// Copies all that is not zero; `to` is a hole so far.
 fn copy(from: &File, to: &File, bytes: u64) -> io::Result<()> {
-    const ZEROES: [u8; BLOCK] = [0; BLOCK];
+    static ZEROES: [u8; BLOCK] = [0; BLOCK];
     let mut block = vec![0; BLOCK];
     let mut position = 0;
     while let Some(start) = next_data(from, position)? {
@@ -95,7 +95,7 @@ mod tests {
         let ram = Ram::empty(8).unwrap();
         let last = (8 << 20) - 5;
         ram.file.write_all_at(b"first", 3).unwrap();
-        ram.file.write_all_at(&[0; 1 << 20], 1 << 20).unwrap();
+        ram.file.write_all_at(&vec![0; 1 << 20], 1 << 20).unwrap();
         ram.file.write_all_at(b"last!", last).unwrap();
         ram.save(&path).unwrap();
         let data = path.metadata().unwrap();

@@ -451,8 +451,9 @@ impl Step {
             Action::Run(run) => run.password_of.iter().try_for_each(account),
             Action::Account(created) => account(&created.create),
             Action::Requests(requests) => machine(&requests.from),
-            Action::Units(_) | Action::Keep(_) | Action::Remove(_) | Action::Restore(_) | Action::Mark(_) => Ok(()),
-            Action::Checkpoint(_) | Action::Rewind(_) => Ok(()),
+            Action::Units(_) | Action::Keep(_) | Action::Remove(_) | Action::Restore(_) | Action::Mark(_)
+            // Which checkpoints there are is a matter of all steps.
+            | Action::Checkpoint(_) | Action::Rewind(_) => Ok(()),
         }
     }
 

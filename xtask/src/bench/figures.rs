@@ -69,7 +69,9 @@ mod tests {
     fn medians() {
         let seconds = |values: &[u64]| {
             let mut seconds = Seconds::default();
-            values.iter().for_each(|value| seconds.add(Duration::from_secs(*value)));
+            for value in values {
+                seconds.add(Duration::from_secs(*value));
+            }
             seconds
         };
         assert_eq!(seconds(&[9, 1, 2]).text(), "2.00 s (1.00–9.00, 3 times)");
