@@ -34,6 +34,12 @@ impl Size {
         files.filter_map(|file| file.metadata().ok()).map(|data| Self(data.blocks() * 512)).sum()
     }
 
+    /// What is free for us on the file system of `path`.
+    pub fn free_at(path: &Path) -> std::io::Result<Self> {
+        let space = nix::sys::statvfs::statvfs(path)?;
+        Ok(Self(space.blocks_available() * space.fragment_size()))
+    }
+
     /// In bytes.
     #[must_use]
     pub const fn as_bytes(self) -> u64 {

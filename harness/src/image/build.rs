@@ -1,6 +1,6 @@
 //! From a recipe to an image in the cache.
 
-use super::error::{ImageError, free};
+use super::error::ImageError;
 use super::foreign;
 use super::ingredients::{self, disk_name, tree_name};
 use super::plan::{self, Plan};
@@ -214,7 +214,7 @@ impl<'a> Site<'a> {
         let needed = Size::bytes(plan.installed.as_bytes() * times + plan.download.as_bytes());
         self.needed = Some(needed);
         let place = self.cache.building();
-        if free(&place)? < needed { Err(ImageError::full(&place, Some(needed))) } else { Ok(()) }
+        if Size::free_at(&place)? < needed { Err(ImageError::full(&place, Some(needed))) } else { Ok(()) }
     }
 
     fn build_disk(

@@ -125,7 +125,7 @@ impl ImageError {
     }
 
     pub(super) fn full(place: &Path, needed: Option<Size>) -> Self {
-        Self::Full { place: place.to_owned(), free: free(place).unwrap_or_default(), needed }
+        Self::Full { place: place.to_owned(), free: Size::free_at(place).unwrap_or_default(), needed }
     }
 
     /// The same error, with what a person needs to know if it is about space.
@@ -138,12 +138,6 @@ impl ImageError {
             other => other,
         }
     }
-}
-
-/// What is free on the file system of `place`.
-pub(super) fn free(place: &Path) -> io::Result<Size> {
-    let space = nix::sys::statvfs::statvfs(place)?;
-    Ok(Size::bytes(space.blocks_available() * space.fragment_size()))
 }
 
 // Below are the words of apt, dpkg, mke2fs, qemu-img and curl in the C locale.
