@@ -5,7 +5,7 @@ use super::recipe::{Catalogue, Download, Foreign, Recipe, RecipeError, Source};
 use super::tool;
 use crate::cache::{Cache, Claim, ContentKey, EntryName, InUse, Kind};
 use crate::host::workspace::Workspace;
-use crate::machine::Boot;
+use crate::machine::{Boot, quoted};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -119,7 +119,7 @@ pub fn ensure(
     let claim = cache.claim(Kind::Image, &entry, || progress(Progress::Waiting))?;
     if !claim.exists() {
         let base = base_tree(catalogue, recipe, cache, refresh, progress)?;
-        build(recipe, &plan, base.as_ref(), cache, &claim, progress)?;
+        build(recipe, suite(catalogue, recipe)?, &plan, base.as_ref(), cache, &claim, progress)?;
     }
     Ok(image(recipe, key, claim.into_use()?))
 }
@@ -156,6 +156,15 @@ fn chain<'a>(catalogue: &'a Catalogue, recipe: &'a Recipe) -> Result<Vec<&'a Rec
     Ok(chain)
 }
 
+/// The release that the recipe, or the one that it builds on, is made of.
+fn suite<'a>(catalogue: &'a Catalogue, recipe: &'a Recipe) -> Result<&'a str, RecipeError> {
+    let suite = chain(catalogue, recipe)?.into_iter().find_map(|recipe| match &recipe.source {
+        Source::Suite(suite) => Some(suite.as_str()),
+        _ => None,
+    });
+    Ok(suite.unwrap_or_default())
+}
+
 fn key(
     catalogue: &Catalogue,
     recipe: &Recipe,
@@ -164,12 +173,8 @@ fn key(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(ContentKey, Plan), ImageError> {
     let chain = chain(catalogue, recipe)?;
-    let suite = chain.iter().find_map(|recipe| match &recipe.source {
-        Source::Suite(suite) => Some(suite.as_str()),
-        _ => None,
-    });
     let packages: Vec<_> = chain.iter().flat_map(|recipe| recipe.packages.clone()).collect();
-    let plan = plan::resolve(suite.unwrap_or_default(), &packages, cache, refresh, progress)?;
+    let plan = plan::resolve(suite(catalogue, recipe)?, &packages, cache, refresh, progress)?;
     let mut ingredients = vec![FORMAT.to_owned()];
     ingredients.extend(
         [("mmdebstrap", "--version"), ("mke2fs", "-V"), ("qemu-img", "--version")]
@@ -223,7 +228,7 @@ fn base_tree(
         let new = workspace.path().join("new");
         fs_err::create_dir(&new)?;
         let below = below.as_ref().map(tree_of);
-        install(base, below.as_deref(), "tar", &new.join("tree.tar"), workspace.path())?;
+        install(base, suite(catalogue, base)?, below.as_deref(), "tar", &new.join("tree.tar"), workspace.path())?;
         claim.publish(&new)?;
     }
     Ok(Some(claim.into_use()?))
@@ -235,6 +240,7 @@ fn tree_of(base: &InUse) -> PathBuf {
 
 fn build(
     recipe: &Recipe,
+    suite: &str,
     plan: &Plan,
     base: Option<&InUse>,
     cache: &Cache,
@@ -245,7 +251,7 @@ fn build(
     let workspace = Workspace::create(&cache.building(), &recipe.name)?;
     let (tree, new, log) = (workspace.path().join("tree"), workspace.path().join("new"), workspace.path().join("log"));
     fs_err::create_dir(&new)?;
-    install(recipe, base.map(tree_of).as_deref(), "directory", &tree, workspace.path())?;
+    install(recipe, suite, base.map(tree_of).as_deref(), "directory", &tree, workspace.path())?;
     copy_newest(&tree, "vmlinuz-", &new.join("vmlinuz"), recipe)?;
     copy_newest(&tree, "initrd.img-", &new.join("initrd.img"), recipe)?;
     progress(Progress::Disk);
@@ -267,6 +273,7 @@ fn build(
 /// Runs mmdebstrap; in a tree of its own for every recipe, copied from its base.
 fn install(
     recipe: &Recipe,
+    suite: &str,
     base: Option<&Path>,
     format: &str,
     target: &Path,
@@ -274,19 +281,14 @@ fn install(
 ) -> Result<(), ImageError> {
     let mut arguments = vec![format!("--format={format}"), "--aptopt=APT::Install-Recommends \"false\"".into()];
     arguments.extend(LEFT_OUT.map(|paths| format!("--dpkgopt=path-exclude={paths}")));
-    let suite = match (&recipe.source, base) {
-        (Source::Suite(suite), _) => {
-            arguments.push("--variant=minbase".into());
-            suite.clone()
-        }
+    match (&recipe.source, base) {
+        (Source::Suite(_), _) => arguments.push("--variant=minbase".into()),
         (_, Some(tree)) => {
-            // The release is the base's own: its apt sources are in the tree.
             arguments.extend(["--variant=custom".into(), "--skip=check/empty".into()]);
             arguments.push(format!("--setup-hook=tar --extract --directory \"$1\" --file {}", tree.display()));
-            "bookworm".into()
         }
         (_, None) => return Err(ImageError::NoKernel(recipe.name.clone())),
-    };
+    }
     if !recipe.packages.is_empty() {
         arguments.push(format!("--include={}", recipe.packages.join(",")));
     }
@@ -304,11 +306,15 @@ fn install(
             arguments.push(format!("--customize-hook=chroot \"$1\" systemctl --quiet {verb} {}", units.join(" ")));
         }
     }
+    for command in &recipe.run {
+        let command = quoted(command);
+        arguments.push(format!("--customize-hook=chroot \"$1\" /bin/sh -e -c {command}"));
+    }
     if base.is_some() {
         // mmdebstrap lends the host's name and resolver to the tree: nothing of this host stays in an image.
         arguments.push("--customize-hook=echo localhost > \"$1/etc/hostname\" && : > \"$1/etc/resolv.conf\"".into());
     }
-    arguments.extend([suite, target.display().to_string()]);
+    arguments.extend([suite.to_owned(), target.display().to_string()]);
     arguments.extend(plan::mirror());
     tool::run("mmdebstrap", arguments, workspace, &workspace.join("log"))
 }
