@@ -1,7 +1,7 @@
 //! rpm's decision about one file, as a pure function of three things: what the installed package says of it, what the
 //! coming package says, and what is on disk.
 //!
-//! The rules are those of rpm 4.11 to 4.20, from its sources: `rpmfilesDecideFate` and `rpmfilesConfigConflict` in
+//! The rules are those of rpm 4.11 to 4.20 (where they differ, of the later ones), from its sources: `rpmfilesDecideFate` and `rpmfilesConfigConflict` in
 //! lib/rpmfi.c, their callers `handleInstInstalledFile` and `handleOverlappedFiles` in lib/transaction.c, and the suffixes
 //! of backups in lib/fsm.c. `cargo xtask selftest predict` compares them with what an installed rpm really does.
 
@@ -32,7 +32,7 @@ pub enum Fate {
     /// The package's new file is in force, the changed one is beside it as `.rpmsave`.
     ///
     /// `rpmfilesDecideFate`: the file on disk is neither the old nor the new one, the two differ (or cannot be compared,
-    /// since their digests have different algorithms), and the new package does not say `noreplace`.
+    /// since their digests have different algorithms, or it is `%config` no more), and the new package does not say `noreplace`.
     ReplacedWithRpmsave,
     /// The package's file is in force, one that belonged to no package is beside it as `.rpmorig`.
     ///
@@ -166,16 +166,19 @@ fn decide(old: &FileEntry, new: &FileEntry, disk: &OnDisk) -> Action {
     if !matches!(old.content, Content::Regular(_) | Content::Link(_)) {
         return Action::Create;
     }
-    if disk.equals(&old.content) || disk.equals(&new.content) {
+    // A file that became a link, or a link that became a file, is not compared with the new one.
+    let same_kind = std::mem::discriminant(&old.content) == std::mem::discriminant(&new.content);
+    if disk.equals(&old.content) || (same_kind && disk.equals(&new.content)) {
         return Action::Create;
+    }
+    // rpm 4.11 goes on to the next question here; the copy in `.rpmsave` that later ones make is the worse of the two.
+    if !new.care.is_config() {
+        return Action::Save;
     }
     if same_in_both(old, new) {
         return Action::Skip;
     }
-    match new.care {
-        Care::NoReplace => Action::AltName,
-        Care::None | Care::Config => Action::Save,
-    }
+    if new.care == Care::NoReplace { Action::AltName } else { Action::Save }
 }
 
 /// Whether rpm can see that the packager changed nothing. Digests by different algorithms are never the same to it, which is

@@ -233,6 +233,9 @@ fn why_upgraded(fate: Fate, old: &str, old_entry: &FileEntry, new: &str, new_ent
     };
     match fate {
         Fate::OverwrittenWithoutBackup => format!("it was changed, and neither {old} nor {new} marks it %config"),
+        Fate::ReplacedWithRpmsave if !new_entry.care.is_config() => {
+            format!("it was changed, and {new} no longer marks it %config")
+        }
         Fate::ReplacedWithRpmsave => format!("it was changed, and {new} does not say noreplace{algorithms}"),
         Fate::KeptWithRpmnew => format!("it was changed, and {new} says noreplace{algorithms}"),
         Fate::Kept if new_entry.ghost => format!("{new} owns it as %ghost only"),

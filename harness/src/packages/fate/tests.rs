@@ -73,9 +73,9 @@ fn what_another_package_has_taken_over_is_not_erased() {
 #[case::noreplace(NOREPLACE, NOREPLACE, Fate::KeptWithRpmnew, Fate::Kept)]
 #[case::plain_to_config(NONE, CONFIG, Fate::ReplacedWithRpmsave, Fate::Kept)]
 #[case::plain_to_noreplace(NONE, NOREPLACE, Fate::KeptWithRpmnew, Fate::Kept)]
-#[case::config_to_plain(CONFIG, NONE, Fate::ReplacedWithRpmsave, Fate::Kept)]
+#[case::config_to_plain(CONFIG, NONE, Fate::ReplacedWithRpmsave, Fate::ReplacedWithRpmsave)]
 #[case::config_to_noreplace(CONFIG, NOREPLACE, Fate::KeptWithRpmnew, Fate::Kept)]
-#[case::noreplace_to_plain(NOREPLACE, NONE, Fate::ReplacedWithRpmsave, Fate::Kept)]
+#[case::noreplace_to_plain(NOREPLACE, NONE, Fate::ReplacedWithRpmsave, Fate::ReplacedWithRpmsave)]
 #[case::noreplace_to_config(NOREPLACE, CONFIG, Fate::ReplacedWithRpmsave, Fate::Kept)]
 fn a_file_in_both_packages(#[case] before: Care, #[case] after: Care, #[case] changed: Fate, #[case] same: Fate) {
     let old = file(before, "old");
@@ -119,6 +119,7 @@ fn missingok_leaves_a_deleted_file_deleted() {
 #[case::already_new(link(CONFIG, "a"), link(CONFIG, "b"), OnDisk::Link("b".into()), Fate::Updated)]
 #[case::a_file_instead(link(CONFIG, "a"), link(NOREPLACE, "b"), disk("admin"), Fate::KeptWithRpmnew)]
 #[case::plain(link(NONE, "a"), link(NONE, "b"), OnDisk::Link("admin".into()), Fate::OverwrittenWithoutBackup)]
+#[case::already_a_link(file(CONFIG, "old"), link(CONFIG, "b"), OnDisk::Link("b".into()), Fate::ReplacedWithRpmsave)]
 #[case::file_to_link(file(NOREPLACE, "old"), link(NONE, "b"), disk("admin"), Fate::ReplacedWithRpmsave)]
 fn links(#[case] old: FileEntry, #[case] new: FileEntry, #[case] disk: OnDisk, #[case] fate: Fate) {
     assert_eq!(upgrade(&old, &new, &disk), fate);
