@@ -13,8 +13,11 @@ struct Group {
     fates: &'static [Fate],
 }
 
-const GROUPS: [Group; 5] = [
-    Group { title: "LOST, with no copy", fates: &[Fate::DeletedWithoutBackup, Fate::OverwrittenWithoutBackup] },
+const LOST: Group =
+    Group { title: "LOST, with no copy", fates: &[Fate::DeletedWithoutBackup, Fate::OverwrittenWithoutBackup] };
+
+/// What changes, or comes beside a file.
+const CHANGED: [Group; 4] = [
     Group { title: "The upgrade of the package fails", fates: &[Fate::Blocked] },
     Group {
         title: "No longer in force: the changed file is set aside",
@@ -25,34 +28,46 @@ const GROUPS: [Group; 5] = [
 ];
 
 /// What is only counted.
-const QUIET: [(Fate, &str); 3] =
-    [(Fate::Updated, "updated that nobody had changed"), (Fate::Created, "created"), (Fate::Kept, "kept")];
+const QUIET: [Group; 3] = [
+    Group { title: "updated that nobody had changed", fates: &[Fate::Updated] },
+    Group { title: "created", fates: &[Fate::Created] },
+    Group { title: "kept", fates: &[Fate::Kept] },
+];
+
+impl Group {
+    fn of<'a>(&self, forecast: &'a Forecast) -> Vec<&'a Prediction> {
+        forecast.files.iter().filter(|file| self.fates.contains(&file.fate)).collect()
+    }
+
+    /// The group with its files, or nothing if there are none.
+    fn list(&self, text: &mut String, forecast: &Forecast) {
+        let files = self.of(forecast);
+        if !files.is_empty() {
+            let _ = write!(text, "\n{} ({}):\n", self.title, files.len());
+            files.iter().for_each(|file| describe(text, file));
+        }
+    }
+}
 
 /// The whole text.
 pub(super) fn render(forecast: &Forecast) -> String {
-    let mut text = format!(
-        "{} packages change or go, {} come new. {} stay as they are, since the packages that come have nothing for them:\n\
-         whether they can stay, only the solver knows.\n",
-        forecast.changing, forecast.new, forecast.staying
-    );
-    for group in &GROUPS {
-        let files: Vec<_> = forecast.files.iter().filter(|file| group.fates.contains(&file.fate)).collect();
-        if !files.is_empty() {
-            let _ = write!(text, "\n{} ({}):\n", group.title, files.len());
-            files.iter().for_each(|file| describe(&mut text, file));
-        }
+    let mut text = format!("{} packages change or go, {} come new.\n", forecast.changing, forecast.new);
+    if forecast.staying > 0 {
+        let _ = writeln!(
+            text,
+            "{} have no successor here, and are taken to stay: whether they can, only the solver knows.",
+            forecast.staying
+        );
     }
-    let quiet: Vec<_> = QUIET
-        .iter()
-        .map(|(fate, words)| (forecast.files.iter().filter(|file| file.fate == *fate).count(), words))
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, words)| format!("{count} {words}"))
-        .collect();
+    LOST.list(&mut text, forecast);
+    save_command(&mut text, forecast);
+    CHANGED.iter().for_each(|group| group.list(&mut text, forecast));
+    let quiet = QUIET.iter().map(|group| (group.of(forecast).len(), group.title)).filter(|(count, _)| *count > 0);
+    let quiet: Vec<_> = quiet.map(|(count, title)| format!("{count} {title}")).collect();
     if !quiet.is_empty() {
         let _ = write!(text, "\nOther files: {}.\n", quiet.join(", "));
     }
     hints(&mut text, forecast);
-    save_command(&mut text, forecast);
     text
 }
 
@@ -81,7 +96,7 @@ fn save_command(text: &mut String, forecast: &Forecast) {
     }
     let _ = write!(
         text,
-        "\nBefore the upgrade, this saves copies of what would be lost, when root runs it on that system:\n  \
+        "\n  Before the upgrade, this saves copies, when root runs it on that system:\n  \
          install -d -m 700 {COPIES} && cp -a --parents -- {} {COPIES}/\n",
         lost.join(" ")
     );
