@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How a header's file digests are made: the tag `FILEDIGESTALGO`, whose numbers are those of OpenPGP hashes.
+/// How a header's file digests are made: the tag `FILEDIGESTALGO`, whose numbers are the ones of `OpenPGP`.
 ///
 /// A header without the tag has MD5, the only algorithm before rpm 4.6 and the default before 4.14.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

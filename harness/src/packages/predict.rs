@@ -168,16 +168,15 @@ impl Question<'_> {
                 break;
             }
         }
-        match last {
-            Some((index, old, fate)) => {
-                let package = self.system.packages[index].label();
-                let why = why_upgraded(fate, &package, old, &by.label(), new);
-                (fate, package, why)
-            }
-            None => {
-                let fate = fate::install(new, disk);
-                (fate, by.label(), why_installed(fate, &by.label()))
-            }
+        let new_label = by.label();
+        if let Some((index, old, fate)) = last {
+            let package = self.system.packages[index].label();
+            let why = why_upgraded(fate, &package, old, &new_label, new);
+            (fate, package, why)
+        } else {
+            let fate = fate::install(new, disk);
+            let why = why_installed(fate, &new_label);
+            (fate, new_label, why)
         }
     }
 

@@ -44,7 +44,9 @@ impl Group {
         let files = self.of(forecast);
         if !files.is_empty() {
             let _ = write!(text, "\n{} ({}):\n", self.title, files.len());
-            files.iter().for_each(|file| describe(text, file));
+            for file in files {
+                describe(text, file);
+            }
         }
     }
 }
@@ -61,7 +63,9 @@ pub(super) fn render(forecast: &Forecast) -> String {
     }
     LOST.list(&mut text, forecast);
     save_command(&mut text, forecast);
-    CHANGED.iter().for_each(|group| group.list(&mut text, forecast));
+    for group in &CHANGED {
+        group.list(&mut text, forecast);
+    }
     let quiet = QUIET.iter().map(|group| (group.of(forecast).len(), group.title)).filter(|(count, _)| *count > 0);
     let quiet: Vec<_> = quiet.map(|(count, title)| format!("{count} {title}")).collect();
     if !quiet.is_empty() {
@@ -96,7 +100,7 @@ fn save_command(text: &mut String, forecast: &Forecast) {
     }
     let _ = write!(
         text,
-        "\n  Before the upgrade, this saves copies, when root runs it on that system:\n  \
+        "\n  Before the upgrade, this saves copies, when root runs it on that system:\n      \
          install -d -m 700 {COPIES} && cp -a --parents -- {} {COPIES}/\n",
         lost.join(" ")
     );

@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 use cases::{Case, Deed, Thing};
 use harness::host::tools;
 use harness::host::workspace::Workspace;
-use harness::image::Cache;
+use harness::cache::Cache;
 use harness::packages::fate::Fate;
 use harness::packages::predict::wanted;
 use harness::packages::{COLLECTOR, Extent, Forecast, Plan, Repository, RepositoryError, System, predict};
@@ -52,7 +52,9 @@ fn compare(work: &Path, report: &mut Report) -> anyhow::Result<()> {
     let rpm = Rpm::new(work)?;
     let cases = cases::all();
     let mut releases = Releases::default();
-    cases.iter().for_each(|case| releases.add(case));
+    for case in &cases {
+        releases.add(case);
+    }
     scriptlets::add(&mut releases);
     let (old, new) = (rpm.build(&releases.old, 1)?, rpm.build(&releases.new, 2)?);
 

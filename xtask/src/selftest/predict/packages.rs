@@ -171,14 +171,16 @@ fn spec_text(recipes: &[&Recipe], version: u32, tree: &Path) -> String {
     );
     for Recipe { name, relations, files, scripts } in recipes {
         let _ = write!(text, "%package -n {name}\nSummary: A package of a test\nAutoReqProv: no\n");
-        relations.iter().for_each(|relation| text.extend([relation, "\n"]));
-        let _ = write!(text, "%description -n {name}\n");
+        for relation in relations {
+            text.extend([relation, "\n"]);
+        }
+        let _ = writeln!(text, "%description -n {name}");
         for (kind, script) in scripts {
             let _ = write!(text, "{kind} -n {name} -p <lua>\n{script}\n");
         }
-        let _ = write!(text, "%files -n {name}\n");
+        let _ = writeln!(text, "%files -n {name}");
         for (path, packaged) in files {
-            let _ = write!(text, "{} {path}\n", packaged.directive);
+            let _ = writeln!(text, "{} {path}", packaged.directive);
         }
     }
     text
