@@ -144,7 +144,7 @@ fn package_files(directory: &Path) -> Result<Vec<PathBuf>, RepositoryError> {
     for entry in walkdir::WalkDir::new(directory).follow_links(true).sort_by_file_name() {
         let entry = entry.map_err(|error| RepositoryError::Unreadable {
             path: error.path().unwrap_or(directory).to_owned(),
-            source: error.into(),
+            source: error.into_io_error().unwrap_or_else(|| io::Error::other("links lead back to where they are")),
         })?;
         let is_package = entry.path().extension().is_some_and(|extension| extension == "rpm");
         if is_package && entry.file_type().is_file() {

@@ -53,14 +53,10 @@ impl Group {
 
 /// The whole text.
 pub(super) fn render(forecast: &Forecast) -> String {
-    let mut text = format!("{} packages change or go, {} come new.\n", forecast.changing, forecast.new);
-    if forecast.staying > 0 {
-        let _ = writeln!(
-            text,
-            "{} have no successor here, and are taken to stay: whether they can, only the solver knows.",
-            forecast.staying
-        );
-    }
+    let mut text = format!(
+        "Packages that change or go: {}; that come new: {}; that have no successor here, and are taken to stay: {}.\n",
+        forecast.changing, forecast.new, forecast.staying
+    );
     LOST.list(&mut text, forecast);
     save_command(&mut text, forecast);
     for group in &CHANGED {
