@@ -89,8 +89,6 @@ pub struct Installed {
     pub evr: String,
     /// Its architecture.
     pub arch: String,
-    /// The algorithm of its files' digests.
-    pub algorithm: Algorithm,
     /// Its files in `/etc`, and its configuration files elsewhere.
     pub files: Vec<(String, FileEntry)>,
     /// What it runs when it goes: the kind of scriptlet, and its text.
@@ -98,11 +96,6 @@ pub struct Installed {
 }
 
 impl Installed {
-    /// The entry of a path.
-    pub fn file(&self, path: &str) -> Option<&FileEntry> {
-        self.files.iter().find(|(own, _)| own == path).map(|(_, entry)| entry)
-    }
-
     /// Name and version, for people.
     pub fn label(&self) -> String {
         format!("{}-{}", self.name, self.evr)
@@ -214,7 +207,6 @@ impl From<DumpedPackage> for Installed {
             name: package.name,
             evr: format!("{epoch}{}-{}", package.version, package.release),
             arch: package.arch,
-            algorithm,
             files: package.files.into_iter().map(entry).collect(),
             scripts: package.scripts.into_iter().map(|script| (script.kind, script.text)).collect(),
         }
@@ -260,10 +252,11 @@ mod tests {
         let system = parse(DUMP).unwrap();
         let package = &system.packages[0];
         assert_eq!(package.label(), "cyrus-imapd-1:2.4.18-3");
-        let entry = package.file("/etc/pam.d/imap").unwrap();
+        let [(path, entry), (_, replaced)] = &package.files[..] else { panic!("{:?}", package.files) };
+        assert_eq!(path, "/etc/pam.d/imap");
         assert_eq!(entry.care, Care::Config);
         assert_eq!(entry.content, Content::Regular(Some(Digest { algorithm: Algorithm::Md5, hex: "aa".into() })));
-        assert!(!package.file("/etc/imapd.conf").unwrap().present);
+        assert!(entry.present && !replaced.present);
         assert!(system.on_disk("/etc/pam.d/imap").equals(&entry.content));
         assert_eq!(system.on_disk("/etc/link"), &OnDisk::Link("imapd.conf".into()));
         assert_eq!(system.on_disk("/etc/imapd.conf"), &OnDisk::Missing);

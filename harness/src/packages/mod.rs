@@ -2,7 +2,7 @@
 //!
 //! Three things are read, and nothing is changed anywhere: a [`System`] (what rpm has installed, and what really lies on
 //! disk) from a dump that a plain shell script prints on the user's server; a [`Repository`] (the packages that will come)
-//! from the headers of a directory of rpms; and from the two the [`Plan`]: which package becomes which. [`predict`] then
+//! from the headers of a directory of rpms; and from the two the [`Plan`]: which package becomes which. [`predict()`] then
 //! asks [`fate`] for every path. That module is rpm's decision as a pure function, and knows neither files nor packages.
 //!
 //! Only headers of packages hold the digests of their files; a repository's metadata has names alone. So headers are what

@@ -91,8 +91,6 @@ pub struct Coming {
     pub evr: String,
     /// Its architecture.
     pub arch: String,
-    /// The algorithm of its files' digests.
-    pub algorithm: Option<Algorithm>,
     /// The paths asked for, with what it puts there.
     pub files: Vec<(String, FileEntry)>,
     pub(super) provides: Vec<String>,
@@ -201,7 +199,6 @@ impl Coming {
             name,
             evr: format!("{}{version}-{release}", epoch.unwrap_or_default()),
             arch: header.string(Tag::Arch)?,
-            algorithm: Some(algorithm),
             files: files(header, algorithm, wanted)?,
             provides: header.strings(Tag::ProvideName)?,
             requires: header.strings(Tag::RequireName)?,
@@ -209,11 +206,6 @@ impl Coming {
             conflicts: relations(header, Tag::ConflictName, Tag::ConflictFlags, Tag::ConflictVersion)?,
             scripts: scripts(header)?,
         }))
-    }
-
-    /// The entry of a path.
-    pub fn file(&self, path: &str) -> Option<&FileEntry> {
-        self.files.iter().find(|(own, _)| own == path).map(|(_, entry)| entry)
     }
 
     /// Name and version, for people.
@@ -355,9 +347,8 @@ mod tests {
         assert_eq!(repository.packages.len(), 1);
         let package = &repository.packages[0];
         assert_eq!(package.label(), "cyrus-imapd-2.4.18-1");
-        assert_eq!(package.files.len(), 1);
         let expected = FileEntry::from_tags(1, 0o100_644, Algorithm::Md5, "ab", "");
-        assert_eq!(package.file("/etc/pam.d/imap"), Some(&expected));
+        assert_eq!(package.files, [("/etc/pam.d/imap".to_owned(), expected)]);
     }
 
     #[rstest]

@@ -22,7 +22,6 @@ fn installed(name: &str, files: &[(&str, u32)]) -> Installed {
         name: name.into(),
         evr: "1-1".into(),
         arch: "x86_64".into(),
-        algorithm: Algorithm::Sha256,
         files: files.iter().map(|(path, flags)| ((*path).to_owned(), entry(*flags, "old"))).collect(),
         scripts: Vec::new(),
     }
@@ -33,7 +32,6 @@ fn coming(name: &str, files: &[(&str, u32)]) -> Coming {
         name: name.into(),
         evr: "2-1".into(),
         arch: "x86_64".into(),
-        algorithm: Some(Algorithm::Sha256),
         files: files.iter().map(|(path, flags)| ((*path).to_owned(), entry(*flags, "new"))).collect(),
         provides: vec![name.into()],
         ..Coming::default()

@@ -12,9 +12,10 @@ mod scriptlets;
 use super::{Outcome, Report};
 use anyhow::{Context as _, bail, ensure};
 use cases::{Case, Deed, Thing};
+use harness::cache::Cache;
 use harness::host::tools;
 use harness::host::workspace::Workspace;
-use harness::cache::Cache;
+use harness::packages::disk::OnDisk;
 use harness::packages::fate::Fate;
 use harness::packages::predict::wanted;
 use harness::packages::{COLLECTOR, Extent, Forecast, Plan, Repository, RepositoryError, System, predict};
@@ -25,6 +26,9 @@ use std::process::{Command, ExitCode};
 
 /// The suffixes of second files.
 const SUFFIXES: [&str; 3] = [".rpmsave", ".rpmorig", ".rpmnew"];
+
+/// Names that shells, awk and JSON stumble over, of files that belong to no package.
+const ODD_NAMES: [&str; 5] = ["a b", "it's \"odd\"", r"dev-disk\x2dby", "new\nline", "ümläut"];
 
 /// Runs all comparisons. Where nothing can be compared, it does not succeed.
 pub(super) fn run() -> anyhow::Result<ExitCode> {
@@ -66,8 +70,11 @@ fn compare(work: &Path, report: &mut Report) -> anyhow::Result<()> {
         Deed::ALL.into_iter().filter(|deed| case.has(*deed)).try_for_each(|deed| change(&root, case, deed))?;
     }
     scriptlets::change(&root)?;
+    let odd = ODD_NAMES.map(|name| format!("/etc/fate-odd/{name}"));
+    odd.iter().try_for_each(|path| put(&root, path, &Thing::File(path.clone())))?;
 
     let system = System::read(&dump(&rpm, &root, work)?)?;
+    report.row("odd names of files", || look_for(&odd, &system));
     let repository = work.join("release-2");
     let forecast = forecast(&system, &repository)?;
     let manners = [upgrade_at_once(&rpm, work, &releases, &new)?, upgrade_one_by_one(&rpm, work, &releases, &new)?];
@@ -171,6 +178,18 @@ impl After {
         let beside = SUFFIXES.map(|suffix| if fate.suffix() == Some(suffix) { second.clone() } else { Thing::Nothing });
         Self { at, beside }
     }
+}
+
+/// Files are in a dump under their own names, with both digests.
+fn look_for(paths: &[String], system: &System) -> anyhow::Result<Outcome> {
+    for path in paths {
+        let found = system.on_disk(path);
+        ensure!(
+            matches!(found, OnDisk::Regular(digests) if digests.len() == 2),
+            "{path:?} is in the dump as {found:?}"
+        );
+    }
+    Ok(Outcome::Passed(format!("{paths:?}")))
 }
 
 /// Compares a case: each deed, in each manner.
