@@ -8,6 +8,7 @@ pub mod machine;
 pub mod mail;
 pub mod mistake;
 pub mod network;
+pub mod packages;
 pub mod scenario;
 pub mod seed;
 pub mod size;

@@ -7,6 +7,7 @@ mod doctor;
 mod image;
 mod kept;
 mod lab;
+mod predict;
 mod selftest;
 mod setup;
 mod test;
@@ -42,6 +43,8 @@ enum Action {
     Selftest(selftest::Action),
     /// Run the scenarios in guests
     Test(test::Args),
+    /// Say what an upgrade with rpm will do to each configuration file of a system
+    Predict(predict::Args),
     /// Measure how long things take on this host, side by side
     #[command(subcommand)]
     Bench(bench::Action),
@@ -56,6 +59,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Action::Clean(args) => clean::run(&args),
         Action::Selftest(action) => selftest::run(&action),
         Action::Test(args) => test::run(args),
+        Action::Predict(args) => predict::run(&args),
         Action::Bench(action) => bench::run(&action),
     }
 }

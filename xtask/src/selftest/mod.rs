@@ -7,6 +7,7 @@ mod foreign;
 mod kills;
 mod labs;
 mod pair;
+mod predict;
 mod runs;
 mod site;
 mod space;
@@ -19,7 +20,7 @@ use harness::image::{Image, ensure_base};
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// What to try. All of it needs root.
+/// What to try. What starts guests or builds images needs root.
 #[derive(Subcommand)]
 pub(crate) enum Action {
     /// Builders that are killed, two at once, full disks, dead mirrors, foreign images; asks the archive
@@ -28,6 +29,8 @@ pub(crate) enum Action {
     Labs(Choice),
     /// Runs that are interrupted or killed, guests that panic, a QEMU that ends
     Runs(Choice),
+    /// What `predict` says of configuration files, against an upgrade by the rpm of this host
+    Predict,
 }
 
 /// What of it.
@@ -81,6 +84,11 @@ impl Report {
             println!("         {line}");
         }
     }
+
+    /// Prints the closing line.
+    fn close(&self) {
+        println!("\n{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped);
+    }
 }
 
 /// What all groups are given: the user's cache, with an image to try things with, and the tree that it builds on.
@@ -114,6 +122,7 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
         Action::Images(choice) => (choice, IMAGES),
         Action::Labs(choice) => (choice, LABS),
         Action::Runs(choice) => (choice, RUNS),
+        Action::Predict => return predict::run(),
     };
     anyhow::ensure!(nix::unistd::geteuid().is_root(), "it needs root here: run it as root");
     setup::ensure_tools(*yes)?;
@@ -122,7 +131,7 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
     for (_, group) in groups.iter().filter(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter))) {
         group(&given, &mut report);
     }
-    println!("\n{} passed, {} failed, {} skipped", report.passed, report.failed, report.skipped);
+    report.close();
     let tried = report.passed + report.failed + report.skipped > 0;
     Ok(if tried && report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,0 +1,26 @@
+//! What an upgrade with rpm will do to each configuration file, said before the upgrade.
+//!
+//! Three things are read, and nothing is changed anywhere: a [`System`] (what rpm has installed, and what really lies on
+//! disk) from a dump that a plain shell script prints on the user's server; a [`Repository`] (the packages that will come)
+//! from the headers of a directory of rpms; and from the two the [`Plan`]: which package becomes which. [`predict()`] then
+//! asks [`fate`] for every path. That module is rpm's decision as a pure function, and knows neither files nor packages.
+//!
+//! Only headers of packages hold the digests of their files; a repository's metadata has names alone. So headers are what
+//! is read, and the metadata only says whether a package that the repository promises is not there.
+
+pub mod disk;
+mod dump;
+pub mod entry;
+pub mod fate;
+mod header;
+mod plan;
+pub mod predict;
+mod repodata;
+mod repository;
+mod scriptlet;
+
+pub use dump::{COLLECTOR, DumpError, Installed, System};
+pub use plan::{Departure, Extent, Outcome, Plan};
+pub use predict::{Forecast, Prediction, predict};
+pub use repository::{Coming, Repository, RepositoryError};
+pub use scriptlet::Hint;

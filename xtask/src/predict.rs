@@ -1,0 +1,78 @@
+//! `cargo xtask predict`: what an upgrade will do to each configuration file, said before the upgrade.
+#![expect(clippy::print_stdout, reason = "the prediction is what this command is for")]
+#![expect(clippy::print_stderr, reason = "a bad dump or repository is told apart from a prediction")]
+
+mod text;
+
+use harness::packages::predict::wanted;
+use harness::packages::{COLLECTOR, Extent, Forecast, Plan, Repository, System, predict};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The exit code for a dump or repository that cannot be used, as for a wrong command line.
+const BAD_INPUT: u8 = 2;
+
+const EXAMPLE: &str = "\
+Example, for a mail server that is to be upgraded (root's login is needed, as some files in /etc are private):
+
+    cargo xtask predict --print-collector | ssh root@mail sh > mail.json
+    cargo xtask predict --system mail.json --repo /srv/mirror/15.0
+
+The dump holds names, digests and scriptlets, and no content of files; keep it private nevertheless.
+On the server, `zypper dup --download-only` fetches just what will be installed; with a copy of that, add --downloaded.
+
+Exit code: 0 if nothing is lost, 1 if something is, 2 if the dump or the repository cannot be used.";
+
+/// What `predict` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Args {
+    /// The dump of the system, as the collector printed it there
+    #[arg(long, value_name = "DUMP", required_unless_present = "print_collector")]
+    system: Option<PathBuf>,
+    /// The directory with the packages that the system will be upgraded to
+    #[arg(long, value_name = "DIR", required_unless_present = "print_collector")]
+    repo: Option<PathBuf>,
+    /// All packages of the directory will be installed, and no others
+    #[arg(long)]
+    downloaded: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    /// Print the shell script that makes the dump, and do nothing else
+    #[arg(long, exclusive = true)]
+    print_collector: bool,
+}
+
+/// Prints the prediction.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let (Some(system), Some(repo)) = (&args.system, &args.repo) else {
+        print!("{COLLECTOR}");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let system = match System::read(system) {
+        Ok(system) => system,
+        Err(error) => return Ok(bad_input(&error)),
+    };
+    let repository = match Repository::read(repo, wanted(&system)) {
+        Ok(repository) => repository,
+        Err(error) => return Ok(bad_input(&error)),
+    };
+    let extent = if args.downloaded { Extent::Transaction } else { Extent::Repository };
+    let forecast = predict(&system, &repository, &Plan::new(&system, &repository, extent));
+    if args.json {
+        println!("{}", serde_json::to_string(&forecast)?);
+    } else {
+        print!("{}", text::render(&forecast));
+    }
+    Ok(exit_code(&forecast))
+}
+
+fn bad_input(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("Error: {error}");
+    ExitCode::from(BAD_INPUT)
+}
+
+fn exit_code(forecast: &Forecast) -> ExitCode {
+    if forecast.losses().next().is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,152 @@
+//! A forecast as text: what would be lost first, then what changes, and the command that saves copies.
+
+use harness::packages::fate::Fate;
+use harness::packages::{Forecast, Prediction};
+use std::fmt::Write as _;
+
+/// Where the command that we show puts copies.
+const COPIES: &str = "/root/before-upgrade";
+
+/// Fates that are told together.
+struct Group {
+    title: &'static str,
+    fates: &'static [Fate],
+}
+
+const LOST: Group =
+    Group { title: "LOST, with no copy", fates: &[Fate::DeletedWithoutBackup, Fate::OverwrittenWithoutBackup] };
+
+/// What changes, or comes beside a file.
+const CHANGED: [Group; 4] = [
+    Group { title: "The upgrade of the package fails", fates: &[Fate::Blocked] },
+    Group {
+        title: "No longer in force: the changed file is set aside",
+        fates: &[Fate::ReplacedWithRpmsave, Fate::ReplacedWithRpmorig, Fate::RemovedWithRpmsave],
+    },
+    Group { title: "Kept in force: the package's new file is put beside it", fates: &[Fate::KeptWithRpmnew] },
+    Group { title: "Removed, though as the package had brought it", fates: &[Fate::Removed] },
+];
+
+/// What is only counted.
+const QUIET: [Group; 3] = [
+    Group { title: "updated that nobody had changed", fates: &[Fate::Updated] },
+    Group { title: "created", fates: &[Fate::Created] },
+    Group { title: "kept", fates: &[Fate::Kept] },
+];
+
+impl Group {
+    fn of<'a>(&self, forecast: &'a Forecast) -> Vec<&'a Prediction> {
+        forecast.files.iter().filter(|file| self.fates.contains(&file.fate)).collect()
+    }
+
+    /// The group with its files, or nothing if there are none.
+    fn list(&self, text: &mut String, forecast: &Forecast) {
+        let files = self.of(forecast);
+        if !files.is_empty() {
+            let _ = write!(text, "\n{} ({}):\n", self.title, files.len());
+            for file in files {
+                describe(text, file);
+            }
+        }
+    }
+}
+
+/// The whole text.
+pub(super) fn render(forecast: &Forecast) -> String {
+    let mut text = format!(
+        "Packages that change or go: {}; that come new: {}; that have no successor here, and are taken to stay: {}.\n",
+        forecast.changing, forecast.new, forecast.staying
+    );
+    LOST.list(&mut text, forecast);
+    save_command(&mut text, forecast);
+    for group in &CHANGED {
+        group.list(&mut text, forecast);
+    }
+    let quiet = QUIET.iter().map(|group| (group.of(forecast).len(), group.title)).filter(|(count, _)| *count > 0);
+    let quiet: Vec<_> = quiet.map(|(count, title)| format!("{count} {title}")).collect();
+    if !quiet.is_empty() {
+        let _ = write!(text, "\nOther files: {}.\n", quiet.join(", "));
+    }
+    hints(&mut text, forecast);
+    text
+}
+
+fn describe(text: &mut String, file: &Prediction) {
+    let backup = file.backup.as_ref().map(|path| format!(" → {path}")).unwrap_or_default();
+    let _ = write!(text, "  {}{backup}\n      {}: {}\n", file.path, file.fate, file.why);
+}
+
+fn hints(text: &mut String, forecast: &Forecast) {
+    if forecast.hints.is_empty() {
+        return;
+    }
+    text.push_str(
+        "\nHints: what scriptlets do cannot be seen in lists of files. These lines name existing files, and may change them:\n",
+    );
+    for hint in &forecast.hints {
+        let _ = write!(text, "  {}\n      {} of {}: {}\n", hint.path, hint.scriptlet, hint.package, hint.line);
+    }
+}
+
+fn save_command(text: &mut String, forecast: &Forecast) {
+    let lost: Vec<_> = forecast.losses().map(|file| quoted(&file.path)).collect();
+    if lost.is_empty() {
+        text.push_str("\nNothing would be lost without a copy.\n");
+        return;
+    }
+    let _ = write!(
+        text,
+        "\n  Before the upgrade, this saves copies, when root runs it on that system:\n      \
+         install -d -m 700 {COPIES} && cp -a --parents -- {} {COPIES}/\n",
+        lost.join(" ")
+    );
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = word.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._-+@:".contains(letter));
+    if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use harness::packages::Hint;
+
+    fn file(path: &str, fate: Fate, why: &str) -> Prediction {
+        let backup = fate.suffix().map(|suffix| format!("{path}{suffix}"));
+        Prediction { path: path.into(), package: "postfix-3.2.0-1".into(), fate, backup, why: why.into() }
+    }
+
+    #[test]
+    fn a_forecast_as_people_read_it() {
+        let forecast = Forecast {
+            files: vec![
+                file("/etc/pam.d/imap", Fate::DeletedWithoutBackup, "cyrus-imapd-2-1 no longer has it"),
+                file("/etc/it's mine", Fate::OverwrittenWithoutBackup, "no installed package has it"),
+                file("/etc/postfix/main.cf", Fate::ReplacedWithRpmsave, "it was changed"),
+                file("/etc/imapd.conf", Fate::KeptWithRpmnew, "it was changed, and cyrus-imapd-2-1 says noreplace"),
+                file("/etc/init.d/cyrus", Fate::Removed, "cyrus-imapd-2-1 no longer has it"),
+                file("/etc/a", Fate::Updated, ""),
+                file("/etc/b", Fate::Updated, ""),
+                file("/etc/c", Fate::Kept, ""),
+            ],
+            hints: vec![Hint {
+                path: "/etc/pam.d/smtp".into(),
+                package: "postfix-3.4.6-1".into(),
+                scriptlet: "%post".into(),
+                line: "rm -f /etc/pam.d/smtp".into(),
+            }],
+            changing: 3,
+            new: 1,
+            staying: 2,
+        };
+        insta::assert_snapshot!(render(&forecast));
+    }
+
+    #[test]
+    fn good_news() {
+        let forecast = Forecast { files: Vec::new(), hints: Vec::new(), changing: 0, new: 0, staying: 5 };
+        insta::assert_snapshot!(render(&forecast));
+    }
+}
