@@ -1,7 +1,7 @@
 //! A lab: the machines of a topology, in a network of their own.
 //!
 //! [`topology`] says what a lab consists of. [`Lab::boot`] makes it from images and seeds, which takes as long as machines
-//! take to boot. So it is done once: the lab is brought to ready, settled and frozen ([`freeze`]) into a [`Template`],
+//! take to boot. So it is done once: the lab is brought to ready, settled and frozen into a [`Template`],
 //! which the [`Stock`] keeps in the cache under the key of all that went in. [`Lab::thaw`] makes a fresh copy of it, which
 //! shares no state with any other. A running copy can be frozen too, if it was thawed for that: a checkpoint is a template
 //! that only its run knows.
