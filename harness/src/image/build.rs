@@ -8,7 +8,7 @@ use super::recipe::{Catalogue, Foreign, Recipe, RecipeError, Source};
 use super::tool;
 use crate::cache::{self, Cache, ContentKey, EntryName, InUse, Kind, Size};
 use crate::host::workspace::Workspace;
-use crate::machine::Boot;
+use crate::machine::{Boot, quoted};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -267,7 +267,8 @@ impl<'a> Site<'a> {
             }
         };
         let tree = base.map(|base| base.in_use.place().join("tree.tar"));
-        install(recipe, tree.as_deref(), format, target, workspace.path(), &mut watch)
+        let suite = ingredients::suite(self.catalogue, recipe)?;
+        install(recipe, suite, tree.as_deref(), format, target, workspace.path(), &mut watch)
     }
 }
 
@@ -281,6 +282,7 @@ struct Base {
 /// Runs mmdebstrap; in a tree of its own for every recipe, copied from its base.
 fn install(
     recipe: &Recipe,
+    suite: &str,
     base: Option<&Path>,
     format: &str,
     target: &Path,
@@ -290,19 +292,14 @@ fn install(
     let mut arguments =
         vec!["--verbose".to_owned(), format!("--format={format}"), "--aptopt=APT::Install-Recommends \"false\"".into()];
     arguments.extend(LEFT_OUT.map(|paths| format!("--dpkgopt=path-exclude={paths}")));
-    let suite = match (&recipe.source, base) {
-        (Source::Suite(suite), _) => {
-            arguments.push("--variant=minbase".into());
-            suite.clone()
-        }
+    match (&recipe.source, base) {
+        (Source::Suite(_), _) => arguments.push("--variant=minbase".into()),
         (_, Some(tree)) => {
-            // The release is the base's own: its apt sources are in the tree.
             arguments.extend(["--variant=custom".into(), "--skip=check/empty".into()]);
             arguments.push(format!("--setup-hook=tar --extract --directory \"$1\" --file {}", tree.display()));
-            "bookworm".into()
         }
         (_, None) => return Err(ImageError::NoKernel(recipe.name.clone())),
-    };
+    }
     if !recipe.packages.is_empty() {
         arguments.push(format!("--include={}", recipe.packages.join(",")));
     }
@@ -320,11 +317,14 @@ fn install(
             arguments.push(format!("--customize-hook=chroot \"$1\" systemctl --quiet {verb} {}", units.join(" ")));
         }
     }
+    for command in &recipe.run {
+        arguments.push(format!("--customize-hook=chroot \"$1\" /bin/sh -e -c {}", quoted(command)));
+    }
     if base.is_some() {
         // mmdebstrap lends the host's name and resolver to the tree: nothing of this host stays in an image.
         arguments.push("--customize-hook=echo localhost > \"$1/etc/hostname\" && : > \"$1/etc/resolv.conf\"".into());
     }
-    arguments.extend([suite, target.display().to_string()]);
+    arguments.extend([suite.to_owned(), target.display().to_string()]);
     arguments.extend(plan::mirror());
     tool::run("mmdebstrap", arguments, &recipe.name, workspace, watch)
 }

@@ -24,6 +24,8 @@ pub struct Recipe {
     pub mask: Vec<String>,
     /// Units that are installed, and not started at boot.
     pub disable: Vec<String>,
+    /// Shell commands that are run in the tree when everything is installed.
+    pub run: Vec<String>,
     /// The kernel's command line.
     pub kernel_parameters: String,
     /// Size of the disk.
@@ -81,6 +83,8 @@ struct File {
     mask: Vec<String>,
     #[serde(default)]
     disable: Vec<String>,
+    #[serde(default)]
+    run: Vec<String>,
     #[serde(default)]
     kernel_parameters: String,
     #[serde(default = "default_size")]
@@ -208,6 +212,7 @@ fn parse(path: &Path, text: &str) -> Result<Recipe, RecipeError> {
         files: file.files.map(|files| directory.join(files)),
         mask: file.mask,
         disable: file.disable,
+        run: file.run,
         kernel_parameters: file.kernel_parameters,
         size_mib: file.size_mib,
     })

@@ -71,8 +71,10 @@ async fn configured(
 ) -> Result<(), LabError> {
     machine.wait_for_agent(deadline).await?;
     progress(Progress::Answers(machine.name().clone()));
-    // cloud-init writes this file as its very last act ("Boot stages", result.json).
-    let result = machine.wait_until_succeeds("cat /run/cloud-init/result.json", deadline).await?;
+    // cloud-init writes this file as its very last act ("Boot stages", result.json). Asking for it all the time would
+    // slow the boot down, so systemd is waited for first.
+    let result = "systemctl is-system-running --wait > /dev/null; cat /run/cloud-init/result.json";
+    let result = machine.wait_until_succeeds(result, deadline).await?;
     let errors: Vec<String> = serde_json::from_str::<serde_json::Value>(&result)
         .ok()
         .and_then(|result| serde_json::from_value(result["v1"]["errors"].clone()).ok())

@@ -241,7 +241,7 @@ fn variables(host: &Host, hosts: &[Host], domain: &str, identity: &Identity) -> 
 }
 
 fn meta_data(host: &Host) -> String {
-    format!("instance-id: rehearsal-{}\nlocal-hostname: {}\n", host.name, host.name)
+    format!("instance-id: rehearsal-{}\nlocal-hostname: {}\ndsmode: local\n", host.name, host.name)
 }
 
 /// Network configuration version 2 (cloud-init, "Networking config Version 2"): no gateway, since a lab is closed.
