@@ -60,6 +60,11 @@ impl<'a> Chain<'a> {
     }
 }
 
+/// The Debian release that a recipe, or the lowest one that it builds on, is made of.
+pub(super) fn suite<'a>(catalogue: &'a Catalogue, recipe: &'a Recipe) -> Result<&'a str, RecipeError> {
+    Ok(Chain::of(catalogue, recipe)?.suite)
+}
+
 fn contents(directory: &Path) -> Result<Vec<String>, ImageError> {
     let mut contents = Vec::new();
     for entry in walkdir::WalkDir::new(directory).sort_by_file_name().min_depth(1) {
