@@ -78,11 +78,6 @@ fn contents(directory: &Path) -> Result<Vec<String>, ImageError> {
     Ok(contents)
 }
 
-/// The release that a recipe, or the one at the bottom of what it builds on, is made of.
-pub(super) fn suite<'a>(catalogue: &'a Catalogue, recipe: &'a Recipe) -> Result<&'a str, RecipeError> {
-    Ok(Chain::of(catalogue, recipe)?.suite)
-}
-
 /// The key of a recipe that is installed from packages, and its plan.
 pub(super) fn installed(
     catalogue: &Catalogue,

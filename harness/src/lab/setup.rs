@@ -7,9 +7,10 @@ use crate::cache::{Cache, EntryName};
 use crate::host::accelerator::{Accelerator, Selection};
 use crate::host::tools;
 use crate::image::Image;
-use crate::machine::{Boot, MachineError, MachineName, NetworkCard, Origin, Spec, VerbError};
+use crate::machine::{Boot, MachineError, MachineName, NetworkCard, Origin, Spec, Trouble, VerbError};
 use crate::network::{NetworkError, TapName};
 use crate::seed::{IdentityError, SeedError, Templates};
+use crate::size::Size;
 use crate::time::{Expired, Pace};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -185,21 +186,31 @@ pub enum LabError {
     },
     /// There is no room for the template.
     #[error(
-        "a template of this lab needs up to {needed_mib} MiB in {}, and {free_mib} MiB are free: \
-         `cargo xtask clean` makes room",
+        "a template of this lab needs up to {needed} in {}, and {free} are free: `cargo xtask clean` makes room",
         place.display()
     )]
     NoRoom {
         /// Where.
         place: PathBuf,
         /// What it can need.
-        needed_mib: u64,
+        needed: Size,
         /// What there is.
-        free_mib: u64,
+        free: Size,
     },
 }
 
 impl LabError {
+    /// Whether QEMU gave itself up: an assertion in it failed.
+    pub(super) fn is_abort_of_qemu(&self) -> bool {
+        let trouble = match self {
+            Self::Machine(MachineError::Trouble { trouble, .. }) | Self::Verb(VerbError::Trouble { trouble, .. }) => {
+                trouble
+            }
+            _ => return false,
+        };
+        matches!(trouble, Trouble::Exited { how } if how.contains("SIGABRT"))
+    }
+
     /// The same error; or, if it came of a full file system, one that says so.
     pub(super) fn or_full(self, place: &Path) -> Self {
         let causes = std::iter::successors(Some(&self as &dyn std::error::Error), |error| error.source());
@@ -226,6 +237,8 @@ pub enum Progress {
     Distrusted(String),
     /// There is no template yet: the lab is booted from nothing.
     Booting,
+    /// QEMU failed; the lab is booted once more.
+    Again(String),
     /// QEMU runs.
     Started(MachineName),
     /// The guest's user space answers.
@@ -249,6 +262,7 @@ impl fmt::Display for Progress {
             Self::Waits(wait) => wait.fmt(f),
             Self::Distrusted(why) => write!(f, "its template is not used and made again: {why}"),
             Self::Booting => f.write_str("boots from nothing, to be frozen as a template"),
+            Self::Again(why) => write!(f, "boots once more: {why}"),
             Self::Started(machine) => write!(f, "{machine}: QEMU runs"),
             Self::Answers(machine) => write!(f, "{machine}: user space answers"),
             Self::Configured(machine) => write!(f, "{machine}: cloud-init is done"),

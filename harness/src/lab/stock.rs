@@ -11,12 +11,16 @@ use crate::host::workspace::Workspace;
 use crate::machine::Origin;
 use crate::machine::argv::{Descriptors, argv};
 use crate::seed::{CacheSecret, LabNonce};
+use crate::size::Size;
 use futures_util::future::LocalBoxFuture;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
+
+/// The directory of a template that is being made, in its workspace.
+const NEW: &str = "new";
 
 /// Knows when a booted lab is ready: whoever asks for a template does.
 pub trait Readiness {
@@ -136,11 +140,24 @@ impl Stock {
 
     async fn make(&self, order: &Order<'_>, claim: Claim) -> Result<Template, LabError> {
         self.check_room(order)?;
-        let made = self.boot_and_freeze(order, claim).await;
-        made.map_err(|error| error.or_full(&self.cache.building()))
+        let made = match self.boot_and_freeze(order).await {
+            // QEMU's emulation by several threads has been seen to fail an assertion of its own in early boot, rarely.
+            Err(error) if error.is_abort_of_qemu() => {
+                (order.progress)(Progress::Again(error.to_string()));
+                self.boot_and_freeze(order).await
+            }
+            made => made,
+        };
+        let (new, manifest) = made.map_err(|error| error.or_full(&self.cache.building()))?;
+        let place = claim.place().to_owned();
+        claim.publish(&new.path().join(NEW)).map_err(LabError::file(&place))?;
+        (order.progress)(Progress::Frozen);
+        let used = claim.into_use().map_err(LabError::file(&place))?;
+        Ok(Template::trusted(&place, manifest, order.topology, &self.secret, Holds::Cached(used))?)
     }
 
-    async fn boot_and_freeze(&self, order: &Order<'_>, claim: Claim) -> Result<Template, LabError> {
+    /// A template in a directory of its own, complete.
+    async fn boot_and_freeze(&self, order: &Order<'_>) -> Result<(Workspace, Manifest), LabError> {
         let waiting = |wait: &_| (order.progress)(Progress::Waits(Clone::clone(wait)));
         let cores = order.budget.boot(order.topology.processors(), &waiting).await?;
         std::fs::create_dir_all(order.logs).map_err(LabError::file(order.logs))?;
@@ -153,18 +170,15 @@ impl Stock {
         (order.progress)(Progress::Settled);
         let building = self.cache.building();
         let workspace = Workspace::create(&building, &order.topology.name).map_err(LabError::file(&building))?;
-        let new = workspace.path().join("new");
+        let new = workspace.path().join(NEW);
         std::fs::create_dir(&new).map_err(LabError::file(&new))?;
         let authority = lab.identity().authority().to_owned();
         lab.freeze_into(&new).await?;
-        let manifest = Manifest::of(&new, order.topology, order.setup, nonce, &authority)?;
+        let manifest =
+            tokio::task::block_in_place(|| Manifest::of(&new, order.topology, order.setup, nonce, &authority))?;
         manifest.write(&new)?;
         declare_foundations(&new, order.setup.media_below(order.topology)).map_err(LabError::file(&new))?;
-        let place = claim.place().to_owned();
-        claim.publish(&new).map_err(LabError::file(&place))?;
-        (order.progress)(Progress::Frozen);
-        let used = claim.into_use().map_err(LabError::file(&place))?;
-        Ok(Template::trusted(&place, manifest, order.topology, &self.secret, Holds::Cached(used))?)
+        Ok((workspace, manifest))
     }
 
     /// A running lab, frozen into a template that only this run knows. The lab must have been thawed for that.
@@ -186,12 +200,11 @@ impl Stock {
 
     /// RAM may be all in use, and disks grow: better refused than stopped half-way.
     fn check_room(&self, order: &Order<'_>) -> Result<(), LabError> {
-        const DISKS_MIB: u64 = 512;
+        const DISKS: u64 = 512 << 20;
         let place = self.cache.building();
-        let space = nix::sys::statvfs::statvfs(&place).map_err(|error| LabError::file(&place)(error.into()))?;
-        let free_mib = (space.blocks_available() * space.fragment_size()) >> 20;
-        let needed_mib = u64::from(order.topology.memory_mib()) + DISKS_MIB;
-        if free_mib >= needed_mib { Ok(()) } else { Err(LabError::NoRoom { place, needed_mib, free_mib }) }
+        let free = Size::free_at(&place).map_err(LabError::file(&place))?;
+        let needed = Size::bytes((u64::from(order.topology.memory_mib()) << 20) + DISKS);
+        if free >= needed { Ok(()) } else { Err(LabError::NoRoom { place, needed, free }) }
     }
 }
 
