@@ -202,11 +202,10 @@ pub enum LabError {
 impl LabError {
     /// Whether QEMU gave itself up: an assertion in it failed.
     pub(super) fn is_abort_of_qemu(&self) -> bool {
-        let trouble = match self {
-            Self::Machine(MachineError::Trouble { trouble, .. }) | Self::Verb(VerbError::Trouble { trouble, .. }) => {
-                trouble
-            }
-            _ => return false,
+        let (Self::Machine(MachineError::Trouble { trouble, .. }) | Self::Verb(VerbError::Trouble { trouble, .. })) =
+            self
+        else {
+            return false;
         };
         matches!(trouble, Trouble::Exited { how } if how.contains("SIGABRT"))
     }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Changes when templates are made or used in another way.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// The manifest's name.
 const MANIFEST: &str = "manifest.json";
@@ -316,9 +316,9 @@ mod tests {
 
     #[rstest::rstest]
     #[case::none("", "cannot be read")]
-    #[case::half("{\"format\": 1, \"lab\"", "is damaged")]
+    #[case::half("{\"format\": 2, \"lab\"", "is damaged")]
     #[case::another_format("{\"format\": 99}", "by another version of Rehearsal (format 99)")]
-    #[case::fields("{\"format\": 1}", "is damaged")]
+    #[case::fields("{\"format\": 2}", "is damaged")]
     fn a_bad_manifest_is_named(#[case] text: &str, #[case] words: &str) {
         let directory = tempfile::tempdir().unwrap();
         if !text.is_empty() {

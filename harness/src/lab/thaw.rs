@@ -25,13 +25,13 @@ pub enum Purpose {
 /// same numbers. Its arguments are seconds and nanoseconds since 1970, its input 64 random bytes. The numbers are those of
 /// `clock_settime` (227 on x86-64) and of `RNDADDENTROPY` and `RNDRESEEDCRNG` (random(4)); the last is new in Linux 4.17,
 /// and an older kernel mixes the bytes in without it.
-const WAKE: &str = r#"exec perl -e '
+const WAKE: &str = r#"
     sysread(STDIN, my $seed, 64) == 64 or die "no randomness came\n";
     syscall(227, 0, pack("q2", @ARGV)) == 0 or die "the clock cannot be set: $!\n";
     open(my $random, "+<", "/dev/urandom") or die "/dev/urandom: $!\n";
     ioctl($random, 0x40085203, pack("i2 a*", 512, 64, $seed)) or die "RNDADDENTROPY: $!\n";
     ioctl($random, 0x5207, 0);
-' -- "#;
+"#;
 
 impl Lab {
     /// Makes a copy of the frozen lab: the same machines and addresses in a network of its own, with the time of now.
@@ -95,9 +95,11 @@ async fn disks(template: &Template, spec: &Spec) -> Result<(), LabError> {
     try_join(overlay(&below, &spec.disk), blank).await.map(drop)
 }
 
-async fn wake(machine: &Machine, deadline: Deadline) -> Result<(), VerbError> {
+/// Tells a guest the time and gives it randomness. Done before a guest is frozen, too: what the command needs is in the
+/// memory of its copies then, and they need not read it from their disks.
+pub(super) async fn wake(machine: &Machine, deadline: Deadline) -> Result<(), VerbError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let command = format!("{WAKE}{} {}", now.as_secs(), now.subsec_nanos());
+    let (seconds, nanoseconds) = (now.as_secs().to_string(), now.subsec_nanos().to_string());
     let seed: [u8; 64] = rand::random();
-    machine.succeed_with_input(&command, &seed, deadline).await.map(drop)
+    machine.run("/usr/bin/perl", &["-e", WAKE, &seconds, &nanoseconds], &seed, deadline).await.map(drop)
 }

@@ -87,9 +87,20 @@ impl Agent {
         input: Option<&[u8]>,
         deadline: Deadline,
     ) -> Result<Output, AgentError> {
+        self.run("/bin/sh", &["-c", script], input, deadline).await
+    }
+
+    /// Runs one program in the guest, without a shell, with `input` on its standard input.
+    pub(super) async fn run(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        input: Option<&[u8]>,
+        deadline: Deadline,
+    ) -> Result<Output, AgentError> {
         let command = qga::guest_exec {
-            path: "/bin/sh".into(),
-            arg: Some(vec!["-c".into(), script.into()]),
+            path: program.into(),
+            arg: Some(arguments.iter().map(|&argument| argument.into()).collect()),
             env: None,
             input_data: input.map(<[u8]>::to_vec),
             capture_output: Some(qga::GuestExecCaptureOutput::flag(true)),
@@ -97,7 +108,9 @@ impl Agent {
         let (reply, answer) = oneshot::channel();
         let request = Request::Start(Box::new(command), reply);
         let pid = self.request("guest-exec", request, answer, "the guest to start a command", deadline).await?;
-        self.finished(pid, script, deadline).await
+        // Of a shell it is the script that people know.
+        let known_as = arguments.last().filter(|_| program == "/bin/sh").copied().unwrap_or(program);
+        self.finished(pid, known_as, deadline).await
     }
 
     async fn finished(&self, pid: i64, script: &str, deadline: Deadline) -> Result<Output, AgentError> {

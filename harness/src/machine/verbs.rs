@@ -91,15 +91,21 @@ impl Machine {
         if output.status == 0 { Ok(output.stdout) } else { Err(self.status(command, output)) }
     }
 
-    /// Runs a shell command that must succeed with `input` on standard input.
-    pub async fn succeed_with_input(
+    /// Runs one program, without a shell, that must succeed, with `input` on standard input.
+    pub async fn run(
         &self,
-        command: &str,
+        program: &str,
+        arguments: &[&str],
         input: &[u8],
         deadline: Deadline,
     ) -> Result<String, VerbError> {
-        let output = self.execute_with_input(command, Some(input), deadline).await?;
-        if output.status == 0 { Ok(output.stdout) } else { Err(self.status(command, output)) }
+        let output = tokio::select! {
+            output = self.agent.run(program, arguments, Some(input), deadline) => {
+                output.map_err(|source| VerbError::Agent { machine: self.name().clone(), source })?
+            }
+            trouble = self.trouble() => return Err(VerbError::Trouble { machine: self.name().clone(), trouble }),
+        };
+        if output.status == 0 { Ok(output.stdout) } else { Err(self.status(program, output)) }
     }
 
     /// Runs a shell command that must fail.
