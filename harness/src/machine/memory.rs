@@ -42,7 +42,6 @@ impl Ram {
         let copied = fs_err::File::create_new(path)?;
         copied.set_len(self.bytes)?;
         copy(&self.file, copied.file(), self.bytes)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 
     /// A descriptor for QEMU.

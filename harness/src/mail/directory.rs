@@ -100,6 +100,15 @@ pub enum RequestKind {
     },
 }
 
+impl RequestKind {
+    /// Whether the client wants to know something. An UNBIND only announces the end of a connection (RFC 4511, 4.3): a
+    /// client that has nothing to ask sends it when a connection has been idle for long enough.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        !matches!(self, Self::Unbind)
+    }
+}
+
 impl fmt::Display for RequestKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -54,6 +54,16 @@ fn a_window_knows_connections_from_before(#[case] since: Since<'_>) {
 }
 
 #[test]
+fn the_end_of_an_idle_connection_asks_for_nothing() {
+    let log = format!("{LOG}2026-11-24T08:53:01.000001+00:00 ldap slapd[412]: conn=1000 op=2 UNBIND\n");
+    let log = DirectoryLog::read_since(&log, Since::Line(19)).unwrap();
+    let requests = log.requests_from(mail());
+    assert_eq!(requests.len(), 1);
+    assert!(requests.iter().all(|request| !request.kind.asks()));
+    assert!(DirectoryLog::read(LOG).requests_from(mail())[0].kind.asks());
+}
+
+#[test]
 fn a_missing_mark_is_an_error() {
     let error = DirectoryLog::read_since(LOG, Since::Mark("nowhere")).unwrap_err();
     assert_eq!(error.to_string(), "the directory's log has no line with 'nowhere'");

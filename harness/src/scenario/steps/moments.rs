@@ -66,12 +66,12 @@ impl Stage<'_> {
         if unknown > 0 {
             return Err(StepError::Broken(format!("the log does not tell who made {unknown} of the requests")));
         }
-        let found = log.requests_from(peer.into());
+        let found: Vec<_> = log.requests_from(peer.into()).into_iter().filter(|request| request.kind.asks()).collect();
         let as_expected = match requests.expect {
             Amount::None => found.is_empty(),
             Amount::Some => !found.is_empty(),
         };
-        let list: Vec<_> = found.iter().map(|request| format!("{request:?}")).collect();
+        let list: Vec<_> = found.iter().map(ToString::to_string).collect();
         let asked = format!("requests from {} since `{}`", requests.from.get_ref(), requests.since);
         judged(as_expected, Done { asked, answered: format!("{}", found.len()), transcript: Some(list.join("\n")) })
     }
