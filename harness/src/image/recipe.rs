@@ -1,6 +1,7 @@
 //! Recipes of images, as files.
 
-use miette::{Diagnostic, NamedSource, SourceSpan};
+use crate::mistake::{Flaw, Mistake};
+use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -102,17 +103,9 @@ pub enum RecipeError {
     #[error(transparent)]
     Read(#[from] std::io::Error),
     /// A recipe is not what it must be.
-    #[error("{message}")]
-    Content {
-        /// What is wrong.
-        message: String,
-        /// The file.
-        #[source_code]
-        source_code: NamedSource<String>,
-        /// The place.
-        #[label("here")]
-        span: Option<SourceSpan>,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Content(#[from] Mistake),
     /// There is no such recipe.
     #[error("there is no image recipe `{name}`; there are: {}", known.join(", "))]
     Unknown {
@@ -187,21 +180,22 @@ impl Recipe {
 }
 
 fn parse(path: &Path, text: &str) -> Result<Recipe, RecipeError> {
-    let content = |message: String, span: Option<std::ops::Range<usize>>| RecipeError::Content {
-        message,
-        source_code: NamedSource::new(path.display().to_string(), text.to_owned()).with_language("TOML"),
-        span: span.map(Into::into),
-    };
-    let file: File = toml::from_str(text).map_err(|error| content(error.message().to_owned(), error.span()))?;
+    parse_text(path, text).map_err(|flaw| flaw.in_file(path, text).into())
+}
+
+fn parse_text(path: &Path, text: &str) -> Result<Recipe, Flaw> {
+    let file: File = toml::from_str(text)?;
     let directory = path.parent().unwrap_or(Path::new("."));
     let source = match (file.suite, file.base, file.from) {
         (Some(suite), None, None) => Source::Suite(suite),
         (None, Some(base), None) => Source::Base(base),
-        (None, None, Some(from)) => Source::Disk(resolved(from, directory).map_err(|message| content(message, None))?),
-        _ => return Err(content("a recipe needs one of `suite`, `base` and `[from]`".into(), None)),
+        (None, None, Some(from)) => {
+            Source::Disk(resolved(from, directory).map_err(|message| Flaw::new(message, None))?)
+        }
+        _ => return Err(Flaw::new("a recipe needs one of `suite`, `base` and `[from]`", None)),
     };
     if matches!(source, Source::Disk(_)) && !(file.packages.is_empty() && file.files.is_none()) {
-        return Err(content("a foreign disk is taken as it is: no `packages`, no `files`".into(), None));
+        return Err(Flaw::new("a foreign disk is taken as it is: no `packages`, no `files`", None));
     }
     Ok(Recipe {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
@@ -237,9 +231,7 @@ mod tests {
 
     fn message(text: &str) -> String {
         let error = parse(Path::new("images/x.toml"), text).unwrap_err();
-        let mut message = String::new();
-        miette::NarratableReportHandler::new().render_report(&mut message, &error).unwrap();
-        message
+        crate::mistake::plain_text(&error)
     }
 
     #[rstest::rstest]

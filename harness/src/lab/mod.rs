@@ -14,6 +14,7 @@
 mod boot;
 mod budget;
 mod freeze;
+mod key;
 mod running;
 mod setup;
 mod snapshot;

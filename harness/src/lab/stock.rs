@@ -1,15 +1,13 @@
 //! The templates that are ready: each is made once, by whoever needs it first, and kept in the cache.
 
 use super::budget::Budget;
+use super::key::entry;
 use super::running::Lab;
 use super::setup::{LabError, Progress, Setup};
-use super::template::{FORMAT, Holds, Manifest, Template};
+use super::template::{Holds, Manifest, Template};
 use super::topology::Topology;
-use crate::cache::{Cache, Claim, ContentKey, EntryName, Kind, declare_foundations};
-use crate::host::accelerator::Accelerator;
+use crate::cache::{Cache, Claim, EntryName, Kind, declare_foundations};
 use crate::host::workspace::Workspace;
-use crate::machine::Origin;
-use crate::machine::argv::{Descriptors, argv};
 use crate::seed::{CacheSecret, LabNonce};
 use crate::size::Size;
 use futures_util::future::LocalBoxFuture;
@@ -77,7 +75,7 @@ impl Stock {
 
     /// Hands back the template of a lab; makes it first, if there is none that can be trusted.
     pub async fn template(&self, order: &Order<'_>) -> Result<Arc<Template>, LabError> {
-        let entry = entry(order)?;
+        let entry = entry(order.topology, order.setup, &order.readiness.words())?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(entry.clone()).or_default().clone();
         if known.in_work.swap(true, Ordering::Relaxed) && !known.template.initialized() {
             (order.progress)(Progress::Waiting);
@@ -205,37 +203,5 @@ impl Stock {
         let free = Size::free_at(&place).map_err(LabError::file(&place))?;
         let needed = Size::bytes((u64::from(order.topology.memory_mib()) << 20) + DISKS);
         if free >= needed { Ok(()) } else { Err(LabError::NoRoom { place, needed, free }) }
-    }
-}
-
-/// The entry of a lab's template: its key covers all that went in.
-fn entry(order: &Order<'_>) -> Result<EntryName, LabError> {
-    let (topology, setup) = (order.topology, order.setup);
-    let mut ingredients = vec![format!("format {FORMAT}"), setup.qemu_version.clone(), processor(setup.accelerator)];
-    ingredients.extend([topology.domain.clone(), order.readiness.words()]);
-    ingredients.extend(topology.accounts.iter().cloned());
-    ingredients.extend(topology.segments.iter().map(|segment| format!("{segment:?}")));
-    let hosts = topology.hosts();
-    ingredients.extend(hosts.iter().map(|host| format!("{host:?}")));
-    for (index, machine) in topology.present() {
-        let spec = setup.spec(topology, index, Path::new("/"), Origin::PowerOn)?;
-        let arguments = argv(&spec, Descriptors::INHERITED);
-        ingredients.extend(arguments.iter().map(|argument| argument.to_string_lossy().into_owned()));
-        let media = setup.media_of(machine)?;
-        ingredients.extend([media.disk.display().to_string(), media.entry.to_string()]);
-        ingredients.extend(setup.roles.contents(&machine.role)?);
-    }
-    Ok(EntryName::new(&topology.name, &ContentKey::of(ingredients.iter().map(String::as_bytes))))
-}
-
-/// What runs the guests' instructions: the state of a processor means nothing to another model.
-fn processor(accelerator: Accelerator) -> String {
-    match accelerator {
-        Accelerator::Tcg => accelerator.name().into(),
-        Accelerator::Kvm => {
-            let known = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-            let wanted = |line: &&str| line.starts_with("model name") || line.starts_with("flags");
-            known.lines().filter(wanted).take(2).collect::<Vec<_>>().join("\n")
-        }
     }
 }

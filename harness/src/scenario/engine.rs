@@ -1,8 +1,9 @@
 //! Runs one cell of a scenario: lab, steps, evidence, verdict.
 
-use super::format::{Action, Cell, Scenario, Step};
+use super::format::{Cell, Scenario};
 use super::interrupt::Interrupt;
 use super::ready::ReadySteps;
+use super::step::{Action, Step};
 use super::steps::{Done, Notes, Stage, StepError};
 use crate::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::lab::{Budget, Lab, Order, Progress, Purpose, Setup, Stock, Template};

@@ -1,6 +1,7 @@
 //! The file of a lab: its topology, and how it shows that it is ready.
 
-use super::format::{ScenarioError, Step};
+use super::format::ScenarioError;
+use super::step::Step;
 use crate::lab::Topology;
 use crate::lab::topology::Definition;
 use crate::mistake::Flaw;

@@ -9,10 +9,12 @@ mod format;
 mod interrupt;
 mod lab_file;
 mod ready;
+mod step;
 mod steps;
 
 pub use engine::Engine;
-pub use format::{Action, Cell, Scenario, ScenarioError, Step};
+pub use format::{Cell, Scenario, ScenarioError};
 pub use interrupt::Interrupt;
 pub use lab_file::LabFile;
 pub use ready::{ReadySteps, holds};
+pub use step::{Action, Step};

@@ -1,6 +1,6 @@
 //! Whether a lab is ready: the steps of its file hold.
 
-use super::format::Step;
+use super::step::Step;
 use super::steps::{Done, Notes, Stage, StepError};
 use crate::lab::{Lab, Readiness};
 use futures_util::future::LocalBoxFuture;

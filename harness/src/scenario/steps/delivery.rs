@@ -1,6 +1,6 @@
 //! Deliveries: handed over, and seen where the step says.
 
-use super::super::format::{Credential, Deliver, Privacy, Seen};
+use super::super::step::{Credential, Deliver, Privacy, Seen};
 use super::{Done, Stage, StepError};
 use crate::machine::quoted;
 use crate::mail::message::{Address, Message};

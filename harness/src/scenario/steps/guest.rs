@@ -1,6 +1,6 @@
 //! Commands, units, accounts and files of a guest.
 
-use super::super::format::{Account, Credential, Paths, Run, Units};
+use super::super::step::{Account, Credential, Paths, Run, Units};
 use super::moments::Moment;
 use super::{Done, Stage, StepError, judged};
 use crate::machine::{quoted, ssh};

@@ -1,6 +1,6 @@
 //! Logins: the oracle of everything.
 
-use super::super::format::{Answer, Credential, ImapLogin, Mailboxes, Privacy, SmtpLogin, SshLogin};
+use super::super::step::{Answer, Credential, ImapLogin, Mailboxes, Privacy, SmtpLogin, SshLogin};
 use super::{Done, Stage, StepError, judged};
 use crate::machine::ssh;
 use crate::mail::imap::{self, MailboxName};

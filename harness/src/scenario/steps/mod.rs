@@ -5,7 +5,7 @@ mod guest;
 mod logins;
 mod moments;
 
-use super::format::{Action, Step};
+use super::step::{Action, Step};
 use crate::lab::Lab;
 use crate::machine::{Machine, VerbError};
 use crate::mail::tls::Trust;

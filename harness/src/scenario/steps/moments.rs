@@ -1,6 +1,6 @@
 //! Moments to which later steps compare.
 
-use super::super::format::{Amount, CauseOf, Mark, Requests};
+use super::super::step::{Amount, CauseOf, Mark, Requests};
 use super::{Done, Stage, StepError, judged};
 use crate::machine::{Machine, VerbError, quoted};
 use crate::mail::causes::{RefusedLogin, likely_cause};
