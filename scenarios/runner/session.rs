@@ -133,7 +133,8 @@ impl Session {
             if let Entry::Vacant(missing) = images.entry(name) {
                 let name = missing.key().clone();
                 let mut progress = |event| eprintln!("image {name}: {event:?}");
-                missing.insert(ensure(&shared.catalogue, &name, &shared.cache, false, &mut progress)?);
+                let image = ensure(&shared.catalogue, &name, &shared.cache, false, &mut progress);
+                missing.insert(image.with_context(|| format!("lab {} cannot be had", scenario.topology.name))?);
             }
         }
         let media = images.iter().map(|(name, image)| (name.clone(), Media::from(image)));

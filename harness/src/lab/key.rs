@@ -45,7 +45,9 @@ fn processor(accelerator: Accelerator) -> String {
 mod tests {
     use super::*;
     use crate::lab::Media;
+    use crate::lab::topology::Definition;
     use crate::machine::Boot;
+    use crate::network::Segment;
     use crate::seed::Templates;
     use crate::time::Pace;
     use std::collections::BTreeMap;
@@ -67,9 +69,23 @@ mod tests {
         }
     }
 
+    #[derive(serde::Deserialize)]
+    struct Parts {
+        segment: Vec<Segment>,
+        machine: Vec<Definition>,
+    }
+
     fn topology() -> Topology {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/labs/mail-lan.toml");
-        crate::scenario::LabFile::load(&path).unwrap().topology
+        let machine = |name: &str, last: u8| {
+            format!(
+                "[[machine]]\nname = \"{name}\"\nimage = \"{name}\"\nrole = \"{name}\"\nsegment = \"lan\"\n\
+                 address = \"10.20.0.{last}\"\nmemory_mib = 1024\nprocessors = 2\n"
+            )
+        };
+        let segment = "[[segment]]\nname = \"lan\"\nprefix = \"10.20.0.0/24\"\n";
+        let text = [segment, &machine("mail", 10), &machine("directory", 20)].concat();
+        let Parts { segment, machine } = toml::from_str(&text).unwrap();
+        Topology::new("lan".into(), "lan.test".into(), vec!["alice".into()], segment, machine).unwrap()
     }
 
     type Change = fn(&mut Topology, &mut Setup, &mut String);

@@ -6,9 +6,9 @@ use super::ready::ReadySteps;
 use super::step::{Action, Step};
 use super::steps::{Done, Notes, Stage, StepError};
 use crate::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
-use crate::lab::{Budget, Lab, Order, Progress, Purpose, Setup, Stock, Template};
+use crate::lab::{Budget, Lab, LabError, Order, Progress, Purpose, Setup, Stock, Template};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,14 @@ impl std::fmt::Debug for Engine<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").finish_non_exhaustive()
     }
+}
+
+/// One cell as it is carried out.
+struct Play<'s> {
+    scenario: &'s Scenario,
+    cell: Cell,
+    /// Where its logs and transcripts go.
+    logs: PathBuf,
 }
 
 /// A state of the lab that a step kept.
@@ -62,7 +70,11 @@ impl Engine<'_> {
             covers: scenario.covers(),
             steps: Vec::new(),
         };
-        if let Err(reason) = self.carry_out(scenario, cell, &mut result).await {
+        let played = match self.run.cell(&scenario.name, &result.cell) {
+            Ok(logs) => self.carry_out(&Play { scenario, cell, logs }, &mut result).await,
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(reason) = played {
             (self.say)(&format!("  FAIL  {reason}"));
             result.outcome = Verdict::Failed;
             result.reason = Some(reason);
@@ -73,18 +85,18 @@ impl Engine<'_> {
         result
     }
 
-    async fn carry_out(&self, scenario: &Scenario, cell: Cell, result: &mut ScenarioResult) -> Result<(), String> {
-        let logs = self.run.cell(&scenario.name, &cell.to_string()).map_err(|error| error.to_string())?;
-        (self.say)(&format!("{}::{cell}: {}", scenario.name, scenario.summary));
+    async fn carry_out(&self, play: &Play<'_>, result: &mut ScenarioResult) -> Result<(), String> {
+        let scenario = play.scenario;
+        (self.say)(&format!("{}::{}: {}", scenario.name, play.cell, scenario.summary));
         let memory = scenario.topology.memory_mib();
         let waiting = |wait: &_| (self.say)(&format!("  wait  the lab {wait}"));
         let _share = self.unless_interrupted(self.budget.memory(memory, &waiting)).await?;
         let begun = Instant::now();
-        let template = self.unless_interrupted(self.template(scenario, &logs, &begun)).await?;
-        let lab = self.unless_interrupted(self.thaw(scenario, &template, &logs)).await?;
+        let template = self.unless_interrupted(self.template(play, &begun)).await?;
+        let lab = self.unless_interrupted(self.thaw(play, &template)).await?;
         result.lab_seconds = begun.elapsed().as_secs_f64();
         (self.say)(&format!("  lab   {} runs after {:.1} s", scenario.topology.name, result.lab_seconds));
-        self.stretches(scenario, cell, lab, &logs, result).await
+        self.stretches(play, lab, result).await
     }
 
     /// Until somebody wants the run to end.
@@ -98,13 +110,8 @@ impl Engine<'_> {
         }
     }
 
-    async fn template(
-        &self,
-        scenario: &Scenario,
-        logs: &Path,
-        begun: &Instant,
-    ) -> Result<Arc<Template>, crate::lab::LabError> {
-        let logs = logs.join("template");
+    async fn template(&self, play: &Play<'_>, begun: &Instant) -> Result<Arc<Template>, LabError> {
+        let (scenario, logs) = (play.scenario, play.logs.join("template"));
         self.stock
             .template(&Order {
                 topology: &scenario.topology,
@@ -117,14 +124,9 @@ impl Engine<'_> {
             .await
     }
 
-    async fn thaw(
-        &self,
-        scenario: &Scenario,
-        template: &Arc<Template>,
-        logs: &Path,
-    ) -> Result<Lab, crate::lab::LabError> {
-        let purpose = if scenario.has_checkpoints() { Purpose::Freeze } else { Purpose::Use };
-        Lab::thaw(template, &scenario.topology, self.setup, purpose, logs, &|_| ()).await
+    async fn thaw(&self, play: &Play<'_>, template: &Arc<Template>) -> Result<Lab, LabError> {
+        let purpose = if play.scenario.has_checkpoints() { Purpose::Freeze } else { Purpose::Use };
+        Lab::thaw(template, &play.scenario.topology, self.setup, purpose, &play.logs, &|_| ()).await
     }
 
     fn progress(&self, begun: &Instant, progress: &Progress) {
@@ -132,34 +134,27 @@ impl Engine<'_> {
     }
 
     /// Runs stretches of steps in a lab, and replaces the lab between them where a step says so.
-    async fn stretches(
-        &self,
-        scenario: &Scenario,
-        cell: Cell,
-        mut lab: Lab,
-        logs: &Path,
-        result: &mut ScenarioResult,
-    ) -> Result<(), String> {
+    async fn stretches(&self, play: &Play<'_>, mut lab: Lab, result: &mut ScenarioResult) -> Result<(), String> {
         let mut kept = BTreeMap::new();
         let mut notes = Notes::default();
         let mut from = 0;
         loop {
             let outcome = tokio::select! {
-                outcome = self.steps(scenario, cell, from, &lab, &mut notes, logs, result) => outcome,
+                outcome = self.steps(play, from, &lab, &mut notes, result) => outcome,
                 (machine, trouble) = lab.trouble() => Err(format!("machine {machine}: {trouble}")),
                 () = self.interrupt.wished() => Err("interrupted".into()),
             };
             let (index, step) = match outcome {
                 Ok(Stop::Lab(index, step)) => (index, step),
                 ended => {
-                    self.collect(&lab, logs).await;
+                    self.collect(&lab, &play.logs).await;
                     lab.tear_down().await.map_err(|error| chain(&error))?;
                     return ended.map(drop);
                 }
             };
             let started = Instant::now();
-            let (replaced, answered) =
-                self.unless_interrupted(self.replace(scenario, step, lab, &mut notes, &mut kept, logs)).await?;
+            let replacing = self.replace(play, step, lab, &mut notes, &mut kept);
+            let (replaced, answered) = self.unless_interrupted(replacing).await?;
             lab = replaced;
             let step_result = StepResult {
                 name: step.name.get_ref().clone(),
@@ -169,7 +164,7 @@ impl Engine<'_> {
                 asked: asked_of_lab(&step.action),
                 answered,
             };
-            self.report(scenario, cell, &step_result);
+            self.report(play, &step_result);
             result.steps.push(step_result);
             from = index + 1;
         }
@@ -178,25 +173,24 @@ impl Engine<'_> {
     /// Carries out a step that concerns the whole lab: another one takes its place.
     async fn replace(
         &self,
-        scenario: &Scenario,
+        play: &Play<'_>,
         step: &Step,
         lab: Lab,
         notes: &mut Notes,
         kept: &mut BTreeMap<String, Kept>,
-        logs: &Path,
-    ) -> Result<(Lab, String), crate::lab::LabError> {
+    ) -> Result<(Lab, String), LabError> {
         match &step.action {
             Action::Rewind(rewind) => {
                 lab.tear_down().await?;
                 // The format has checked that an earlier step keeps it.
                 let Kept { template, notes: then } = &kept[rewind.to.get_ref()];
                 *notes = then.clone();
-                let lab = self.thaw(scenario, template, logs).await?;
+                let lab = self.thaw(play, template).await?;
                 Ok((lab, "the lab is as it was then".into()))
             }
             Action::Checkpoint(checkpoint) => {
-                let template = self.stock.checkpoint(lab, &scenario.topology, self.setup).await?;
-                let lab = self.thaw(scenario, &template, logs).await?;
+                let template = self.stock.checkpoint(lab, &play.scenario.topology, self.setup).await?;
+                let lab = self.thaw(play, &template).await?;
                 kept.insert(checkpoint.name.get_ref().clone(), Kept { template, notes: notes.clone() });
                 Ok((lab, "kept; the lab goes on".into()))
             }
@@ -205,17 +199,15 @@ impl Engine<'_> {
     }
 
     /// Runs steps in one lab, up to one that concerns the whole lab.
-    #[expect(clippy::too_many_arguments, reason = "they are what a stretch consists of")]
     async fn steps<'s>(
         &self,
-        scenario: &'s Scenario,
-        cell: Cell,
+        play: &Play<'s>,
         from: usize,
         lab: &Lab,
         notes: &mut Notes,
-        logs: &Path,
         result: &mut ScenarioResult,
     ) -> Result<Stop<'s>, String> {
+        let (scenario, cell) = (play.scenario, play.cell);
         let mut stage = Stage::new(lab, &scenario.topology.domain, notes)?;
         for (index, step) in scenario.steps.iter().enumerate().skip(from) {
             if cell == Cell::Control && step.fault {
@@ -238,11 +230,11 @@ impl Engine<'_> {
                 answered: lab.identity().redact(&done.answered),
             };
             if let Some(transcript) = &done.transcript {
-                let file = logs.join(format!("step-{:02}.txt", index + 1));
+                let file = play.logs.join(format!("step-{:02}.txt", index + 1));
                 let text = format!("{}\n\n{}\n", step.name.get_ref(), lab.identity().redact(transcript));
                 fs_err::write(file, text).map_err(|error| error.to_string())?;
             }
-            self.report(scenario, cell, &step_result);
+            self.report(play, &step_result);
             let failure = (outcome == StepOutcome::Failed).then(|| failure(index, &step_result));
             result.steps.push(step_result);
             if let Some(reason) = failure {
@@ -252,13 +244,13 @@ impl Engine<'_> {
         Ok(Stop::End)
     }
 
-    fn report(&self, scenario: &Scenario, cell: Cell, step: &StepResult) {
+    fn report(&self, play: &Play<'_>, step: &StepResult) {
         let mark = if step.outcome == StepOutcome::Passed { "ok  " } else { "FAIL" };
         (self.say)(&format!(
             "  {mark}  {}: {} ({:.1} s)\n          {} → {}",
             step.machine, step.name, step.seconds, step.asked, step.answered
         ));
-        self.run.event(&scenario.name, &cell.to_string(), "step", step);
+        self.run.event(&play.scenario.name, &play.cell.to_string(), "step", step);
     }
 
     /// Journals, for whoever reads the result. A guest that cannot give them any more has a console log.
