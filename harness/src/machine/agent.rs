@@ -61,9 +61,19 @@ pub(super) struct Agent {
 }
 
 enum Request {
-    Ping(oneshot::Sender<Result<(), String>>),
-    Start(Box<qga::guest_exec>, oneshot::Sender<Result<i64, String>>),
-    Status(i64, oneshot::Sender<Result<qga::GuestExecStatus, String>>),
+    Ping(Reply<()>),
+    Start(Box<qga::guest_exec>, Reply<i64>),
+    Status(i64, Reply<qga::GuestExecStatus>),
+}
+
+type Reply<T> = oneshot::Sender<Result<T, Failure>>;
+
+/// Why a request has no result.
+enum Failure {
+    /// The connection broke: there is no QEMU at its other end.
+    Broken,
+    /// The agent said no.
+    Refused(String),
 }
 
 impl Agent {
@@ -134,13 +144,16 @@ impl Agent {
         &self,
         name: &'static str,
         request: Request,
-        answer: oneshot::Receiver<Result<T, String>>,
+        answer: oneshot::Receiver<Result<T, Failure>>,
         what: &str,
         deadline: Deadline,
     ) -> Result<T, AgentError> {
         self.requests.send(request).await.map_err(|_| AgentError::Gone)?;
         let answer = deadline.bound(what, answer).await?.map_err(|_| AgentError::Gone)?;
-        answer.map_err(|reason| AgentError::Refused { request: name, reason })
+        answer.map_err(|failure| match failure {
+            Failure::Broken => AgentError::Gone,
+            Failure::Refused(reason) => AgentError::Refused { request: name, reason },
+        })
     }
 }
 
@@ -199,30 +212,22 @@ fn socket_is_closed(socket: &std::os::unix::net::UnixStream) -> bool {
 
 /// Carries one request through. False when the connection cannot be used any more.
 async fn answer(service: &Service, request: Request) -> bool {
-    fn usable<T>(answer: &Result<T, qapi::ExecuteError>) -> bool {
-        !matches!(answer, Err(qapi::ExecuteError::Io(_)))
-    }
-    // A caller that gave up does not want its answer: a failed send is no error.
     match request {
-        Request::Ping(reply) => {
-            let answer = service.execute(qga::guest_ping {}).await;
-            let fine = usable(&answer);
-            let _ = reply.send(answer.map(|_| ()).map_err(|error| error.to_string()));
-            fine
-        }
-        Request::Start(command, reply) => {
-            let answer = service.execute(*command).await;
-            let fine = usable(&answer);
-            let _ = reply.send(answer.map(|started| started.pid).map_err(|error| error.to_string()));
-            fine
-        }
-        Request::Status(pid, reply) => {
-            let answer = service.execute(qga::guest_exec_status { pid }).await;
-            let fine = usable(&answer);
-            let _ = reply.send(answer.map_err(|error| error.to_string()));
-            fine
-        }
+        Request::Ping(reply) => hand_over(reply, service.execute(qga::guest_ping {}).await.map(|_| ())),
+        Request::Start(command, reply) => hand_over(reply, service.execute(*command).await.map(|started| started.pid)),
+        Request::Status(pid, reply) => hand_over(reply, service.execute(qga::guest_exec_status { pid }).await),
     }
+}
+
+fn hand_over<T>(reply: Reply<T>, answer: Result<T, qapi::ExecuteError>) -> bool {
+    let answer = answer.map_err(|error| match error {
+        qapi::ExecuteError::Io(_) => Failure::Broken,
+        refused @ qapi::ExecuteError::Qapi(_) => Failure::Refused(refused.to_string()),
+    });
+    let usable = !matches!(answer, Err(Failure::Broken));
+    // A caller that gave up does not want its answer: a failed send is no error.
+    let _ = reply.send(answer);
+    usable
 }
 
 fn output(status: qga::GuestExecStatus) -> Output {

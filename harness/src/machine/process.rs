@@ -174,9 +174,29 @@ impl Machine {
 
     /// Waits until the guest's user space answers.
     pub async fn wait_for_agent(&self, deadline: Deadline) -> Result<(), MachineError> {
-        tokio::select! {
-            answer = self.agent.ready(deadline) => answer.map_err(|source| MachineError::Agent { machine: self.name.clone(), source }),
-            trouble = self.trouble() => Err(MachineError::Trouble { machine: self.name.clone(), trouble }),
+        let machine = || self.name.clone();
+        match self.unless_trouble(self.agent.ready(deadline)).await {
+            Ok(answer) => answer.map_err(|source| MachineError::Agent { machine: machine(), source }),
+            Err(trouble) => Err(MachineError::Trouble { machine: machine(), trouble }),
+        }
+    }
+
+    /// Work by the agent, unless something befalls the machine first. An agent whose connection broke is a sign of that:
+    /// then what befell the machine is the better answer.
+    pub(super) async fn unless_trouble<T>(
+        &self,
+        work: impl Future<Output = Result<T, AgentError>>,
+    ) -> Result<Result<T, AgentError>, Trouble> {
+        let done = tokio::select! {
+            done = work => done,
+            trouble = self.trouble() => return Err(trouble),
+        };
+        match done {
+            Err(AgentError::Gone) => {
+                let trouble = tokio::time::timeout(std::time::Duration::from_secs(2), self.trouble()).await;
+                trouble.map_or(Ok(Err(AgentError::Gone)), Err)
+            }
+            done => Ok(done),
         }
     }
 

@@ -77,12 +77,7 @@ impl Machine {
         input: Option<&[u8]>,
         deadline: Deadline,
     ) -> Result<Output, VerbError> {
-        tokio::select! {
-            output = self.agent.shell(command, input, deadline) => {
-                output.map_err(|source| VerbError::Agent { machine: self.name().clone(), source })
-            }
-            trouble = self.trouble() => Err(VerbError::Trouble { machine: self.name().clone(), trouble }),
-        }
+        self.by_agent(self.agent.shell(command, input, deadline)).await
     }
 
     /// Runs a shell command that must succeed, and hands back its standard output.
@@ -99,12 +94,7 @@ impl Machine {
         input: &[u8],
         deadline: Deadline,
     ) -> Result<String, VerbError> {
-        let output = tokio::select! {
-            output = self.agent.run(program, arguments, Some(input), deadline) => {
-                output.map_err(|source| VerbError::Agent { machine: self.name().clone(), source })?
-            }
-            trouble = self.trouble() => return Err(VerbError::Trouble { machine: self.name().clone(), trouble }),
-        };
+        let output = self.by_agent(self.agent.run(program, arguments, Some(input), deadline)).await?;
         if output.status == 0 { Ok(output.stdout) } else { Err(self.status(program, output)) }
     }
 
@@ -164,6 +154,14 @@ impl Machine {
             unit: unit.to_owned(),
             state,
             journal: journal.trim().to_owned(),
+        }
+    }
+
+    async fn by_agent<T>(&self, work: impl Future<Output = Result<T, AgentError>>) -> Result<T, VerbError> {
+        let machine = || self.name().clone();
+        match self.unless_trouble(work).await {
+            Ok(done) => done.map_err(|source| VerbError::Agent { machine: machine(), source }),
+            Err(trouble) => Err(VerbError::Trouble { machine: machine(), trouble }),
         }
     }
 
