@@ -43,13 +43,16 @@ impl Workspace {
         // While we hold the parent, nobody sweeps a directory that is made and not locked yet.
         let parent_lock = hold(parent)?;
         let path = parent.join(format!("{purpose}-{:012x}", rand::random::<u64>() & 0xffff_ffff_ffff));
-        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        let made = lock_in(&path).and_then(|in_use| Ok((in_use, start_janitor(&path)?)));
+        // The janitor comes first: there is no moment at which we could be killed and leave a directory without one.
+        let mut janitor = start_janitor(&path)?;
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&path).and_then(|()| lock_in(&path));
         drop(parent_lock);
         match made {
-            Ok((in_use, janitor)) => Ok(Self { path, janitor, _in_use: in_use }),
+            Ok(in_use) => Ok(Self { path, janitor, _in_use: in_use }),
             Err(error) => {
-                let _ = fs_err::remove_dir_all(&path);
+                // It removes what there is.
+                drop(janitor.stdin.take());
+                janitor.wait()?;
                 Err(error)
             }
         }
@@ -180,6 +183,43 @@ mod tests {
         // Until the test kills us.
         std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
         panic!("nobody killed this process");
+    }
+
+    const BUSY_VARIABLE: &str = "REHEARSAL_TEST_BUSY_PARENT";
+
+    /// Not a test by itself: makes workspaces until the next test kills it.
+    #[test]
+    fn process_that_makes_workspaces() {
+        let Some(parent) = std::env::var_os(BUSY_VARIABLE) else { return };
+        loop {
+            println!("next");
+            drop(Workspace::create(Path::new(&parent), "busy").unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_killed_while_it_makes_one_leaves_none() {
+        let parent = tempfile::tempdir().unwrap();
+        for number in 0..60 {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "host::workspace::tests::process_that_makes_workspaces", "--nocapture"]);
+            command.env(BUSY_VARIABLE, parent.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+            let mut process = tie_to_thread(&mut command).spawn().unwrap();
+            let output = BufReader::new(process.stdout.take().unwrap());
+            assert!(output.lines().map_while(Result::ok).any(|line| line.contains("next")));
+            // Each time a little later: a timer of the runtime is too coarse for that.
+            let moment = std::time::Instant::now() + Duration::from_micros(number * 15);
+            while std::time::Instant::now() < moment {
+                std::hint::spin_loop();
+            }
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+        let left = || async {
+            let left = std::fs::read_dir(parent.path()).unwrap().count();
+            if left == 0 { Ok(()) } else { Err(format!("{left} directories")) }
+        };
+        Deadline::after(Duration::from_secs(20)).poll("no workspace to be left", left).await.unwrap();
     }
 
     #[tokio::test]
