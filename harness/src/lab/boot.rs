@@ -3,7 +3,6 @@
 use super::running::{Lab, overlay};
 use super::setup::{LabError, Progress, Setup};
 use super::topology::Topology;
-use crate::host::workspace::Workspace;
 use crate::machine::{Machine, Origin, Spec};
 use crate::seed::{Host, Identity, LabSecret};
 use crate::time::Deadline;
@@ -24,8 +23,7 @@ impl Lab {
         logs: &Path,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Self, LabError> {
-        let workspace =
-            Workspace::create(&setup.workspaces, "lab").map_err(LabError::file(&setup.workspaces.join("lab")))?;
+        let workspace = setup.workspace()?;
         let hosts = topology.hosts();
         let identity = Identity::generate(
             secret,

@@ -6,6 +6,7 @@ use super::topology::{Definition, Topology};
 use crate::cache::{Cache, EntryName};
 use crate::host::accelerator::{Accelerator, Selection};
 use crate::host::tools;
+use crate::host::workspace::Workspace;
 use crate::image::Image;
 use crate::machine::{Boot, MachineError, MachineName, NetworkCard, Origin, Spec, Trouble, VerbError};
 use crate::network::{NetworkError, TapName};
@@ -67,6 +68,11 @@ impl Setup {
             pace: selection.pace,
             workspaces: cache.labs(),
         }
+    }
+
+    /// A working directory for one lab.
+    pub(super) fn workspace(&self) -> Result<Workspace, LabError> {
+        Workspace::create(&self.workspaces, "lab").map_err(LabError::file(&self.workspaces.join("lab")))
     }
 
     pub(super) fn media_of(&self, machine: &Definition) -> Result<&Media, LabError> {

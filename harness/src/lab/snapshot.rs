@@ -5,7 +5,6 @@ use super::running::Lab;
 use super::setup::{LabError, Progress, Setup};
 use super::template::files_of;
 use super::topology::Topology;
-use crate::host::workspace::Workspace;
 use crate::machine::Origin;
 use crate::seed::Identity;
 use futures_util::future::try_join_all;
@@ -34,8 +33,7 @@ impl Lab {
         logs: &Path,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Self, LabError> {
-        let workspace =
-            Workspace::create(&setup.workspaces, "lab").map_err(LabError::file(&setup.workspaces.join("lab")))?;
+        let workspace = setup.workspace()?;
         let mut specs = Vec::new();
         for (index, _) in topology.present() {
             let spec = setup.spec(topology, index, workspace.path(), Origin::Snapshot(NAME.into()))?;

@@ -4,7 +4,6 @@ use super::running::{Lab, overlay};
 use super::setup::{LabError, Progress, Setup};
 use super::template::{Template, files_of};
 use super::topology::Topology;
-use crate::host::workspace::Workspace;
 use crate::machine::{Machine, Origin, Spec, VerbError};
 use crate::time::Deadline;
 use futures_util::future::{try_join, try_join_all};
@@ -43,8 +42,7 @@ impl Lab {
         logs: &Path,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Self, LabError> {
-        let workspace =
-            Workspace::create(&setup.workspaces, "lab").map_err(LabError::file(&setup.workspaces.join("lab")))?;
+        let workspace = setup.workspace()?;
         let specs = specs(template, topology, setup, purpose, workspace.path())?;
         try_join_all(specs.iter().map(|spec| disks(template, spec))).await?;
         let identity = template.identity().clone();
