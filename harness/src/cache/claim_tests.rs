@@ -83,7 +83,9 @@ fn what_is_in_use_is_not_discarded() {
     let in_use = room.open().unwrap();
     assert_eq!(claim.discard().unwrap_err().kind(), io::ErrorKind::ResourceBusy);
     assert!(in_use.place().join("disk").exists());
+    let place = in_use.place().to_owned();
     drop(in_use);
+    lock::wait_until_free(&place);
     claim.discard().unwrap();
     assert!(!claim.exists());
     room.publish(&claim, "two");
@@ -157,7 +159,9 @@ fn the_list_tells_age_use_and_what_is_in_use() {
     let in_use = room.open().unwrap();
     let kept = only(&room.cache);
     assert!(kept.in_use && kept.used > long_ago && kept.built == long_ago, "{kept:?}");
+    let place = in_use.place().to_owned();
     drop(in_use);
+    lock::wait_until_free(&place);
     assert!(!only(&room.cache).in_use);
     assert!(room.cache.list(Kind::Template).unwrap().is_empty());
 }

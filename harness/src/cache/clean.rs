@@ -108,7 +108,11 @@ mod tests {
         assert_eq!(names(&cleaned.removed), ["free"]);
         let stayed: Vec<_> = cleaned.stayed.iter().map(|(kept, reason)| (&kept.name, reason.clone())).collect();
         assert_eq!(stayed, [(&mail, Reason::Carries(lan.clone())), (&used, Reason::InUse)]);
+        let place = in_use.as_ref().map(|used| used.place().to_owned());
         drop(in_use);
+        if let Some(place) = place {
+            crate::cache::lock::wait_until_free(&place);
+        }
         assert!(cache.clean(&Kind::ALL, now - Duration::from_hours(1)).unwrap().removed.is_empty());
         assert_eq!(names(&cache.clean(&Kind::ALL, now).unwrap().removed), ["lan", "mail", "used"]);
     }

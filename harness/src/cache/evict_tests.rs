@@ -66,7 +66,9 @@ fn what_is_in_use_or_claimed_stays() {
     assert_eq!(room.shrink_to(Size::bytes(0)), ["free"]);
     assert_eq!(room.cache.remove(Kind::Image, &used).unwrap(), Removal::InUse);
     assert_eq!(room.cache.remove(Kind::Image, &claimed).unwrap(), Removal::InUse);
+    let place = in_use.place().to_owned();
     drop((in_use, claim));
+    crate::cache::lock::wait_until_free(&place);
     // To use it was to use it now.
     assert_eq!(room.shrink_to(Size::bytes(0)), ["claimed", "used"]);
     assert_eq!(room.cache.remove(Kind::Image, &used).unwrap(), Removal::Missing);
@@ -88,7 +90,9 @@ fn a_template_in_use_keeps_its_images() {
     let lan = room.add(Kind::Template, "lan", 8, Some(&[&mail]));
     let in_use = room.open(Kind::Template, &lan);
     assert!(room.shrink_to(Size::bytes(0)).is_empty());
+    let place = in_use.place().to_owned();
     drop(in_use);
+    crate::cache::lock::wait_until_free(&place);
     assert_eq!(room.shrink_to(Size::bytes(0)), ["lan", "mail"]);
 }
 

@@ -98,3 +98,14 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
         Err(error) => Err(error),
     }
 }
+
+/// Waits until nobody uses a directory any more: a child that another test forks at that moment holds our locks until it
+/// executes its program.
+#[cfg(test)]
+pub(super) fn wait_until_free(directory: &Path) {
+    let deadline = crate::time::Deadline::after(std::time::Duration::from_secs(10));
+    while matches!(alone(directory), Ok(Alone::No)) {
+        assert!(!deadline.passed(), "{} stays in use", directory.display());
+        std::thread::yield_now();
+    }
+}

@@ -205,8 +205,9 @@ mod tests {
             command.args(["--exact", "host::workspace::tests::process_that_makes_workspaces", "--nocapture"]);
             command.env(BUSY_VARIABLE, parent.path()).stdin(Stdio::null()).stdout(Stdio::piped());
             let mut process = tie_to_thread(&mut command).spawn().unwrap();
-            let output = BufReader::new(process.stdout.take().unwrap());
-            assert!(output.lines().map_while(Result::ok).any(|line| line.contains("next")));
+            // Read to the end of this turn: a closed pipe would end the process before we do.
+            let mut output = BufReader::new(process.stdout.take().unwrap()).lines();
+            assert!(output.by_ref().map_while(Result::ok).any(|line| line.contains("next")));
             // Each time a little later: a timer of the runtime is too coarse for that.
             let moment = std::time::Instant::now() + Duration::from_micros(number * 15);
             while std::time::Instant::now() < moment {
