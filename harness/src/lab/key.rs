@@ -60,6 +60,7 @@ mod tests {
         };
         Setup {
             media: BTreeMap::from([medium("mail"), medium("directory")]),
+            packages: BTreeMap::new(),
             roles: Templates::at(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../cloud-init")),
             qemu: "qemu-system-x86_64".into(),
             qemu_version: "QEMU emulator version 10.0.2".into(),

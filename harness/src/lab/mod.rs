@@ -15,6 +15,7 @@ mod boot;
 mod budget;
 mod freeze;
 mod key;
+mod power;
 mod running;
 mod setup;
 mod snapshot;
@@ -24,6 +25,7 @@ mod thaw;
 pub mod topology;
 
 pub use budget::{Budget, Permit, TooMuch, Wait};
+pub use power::Rebooted;
 pub use running::Lab;
 pub use setup::{LabError, Media, Progress, Setup};
 pub use stock::{Order, Readiness, Stock};

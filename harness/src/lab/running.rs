@@ -25,7 +25,9 @@ pub struct Lab {
     pub(super) hosts: Vec<Host>,
     pub(super) identity: Identity,
     pub(super) pace: Pace,
-    _workspace: Workspace,
+    workspace: Workspace,
+    /// How often a machine of it was switched on again.
+    pub(super) boots: u32,
     /// What its disks and its RAM stand on.
     pub(super) template: Option<Arc<Template>>,
 }
@@ -52,7 +54,8 @@ impl Lab {
             hosts: topology.hosts(),
             identity,
             pace,
-            _workspace: workspace,
+            workspace,
+            boots: 0,
             template: None,
         })
     }
@@ -77,6 +80,11 @@ impl Lab {
     /// The keys and passwords of this lab.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Where its disks are.
+    pub(super) fn directory(&self) -> &Path {
+        self.workspace.path()
     }
 
     /// How slow this host is.

@@ -8,6 +8,7 @@ use crate::host::accelerator::{Accelerator, Selection};
 use crate::host::tools;
 use crate::host::workspace::Workspace;
 use crate::image::Image;
+use crate::machine::ssh::SshError;
 use crate::machine::{Boot, MachineError, MachineName, NetworkCard, Origin, Spec, Trouble, VerbError};
 use crate::network::{NetworkError, TapName};
 use crate::seed::{IdentityError, SeedError, Templates};
@@ -33,6 +34,8 @@ pub struct Media {
 pub struct Setup {
     /// Media by image name.
     pub media: BTreeMap<String, Media>,
+    /// Disks with the packages of releases, by the release's name.
+    pub packages: BTreeMap<String, PathBuf>,
     /// The roles: templates of seeds.
     pub roles: Templates,
     /// The QEMU program.
@@ -61,6 +64,7 @@ impl Setup {
         let qemu = tools::qemu_program();
         Self {
             media: BTreeMap::new(),
+            packages: BTreeMap::new(),
             roles: Templates::at(roles),
             qemu_version: tools::version_line(&qemu),
             qemu,
@@ -79,6 +83,11 @@ impl Setup {
         self.media
             .get(&machine.image)
             .ok_or_else(|| LabError::NoImage { machine: machine.name.get_ref().clone(), image: machine.image.clone() })
+    }
+
+    fn packages_of(&self, release: &str, machine: &MachineName) -> Result<PathBuf, LabError> {
+        let disk = self.packages.get(release).cloned();
+        disk.ok_or_else(|| LabError::NoRelease { machine: machine.clone(), release: release.to_owned() })
     }
 
     /// The images that a lab stands on.
@@ -106,6 +115,11 @@ impl Setup {
             boot: self.media_of(machine)?.boot.clone(),
             disk: directory.join(format!("{name}.qcow2")),
             seed: Some(directory.join(format!("{name}.seed"))),
+            packages: machine
+                .packages
+                .as_ref()
+                .map(|release| self.packages_of(release.get_ref(), &name))
+                .transpose()?,
             cards: vec![NetworkCard { mac: Topology::mac(index), tap: TapName::numbered(index) }],
             name,
         })
@@ -122,6 +136,14 @@ pub enum LabError {
         machine: MachineName,
         /// The image.
         image: String,
+    },
+    /// The packages of a release were not given.
+    #[error("machine {machine} wants the packages of release `{release}`, which were not made")]
+    NoRelease {
+        /// The machine.
+        machine: MachineName,
+        /// The release.
+        release: String,
     },
     /// Keys or passwords could not be made.
     #[error(transparent)]
@@ -155,6 +177,25 @@ pub enum LabError {
     /// A machine did not answer.
     #[error(transparent)]
     Verb(#[from] VerbError),
+    /// The lab has no such machine.
+    #[error("there is no machine `{0}` in the lab, or it does not run")]
+    NoMachine(String),
+    /// There is nothing to boot.
+    #[error("machine {machine} has no kernel with its RAM disk in /boot: it would not come up again")]
+    NoKernel {
+        /// The machine.
+        machine: MachineName,
+    },
+    /// A file of a machine could not be copied.
+    #[error("failed to copy {} from machine {machine}: {source}", path.display())]
+    Fetch {
+        /// The machine.
+        machine: String,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: SshError,
+    },
     /// cloud-init reported errors.
     #[error("machine {machine}: cloud-init failed: {errors}\n{log}")]
     CloudInit {

@@ -34,6 +34,8 @@ pub struct Definition {
     pub image: String,
     /// What cloud-init makes of it.
     pub role: String,
+    /// The release whose packages it finds on a disk of their own.
+    pub packages: Option<Spanned<String>>,
     /// The network that it is in.
     pub segment: Spanned<SegmentName>,
     /// Its address there.

@@ -93,11 +93,12 @@ fn disks(arguments: &mut Arguments, spec: &Spec) {
     );
     arguments.option("-blockdev", "driver=qcow2,node-name=disk,file=disk-file,discard=unmap,cache.no-flush=on");
     arguments.option("-device", "virtio-blk-pci,drive=disk,serial=disk");
-    if let Some(seed) = &spec.seed {
-        let file = escaped(seed);
-        arguments.option("-blockdev", format!("driver=file,node-name=seed-file,filename={file},read-only=on"));
-        arguments.option("-blockdev", "driver=raw,node-name=seed,file=seed-file,read-only=on");
-        arguments.option("-device", "virtio-blk-pci,drive=seed,serial=seed");
+    for (name, file) in [("seed", &spec.seed), ("packages", &spec.packages)] {
+        let Some(file) = file else { continue };
+        let file = escaped(file);
+        arguments.option("-blockdev", format!("driver=file,node-name={name}-file,filename={file},read-only=on"));
+        arguments.option("-blockdev", format!("driver=raw,node-name={name},file={name}-file,read-only=on"));
+        arguments.option("-device", format!("virtio-blk-pci,drive={name},serial={name}"));
     }
 }
 
@@ -163,6 +164,7 @@ mod tests {
             },
             disk: "/labs/a,b/mail.qcow2".into(),
             seed: Some("/labs/a,b/mail.seed".into()),
+            packages: Some("/releases/leap/disk.img".into()),
             cards: vec![NetworkCard { mac: MacAddress::numbered(0), tap: TapName::numbered(0) }],
         }
     }

@@ -16,6 +16,7 @@ pub mod argv;
 mod console;
 mod freeze;
 mod memory;
+mod power;
 mod process;
 mod qmp;
 pub mod spec;

@@ -134,6 +134,8 @@ pub struct Spec {
     pub disk: PathBuf,
     /// The `NoCloud` seed, read only.
     pub seed: Option<PathBuf>,
+    /// A file system of packages, read only.
+    pub packages: Option<PathBuf>,
     /// Its network cards, in order.
     pub cards: Vec<NetworkCard>,
 }

@@ -18,6 +18,8 @@ pub mod predict;
 mod repodata;
 mod repository;
 mod scriptlet;
+pub mod transaction;
+pub mod upgrade;
 
 pub use dump::{COLLECTOR, DumpError, Installed, System};
 pub use plan::{Departure, Extent, Outcome, Plan};

@@ -1,0 +1,89 @@
+//! Machines of a running lab that are switched off and on again.
+
+use super::running::Lab;
+use super::setup::LabError;
+use crate::machine::{Boot, Machine, MachineName, Origin, ssh};
+use crate::time::Deadline;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a guest may take to shut its services down: nominal. systemd gives each a minute and a half.
+const SHUTDOWN: Duration = Duration::from_secs(30);
+/// How long a boot may take until nothing is left to start: nominal.
+const BOOT: Duration = Duration::from_secs(40);
+
+/// Prints the kernel that a boot loader would choose: the newest, and the RAM disk that belongs to it.
+const NEWEST_KERNEL: &str = "kernel=$(ls /boot/vmlinuz-* | sort --version-sort | tail -n 1) && version=${kernel#/boot/vmlinuz-} && \
+                             echo $version && sync && ls $kernel /boot/initrd.img-$version";
+
+/// What a machine started with, again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebooted {
+    /// The version of its kernel; none where the firmware starts a boot loader on the disk.
+    pub kernel: Option<String>,
+}
+
+impl Lab {
+    /// Reboots one machine, as its own `systemctl reboot` does: into the newest kernel that is installed in it. Waits
+    /// until nothing is left to start in it. Its logs go to a new directory in `logs`.
+    pub async fn reboot(&mut self, name: &str, logs: &Path) -> Result<Rebooted, LabError> {
+        let deadline = self.pace.deadline(SHUTDOWN);
+        let index = self.specs.iter().position(|spec| spec.name.as_str() == name);
+        let index = index.ok_or_else(|| LabError::NoMachine(name.to_owned()))?;
+        let (version, boot) = self.next_boot(index, deadline).await?;
+        let machine_name = self.specs[index].name.clone();
+        let machine = self.machines.get(&machine_name).ok_or_else(|| LabError::NoMachine(name.to_owned()))?;
+        machine.end_at_reboot(deadline).await?;
+        machine.execute("systemctl --no-block reboot", deadline).await?;
+        if let Some(machine) = self.machines.remove(&machine_name) {
+            machine.ended(deadline).await?;
+        }
+        let spec = &mut self.specs[index];
+        (spec.boot, spec.origin) = (boot, Origin::PowerOn);
+        self.switch_on(&machine_name, logs).await?;
+        Ok(Rebooted { kernel: version })
+    }
+
+    async fn switch_on(&mut self, name: &MachineName, logs: &Path) -> Result<(), LabError> {
+        let spec = self.specs.iter().find(|spec| spec.name == *name);
+        let spec = spec.ok_or_else(|| LabError::NoMachine(name.to_string()))?;
+        self.boots += 1;
+        let logs = logs.join(format!("boot-{}", self.boots));
+        std::fs::create_dir_all(&logs).map_err(LabError::file(&logs))?;
+        let machine = Machine::start(spec, self.network.keeper(), &logs, self.pace.deadline(SHUTDOWN)).await?;
+        let machine = self.machines.entry(name.clone()).insert_entry(machine).into_mut();
+        let deadline = self.pace.deadline(BOOT);
+        machine.wait_for_agent(deadline).await?;
+        // Ends with an error where a unit has failed: that is for the scenario to judge.
+        machine.execute("systemctl is-system-running --wait", deadline).await?;
+        Ok(())
+    }
+
+    /// What the machine with this number would start with next: its kernel is fetched from its disk.
+    async fn next_boot(&self, index: usize, deadline: Deadline) -> Result<(Option<String>, Boot), LabError> {
+        let spec = &self.specs[index];
+        let Boot::Direct { parameters, .. } = &spec.boot else { return Ok((None, Boot::Disk)) };
+        let machine = self.machines.get(&spec.name).ok_or_else(|| LabError::NoMachine(spec.name.to_string()))?;
+        let found = machine.succeed(NEWEST_KERNEL, deadline).await?;
+        let mut lines = found.lines().map(str::to_owned);
+        let mut line = || lines.next().ok_or_else(|| LabError::NoKernel { machine: spec.name.clone() });
+        let (version, kernel, initrd) = (line()?, line()?, line()?);
+        let kernel = self.fetch(spec.name.as_str(), Path::new(&kernel), deadline).await?;
+        let initrd = self.fetch(spec.name.as_str(), Path::new(&initrd), deadline).await?;
+        let boot = Boot::Direct { kernel, initrd: Some(initrd), parameters: parameters.clone() };
+        Ok((Some(version), boot))
+    }
+
+    /// Copies a file of a machine into the lab's own directory.
+    async fn fetch(&self, machine: &str, path: &Path, deadline: Deadline) -> Result<PathBuf, LabError> {
+        let host = self.host(machine).ok_or_else(|| LabError::NoMachine(machine.to_owned()))?;
+        let failed = |source| LabError::Fetch { machine: machine.to_owned(), path: path.to_owned(), source };
+        let connection = self.ssh_connection(host, deadline).await.map_err(failed)?;
+        let root = ssh::User { name: "root".into(), proof: ssh::Proof::Key(self.identity.ssh_key().clone()) };
+        let (bytes, _) = ssh::download(connection, root, path.to_owned(), deadline).await.map_err(failed)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let copy = self.directory().join(format!("{machine}.{name}"));
+        std::fs::write(&copy, bytes).map_err(LabError::file(&copy))?;
+        Ok(copy)
+    }
+}

@@ -1,0 +1,164 @@
+//! A distribution upgrade with zypper, as it runs in a guest: how it is started, and what its logs tell.
+//!
+//! libzypp runs one rpm for each package and finds it in `PATH`, so a program before it sees each step. A watcher tells which
+//! files changed, in one stream with the marks of the steps: the kernel keeps the order (inotify(7)). Both are in `start.sh`
+//! and `watch.pl`; this module reads what they write down.
+
+use super::transaction::{Transaction, TransactionStep, Verb};
+use crate::guest_path::GuestPath;
+use std::collections::BTreeMap;
+
+/// Where a guest keeps all that belongs to an upgrade.
+pub const ROOM: &str = "/run/rehearsal";
+/// Starts it; arguments: the repository on the disk `packages`, and the name that it is known by.
+pub const START: &str = include_str!("upgrade/start.sh");
+/// Watches the configuration.
+pub const WATCH: &str = include_str!("upgrade/watch.pl");
+
+/// One step as the program before rpm wrote it down.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Its number, from 1.
+    pub number: u32,
+    /// What it did.
+    pub verb: Verb,
+    /// When it began, in seconds since 1970 by the guest's clock.
+    pub began: f64,
+    /// When it ended.
+    pub ended: f64,
+    /// rpm's exit status.
+    pub status: i32,
+    /// The package: name, version, release and architecture.
+    pub package: String,
+}
+
+/// A log that nobody but a broken guest can have written.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("line {line} of the upgrade's log makes no sense: `{text}`")]
+pub struct Unreadable {
+    /// Its number, from 1.
+    pub line: usize,
+    /// What stands there.
+    pub text: String,
+}
+
+/// Reads `steps.log`: a line `NUMBER VERB BEGAN ENDED STATUS PACKAGE` for each step that has ended.
+pub fn steps(log: &str) -> Result<Vec<Step>, Unreadable> {
+    let read = |(index, text): (usize, &str)| {
+        step(text).ok_or_else(|| Unreadable { line: index + 1, text: text.chars().take(200).collect() })
+    };
+    log.lines().enumerate().map(read).collect()
+}
+
+fn step(line: &str) -> Option<Step> {
+    let mut words = line.split(' ');
+    let mut word = || words.next();
+    let number = word()?.parse().ok()?;
+    let verb = match word()? {
+        "install" => Verb::Install,
+        "remove" => Verb::Erase,
+        _ => return None,
+    };
+    let (began, ended, status) = (word()?.parse().ok()?, word()?.parse().ok()?, word()?.parse().ok()?);
+    let package = word()?;
+    Some(Step { number, verb, began, ended, status, package: package.strip_suffix(".rpm").unwrap_or(package).into() })
+}
+
+/// The transaction that `steps` and the watcher's log tell: what changed while a step ran is that step's, what changed after
+/// the last one is of the scriptlets that run when all is done.
+#[must_use]
+pub fn transaction(steps: &[Step], changes: &str) -> Transaction {
+    let mut changed: BTreeMap<u32, Vec<GuestPath>> = BTreeMap::new();
+    let after_all = steps.len().try_into().unwrap_or(u32::MAX).saturating_add(1);
+    let (mut now, mut ended) = (0, 0);
+    for line in changes.lines() {
+        let Some((word, name)) = line.split_once('\t') else { continue };
+        match (word, name.strip_suffix(".done")) {
+            ("mark", Some(number)) => ended = number.parse().unwrap_or(ended),
+            ("mark", None) => now = name.parse().unwrap_or(now),
+            ("lost", _) => {}
+            _ => {
+                // Between two steps nothing runs but what a step has left behind.
+                let step = if ended + 1 == after_all { after_all } else { now };
+                let Ok(path) = GuestPath::parse(name) else { continue };
+                let paths = changed.entry(step).or_default();
+                if !paths.contains(&path) {
+                    paths.push(path);
+                }
+            }
+        }
+    }
+    let named = steps.iter().map(|step| (step.number, step.package.clone(), step.verb));
+    let posttrans = changed.contains_key(&after_all).then(|| (after_all, "all packages".to_owned(), Verb::Posttrans));
+    let steps = named.chain(posttrans).map(|(number, package, verb)| {
+        let changed = changed.remove(&number).unwrap_or_default();
+        TransactionStep { number, package, verb, changed }
+    });
+    Transaction { steps: steps.collect() }
+}
+
+/// What zypper said when it could not go on: the lines that name a problem, a package or a file.
+#[must_use]
+pub fn complaints(zypper: &str) -> Vec<String> {
+    const TELLING: [&str; 12] = [
+        "Problem: ",
+        "nothing provides",
+        "error: ",
+        "Error: ",
+        "scriptlet failed",
+        "failed:",
+        "needs ",
+        "not enough",
+        "No space left",
+        "Can't provide",
+        "Signature verification failed",
+        "not found on medium",
+    ];
+    let telling = |line: &&str| TELLING.iter().any(|word| line.contains(word));
+    let mut lines: Vec<_> = zypper.lines().map(str::trim).filter(telling).map(str::to_owned).collect();
+    lines.dedup();
+    lines.truncate(12);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEPS: &str = "1 install 10.5 11.25 0 postfix-3.10.13-0.x86_64.rpm\n2 install 12 13 0 cyrus-imapd-3.10.2-1.x86_64.rpm\n\
+                         3 remove 14 15 0 libold-1-1.x86_64\n";
+
+    #[test]
+    fn changes_belong_to_the_step_in_which_they_happened() {
+        let changes = "here\t/etc/before\nmark\t1\nwritten\t/etc/postfix/main.cf\nwritten\t/etc/postfix/main.cf\nmark\t1.done\n\
+                       mark\t2\ngone\t/etc/pam.d/imap\nmark\t2.done\nattributes\t/etc/late\nmark\t3\nmark\t3.done\n\
+                       here\t/etc/with\\x09tab\n";
+        let transaction = transaction(&steps(STEPS).unwrap(), changes);
+        let text: Vec<_> = transaction
+            .steps
+            .iter()
+            .map(|step| format!("{} {} {}: {:?}", step.number, step.verb, step.package, step.changed))
+            .collect();
+        insta::assert_snapshot!(text.join("\n"), @r"
+        1 install postfix-3.10.13-0.x86_64: [/etc/postfix/main.cf]
+        2 install cyrus-imapd-3.10.2-1.x86_64: [/etc/pam.d/imap, /etc/late]
+        3 erase libold-1-1.x86_64: []
+        4 %posttrans all packages: [/etc/with\x09tab]
+        ");
+    }
+
+    #[rstest::rstest]
+    #[case::short("1 install 10.5")]
+    #[case::verb("1 explode 10.5 11 0 a")]
+    #[case::number("x install 10.5 11 0 a")]
+    fn a_log_that_makes_no_sense_is_named(#[case] text: &str) {
+        let log = format!("1 install 10.5 11.25 0 a\n{text}\n");
+        assert_eq!(steps(&log), Err(Unreadable { line: 2, text: text.into() }));
+    }
+
+    #[test]
+    fn only_what_tells_something_is_repeated() {
+        let said = "Reading installed packages...\nProblem: nothing provides libx needed by y\n Solution 1: do not\n\nerror: unpacking failed\n";
+        assert_eq!(complaints(said), ["Problem: nothing provides libx needed by y", "error: unpacking failed"]);
+    }
+}
