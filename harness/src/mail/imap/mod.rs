@@ -8,7 +8,7 @@ mod argument;
 mod response;
 mod session;
 
-pub use session::{Criterion, Selected, Session, Uid};
+pub use session::{Criterion, Fetched, Selected, Session, Uid};
 
 use super::client::{Client, Credentials, Endpoint, Security};
 use super::outcome::{Outcome, Probe};

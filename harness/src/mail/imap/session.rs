@@ -41,6 +41,15 @@ pub struct Selected {
     pub uid_next: Option<u32>,
 }
 
+/// A message as it lies in the mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its flags, in capitals.
+    pub flags: BTreeSet<String>,
+    /// Its bytes.
+    pub body: Vec<u8>,
+}
+
 /// What a search looks for.
 #[derive(Debug, Clone, Copy)]
 pub enum Criterion<'a> {
@@ -267,6 +276,22 @@ impl Session {
         Ok(items.find_map(|items| body_of(items, uid)))
     }
 
+    /// The same with its flags, in capitals.
+    pub async fn fetch_with_flags(&mut self, uid: Uid) -> Result<Option<Fetched>, ConversationError> {
+        let answer = self.command("UID FETCH", &[Piece::Words(&format!("{uid} (FLAGS BODY.PEEK[])"))]).await?;
+        let mut fetched = answer.data.into_iter().filter_map(|values| match <[Value; 3]>::try_from(values).ok()? {
+            [_, keyword, Value::List(items)] if keyword.word().as_deref() == Some("FETCH") => Some(items),
+            _ => None,
+        });
+        let of_message = |items: Vec<Value>| Some(Fetched { flags: flags_of(&items), body: body_of(items, uid)? });
+        Ok(fetched.find_map(of_message))
+    }
+
+    /// Adds flags to a message.
+    pub async fn flag(&mut self, uid: Uid, flags: &str) -> Result<(), ConversationError> {
+        self.command("UID STORE", &[Piece::Words(&format!("{uid} +FLAGS ({flags})"))]).await.map(drop)
+    }
+
     /// A place in the record to which [`Session::rewind`] goes back.
     pub(in crate::mail) fn mark(&self) -> usize {
         self.wire.recorder.mark()
@@ -409,6 +434,16 @@ impl Session {
             feature: feature.to_owned(),
             offered: self.wire.recorder.clean(format!("it offers {offered}").as_bytes()),
         }
+    }
+}
+
+/// The flags in the items of a `FETCH` response.
+fn flags_of(items: &[Value]) -> BTreeSet<String> {
+    let mut pairs = items.chunks_exact(2);
+    let flags = pairs.find(|pair| pair[0].word().as_deref() == Some("FLAGS"));
+    match flags {
+        Some([_, Value::List(flags)]) => flags.iter().filter_map(Value::word).collect(),
+        _ => BTreeSet::new(),
     }
 }
 

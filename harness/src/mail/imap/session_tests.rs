@@ -314,6 +314,23 @@ async fn messages_are_found_and_fetched() {
 }
 
 #[tokio::test]
+async fn a_message_is_fetched_with_its_flags_and_gets_more() {
+    let script = logged_in()
+        .hears("a3 UID FETCH 7 (FLAGS BODY.PEEK[])")
+        .says_raw(b"* 1 FETCH (FLAGS (\\Seen $junk) UID 7 BODY[] {4}\r\nabcd)\r\n")
+        .says("a3 OK Completed")
+        .hears("a4 UID STORE 7 +FLAGS (\\Flagged)")
+        .says("* 1 FETCH (FLAGS (\\Seen \\Flagged $junk) UID 7)")
+        .says("a4 OK Completed");
+    let (mut session, server) = inside(script).await;
+    let fetched = session.fetch_with_flags(Uid(7)).await.unwrap().unwrap();
+    let flags: Vec<_> = fetched.flags.iter().map(String::as_str).collect();
+    assert_eq!((flags, fetched.body.as_slice()), (vec!["$JUNK", "\\SEEN"], b"abcd".as_slice()));
+    session.flag(Uid(7), "\\Flagged").await.unwrap();
+    server.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_literal_cut_short_is_a_closed_connection() {
     let script =
         logged_in().hears("a3 UID FETCH 7 (BODY.PEEK[])").says_raw(b"* 1 FETCH (UID 7 BODY[] {310}\r\nSubject");
