@@ -194,6 +194,12 @@ impl Engine<'_> {
                 kept.insert(checkpoint.name.get_ref().clone(), Kept { template, notes: notes.clone() });
                 Ok((lab, "kept; the lab goes on".into()))
             }
+            Action::Reboot(_) => {
+                let mut lab = lab;
+                let rebooted = lab.reboot(step.machine(), &play.logs).await?;
+                let kernel = rebooted.kernel.map_or_else(String::new, |version| format!(" with kernel {version}"));
+                Ok((lab, format!("it is up again{kernel}")))
+            }
             _ => Ok((lab, String::new())),
         }
     }
@@ -208,14 +214,14 @@ impl Engine<'_> {
         result: &mut ScenarioResult,
     ) -> Result<Stop<'s>, String> {
         let (scenario, cell) = (play.scenario, play.cell);
-        let mut stage = Stage::new(lab, &scenario.topology.domain, notes)?;
+        let mut stage = Stage::new(lab, &scenario.topology.domain, notes, self.say)?;
         for (index, step) in scenario.steps.iter().enumerate().skip(from) {
             if cell == Cell::Control && step.fault {
                 result.steps.push(omitted(step));
                 (self.say)(&format!("  omit  {}: {}", step.machine(), step.name.get_ref()));
                 continue;
             }
-            if matches!(step.action, Action::Checkpoint(_) | Action::Rewind(_)) {
+            if matches!(step.action, Action::Checkpoint(_) | Action::Rewind(_) | Action::Reboot(_)) {
                 return Ok(Stop::Lab(index, step));
             }
             let started = Instant::now();
@@ -274,6 +280,7 @@ fn asked_of_lab(action: &Action) -> String {
     match action {
         Action::Checkpoint(checkpoint) => format!("keep the state of the lab as `{}`", checkpoint.name.get_ref()),
         Action::Rewind(rewind) => format!("go back to `{}`", rewind.to.get_ref()),
+        Action::Reboot(_) => "systemctl reboot".into(),
         _ => String::new(),
     }
 }

@@ -4,6 +4,7 @@
 //! of a broken system. A file with faults has two cells: in `fault` every step runs and every expectation must hold; in
 //! `control` the faults are left out, and every symptom must *not* hold. So each file carries the proof that it can fail.
 
+mod changes;
 mod engine;
 mod format;
 mod interrupt;

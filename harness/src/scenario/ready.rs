@@ -44,7 +44,7 @@ impl ReadySteps<'_> {
 /// Carries out one step by itself: whether it finds what it expects, or what else it found.
 pub async fn holds(lab: &Lab, domain: &str, step: &Step) -> Result<(), String> {
     let mut notes = Notes::default();
-    let mut stage = Stage::new(lab, domain, &mut notes)?;
+    let mut stage = Stage::new(lab, domain, &mut notes, &|_| ())?;
     match stage.perform(step).await {
         Ok(_) => Ok(()),
         Err(StepError::Unmet(Done { asked, answered, .. })) => Err(format!("{asked} → {answered}")),

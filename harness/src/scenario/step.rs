@@ -8,6 +8,8 @@ use crate::mistake::Flaw;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub(super) use super::changes::{Inbox, Reboot, Upgrade};
+
 /// One step.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,7 +71,9 @@ impl Step {
             Action::Run(run) => run.password_of.iter().try_for_each(account),
             Action::Account(created) => account(&created.create),
             Action::Requests(requests) => machine(&requests.from),
-            Action::Units(_) | Action::Keep(_) | Action::Remove(_) | Action::Restore(_) | Action::Mark(_)
+            Action::Upgrade(upgrade) => upgrade.deliver_to.iter().try_for_each(account),
+            Action::Inbox(inbox) => account(&inbox.of),
+            Action::Units(_) | Action::Keep(_) | Action::Remove(_) | Action::Restore(_) | Action::Mark(_) | Action::Reboot(_)
             // Which checkpoints there are is a matter of all steps.
             | Action::Checkpoint(_) | Action::Rewind(_) => Ok(()),
         }
@@ -118,6 +122,12 @@ pub enum Action {
     Requests(Requests),
     /// Name the likely cause of the refusals since a mark, from the logs of the mail server.
     Cause(CauseOf),
+    /// Upgrade the distribution while the machine runs.
+    Upgrade(Upgrade),
+    /// Reboot the machine into the newest kernel that is installed in it.
+    Reboot(Reboot),
+    /// Look into a user's inbox over IMAP: remember what it holds, or compare.
+    Inbox(Inbox),
     /// Keep the state of the whole lab under a name.
     Checkpoint(Checkpoint),
     /// Go back to a state that was kept.

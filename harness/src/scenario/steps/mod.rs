@@ -3,14 +3,19 @@
 mod delivery;
 mod guest;
 mod logins;
+mod mailbox;
 mod moments;
+mod upgrade;
 
 use super::step::{Action, Step};
 use crate::lab::Lab;
 use crate::machine::{Machine, VerbError};
+use crate::mail::mailbox::Holding;
+use crate::mail::message::MessageId;
 use crate::mail::tls::Trust;
 use crate::mail::{Client, Dialer, Endpoint};
 use crate::network::Namespace;
+use crate::packages::transaction::Transaction;
 use crate::seed::Host;
 use crate::time::Deadline;
 use std::collections::BTreeMap;
@@ -52,6 +57,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Notes {
     kept: BTreeMap<String, guest::Copy>,
     marks: BTreeMap<String, moments::Moment>,
+    /// What users' inboxes held.
+    inboxes: BTreeMap<String, Holding>,
+    /// What servers accepted for users while something changed.
+    handed: BTreeMap<String, Vec<MessageId>>,
+    /// What the last upgrade did.
+    transaction: Option<Transaction>,
 }
 
 /// Where steps are carried out.
@@ -60,6 +71,7 @@ pub(super) struct Stage<'a> {
     domain: &'a str,
     client: Client,
     notes: &'a mut Notes,
+    say: &'a (dyn Fn(&str) + Send + Sync),
 }
 
 struct LabDialer(Arc<Namespace>);
@@ -71,10 +83,15 @@ impl Dialer for LabDialer {
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(lab: &'a Lab, domain: &'a str, notes: &'a mut Notes) -> Result<Self, String> {
+    pub(super) fn new(
+        lab: &'a Lab,
+        domain: &'a str,
+        notes: &'a mut Notes,
+        say: &'a (dyn Fn(&str) + Send + Sync),
+    ) -> Result<Self, String> {
         let trust = Trust::from_ca_pem(lab.identity().authority().as_bytes()).map_err(|error| error.to_string())?;
         let client = Client::new(Arc::new(LabDialer(lab.network().clone())), trust);
-        Ok(Self { lab, domain, client, notes })
+        Ok(Self { lab, domain, client, notes, say })
     }
 
     /// Carries out one step.
@@ -95,8 +112,10 @@ impl<'a> Stage<'a> {
             Action::Mark(mark) => self.mark(on, mark).await,
             Action::Requests(requests) => self.requests(on, requests).await,
             Action::Cause(cause) => self.cause(on, cause).await,
+            Action::Upgrade(upgrade) => self.upgrade(on, upgrade).await,
+            Action::Inbox(inbox) => self.inbox(on, inbox).await,
             // They are about the lab that this is a part of: the engine does them.
-            Action::Checkpoint(_) | Action::Rewind(_) => Err(StepError::Broken("it concerns the whole lab".into())),
+            Action::Checkpoint(_) | Action::Rewind(_) | Action::Reboot(_) => Err(StepError::Broken("it concerns the whole lab".into())),
         }
     }
 

@@ -1,0 +1,129 @@
+//! A distribution upgrade in the running guest, while mail keeps coming.
+
+use super::super::step::Upgrade;
+use super::{Done, Stage, StepError, judged};
+use crate::machine::{Machine, VerbError, quoted};
+use crate::mail::message::Address;
+use crate::mail::neighbour::{Handed, Neighbour};
+use crate::mail::smtp;
+use crate::packages::transaction::Transaction;
+use crate::packages::upgrade::{self as zypper, ROOM};
+use crate::time::Deadline;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// How long an upgrade may take: nominal.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// The guest tells how far it is at least this often, in seconds of its own clock.
+const BEAT: u32 = 15;
+
+/// How an upgrade ended.
+struct Ended {
+    /// zypper's exit status.
+    status: i64,
+    transaction: Transaction,
+    /// Steps in which rpm failed.
+    failed: Vec<String>,
+    seconds: f64,
+    zypper: String,
+}
+
+impl Stage<'_> {
+    pub(super) async fn upgrade(&mut self, on: &str, upgrade: &Upgrade) -> Result<Done, StepError> {
+        let deadline = self.lab.pace().deadline(PATIENCE);
+        let machine = self.machine(on)?;
+        let repository = upgrade.repository.get_ref();
+        let asked = format!("zypper dist-upgrade to {repository}");
+        let mut handed = Handed::default();
+        let ended = match &upgrade.deliver_to {
+            None => self.carry_out(machine, repository, deadline).await?,
+            Some(user) => {
+                let neighbour = self.neighbour(on, user.get_ref())?;
+                tokio::select! {
+                    ended = self.carry_out(machine, repository, deadline) => ended?,
+                    () = neighbour.hand_over(&self.client, &mut handed) => return Err(StepError::Broken("the neighbour gave up".into())),
+                }
+            }
+        };
+        let mut answered = format!(
+            "status {} after {} steps in {:.0} s",
+            ended.status,
+            ended.transaction.len(),
+            ended.seconds
+        );
+        if let Some(user) = &upgrade.deliver_to {
+            let Handed { accepted, deferred } = handed;
+            let _ = write!(answered, "; {} messages accepted meanwhile, {deferred} attempts deferred", accepted.len());
+            self.notes.handed.entry(user.get_ref().clone()).or_default().extend(accepted);
+        }
+        let complaints = zypper::complaints(&ended.zypper);
+        let good = ended.status == 0 && ended.failed.is_empty();
+        if !good {
+            let reasons: Vec<_> = ended.failed.iter().chain(&complaints).map(String::as_str).collect();
+            let _ = write!(answered, ": {}", reasons.join("; "));
+        }
+        self.notes.transaction = Some(ended.transaction);
+        judged(good, Done { asked, answered, transcript: Some(ended.zypper) })
+    }
+
+    async fn carry_out(&self, machine: &Machine, repository: &str, deadline: Deadline) -> Result<Ended, StepError> {
+        for (name, text) in [("start.sh", zypper::START), ("watch.pl", zypper::WATCH)] {
+            let command = format!("mkdir -p {ROOM} && cat > {ROOM}/{name}");
+            machine.execute_with_input(&command, Some(text.as_bytes()), deadline).await?;
+        }
+        machine.succeed(&format!("sh {ROOM}/start.sh {} upgrade", quoted(repository)), deadline).await?;
+        let mut last = String::new();
+        while !deadline.passed() {
+            // Answers when zypper has ended, or after a while; the agent itself is upgraded on the way, and takes the
+            // command with it.
+            let wait = format!(
+                "timeout {BEAT} tail --follow --lines=0 --pid=$(systemctl show --value --property MainPID rehearsal-upgrade) \
+                 {ROOM}/zypper.log > /dev/null 2>&1; tail -n 1 {ROOM}/steps.log; \
+                 tr '\\r' '\\n' < {ROOM}/zypper.log | grep -E '^\\( *[0-9]+/[0-9]+\\)' | tail -n 1; cat {ROOM}/result 2> /dev/null"
+            );
+            match machine.execute(&wait, deadline).await {
+                Ok(output) if output.status == 0 => return self.ended(machine, deadline).await,
+                Ok(output) => last = self.tell(&output.stdout, last),
+                Err(VerbError::Agent { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let expired = deadline.expired("the upgrade to end", (!last.is_empty()).then_some(last));
+        Err(StepError::Broken(expired.to_string()))
+    }
+
+    /// Says how far it is, if that is news.
+    fn tell(&self, seen: &str, last: String) -> String {
+        let now = seen.lines().last().unwrap_or_default().trim().to_owned();
+        if !now.is_empty() && now != last {
+            (self.say)(&format!("        {}", now.split(" [").next().unwrap_or_default()));
+            return now;
+        }
+        last
+    }
+
+    async fn ended(&self, machine: &Machine, deadline: Deadline) -> Result<Ended, StepError> {
+        let read = async |name: &str| machine.succeed(&format!("cat {ROOM}/{name}"), deadline).await;
+        // The watcher has told all that happened before it is asked to end.
+        machine.execute("systemctl stop rehearsal-watch.service", deadline).await?;
+        let steps = zypper::steps(&read("steps.log").await?).map_err(|error| StepError::Broken(error.to_string()))?;
+        let failed = steps.iter().filter(|step| step.status != 0);
+        let failed = failed.map(|step| format!("step {} of {}, {}: rpm ended with status {}", step.number, steps.len(), step.package, step.status));
+        Ok(Ended {
+            status: read("result").await?.trim().parse().unwrap_or(-1),
+            transaction: zypper::transaction(&steps, &read("changes.log").await?),
+            failed: failed.collect(),
+            seconds: deadline.elapsed().as_secs_f64(),
+            zypper: read("zypper.log").await?,
+        })
+    }
+
+    fn neighbour(&self, on: &str, user: &str) -> Result<Neighbour, StepError> {
+        let address = |text: String| Address::new(text).map_err(|error| StepError::Broken(error.to_string()));
+        Ok(Neighbour {
+            endpoint: self.endpoint(on, smtp::PORT)?,
+            sender: address("neighbour@example.org".into())?,
+            recipient: address(format!("{user}@{}", self.domain))?,
+        })
+    }
+}
