@@ -51,7 +51,7 @@ pub enum Verdict {
     Passed,
     /// One did not, or the lab broke.
     Failed,
-    /// It cannot run here.
+    /// It was left out, or cannot run here.
     Skipped,
 }
 
@@ -74,6 +74,23 @@ pub struct ScenarioResult {
     pub covers: Vec<String>,
     /// Its steps, as far as it came.
     pub steps: Vec<StepResult>,
+}
+
+impl ScenarioResult {
+    /// A cell that did not run, and why.
+    #[must_use]
+    pub fn left_out(scenario: &str, cell: &str, reason: &str) -> Self {
+        Self {
+            name: scenario.to_owned(),
+            cell: cell.to_owned(),
+            outcome: Verdict::Skipped,
+            reason: Some(reason.to_owned()),
+            seconds: 0.0,
+            lab_seconds: 0.0,
+            covers: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
 }
 
 impl Run {

@@ -1,6 +1,7 @@
 //! What is wrong with a file that a person wrote: the message, the place, and what would be right.
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
@@ -15,6 +16,29 @@ pub struct Mistake {
     span: Option<SourceSpan>,
     #[help]
     help: Option<String>,
+}
+
+/// All mistakes in a file, in the order of their places; at least one.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub struct Mistakes {
+    file: String,
+    #[related]
+    all: Vec<Mistake>,
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mistakes = if self.all.len() == 1 { "one mistake" } else { &format!("{} mistakes", self.all.len()) };
+        write!(f, "{mistakes} in {}", self.file)
+    }
+}
+
+impl Mistakes {
+    /// How many.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
 }
 
 /// A mistake before it is known which file it stands in.
@@ -32,6 +56,25 @@ impl Flaw {
     /// A flaw without help.
     pub fn new(message: impl Into<String>, span: impl Into<Option<Range<usize>>>) -> Self {
         Self { message: message.into(), span: span.into(), help: None }
+    }
+
+    /// A name at `span` that is none of the `known` ones; the help names the nearest.
+    pub fn unknown<'a>(
+        message: impl Into<String>,
+        span: impl Into<Option<Range<usize>>>,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let known: Vec<_> = known.into_iter().collect();
+        let there_are = match known.as_slice() {
+            [] => "there are none".to_owned(),
+            known => format!("there are: {}", known.join(", ")),
+        };
+        let help = match nearest(name, &known) {
+            Some(near) => format!("did you mean `{near}`? {there_are}"),
+            None => there_are,
+        };
+        Self::new(message, span).with_help(help)
     }
 
     /// The same, with a hint.
@@ -58,9 +101,98 @@ impl From<toml::de::Error> for Flaw {
     }
 }
 
+/// The flaws of one text, as they are found.
+#[derive(Debug, Default)]
+pub struct Flaws(Vec<Flaw>);
+
+impl Flaws {
+    /// Adds one, unless it was found before: what is read several times says the same each time.
+    pub fn push(&mut self, flaw: impl Into<Flaw>) {
+        let flaw = flaw.into();
+        if !self.0.contains(&flaw) {
+            self.0.push(flaw);
+        }
+    }
+
+    /// The value, or nothing and the flaw is kept.
+    pub fn take<T, E: Into<Flaw>>(&mut self, result: Result<T, E>) -> Option<T> {
+        result.map_err(|flaw| self.push(flaw)).ok()
+    }
+
+    /// Whether none was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one was found within `place`.
+    #[must_use]
+    pub fn are_in(&self, place: Option<Range<usize>>) -> bool {
+        let within = |outer: &Range<usize>, span: &Range<usize>| outer.start <= span.start && span.end <= outer.end;
+        let spans = self.0.iter().filter_map(|flaw| flaw.span.as_ref());
+        place.is_some_and(|place| spans.into_iter().any(|span| within(&place, span)))
+    }
+
+    /// How many were found.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// `value`, if nothing was found; else all mistakes of the file at `path`, which reads `text`.
+    pub fn or_value<T>(mut self, value: Option<T>, path: &Path, text: &str) -> Result<T, Mistakes> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            _ => {
+                self.0.sort_by_key(|flaw| flaw.span.as_ref().map_or(0, |span| span.start));
+                let all = self.0.into_iter().map(|flaw| flaw.in_file(path, text)).collect();
+                Err(Mistakes { file: path.display().to_string(), all })
+            }
+        }
+    }
+}
+
+impl From<Flaw> for Flaws {
+    fn from(flaw: Flaw) -> Self {
+        Self(vec![flaw])
+    }
+}
+
+/// The known name that a person most likely meant: one that differs by few letters for its length.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distance = |known: &str| strsim::damerau_levenshtein(name, known);
+    let near = known.iter().copied().min_by_key(|known| distance(known))?;
+    let close = distance(near) <= (name.chars().count() / 3).max(1);
+    (close && near != name).then_some(near)
+}
+
 #[cfg(test)]
 pub(crate) fn plain_text(error: &dyn Diagnostic) -> String {
     let mut text = String::new();
     miette::NarratableReportHandler::new().render_report(&mut text, error).expect("a string takes all");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::swapped_letters("mial", Some("mail"))]
+    #[case::plural("expects", Some("expect"))]
+    #[case::missing_letter("direcory", Some("directory"))]
+    #[case::something_else("postgres", None)]
+    #[case::too_short_to_guess("x", None)]
+    fn a_guess_is_made_only_where_it_is_near(#[case] name: &str, #[case] guess: Option<&str>) {
+        assert_eq!(nearest(name, &["mail", "directory", "expect"]), guess);
+    }
+
+    #[test]
+    fn a_flaw_found_twice_is_told_once() {
+        let mut flaws = Flaws::default();
+        flaws.push(Flaw::new("x", 3..4));
+        flaws.push(Flaw::new("x", 3..4));
+        flaws.push(Flaw::new("x", 1..2));
+        assert_eq!(flaws.or_value(Some(()), Path::new("x.toml"), "abcdef").unwrap_err().count(), 2);
+    }
 }

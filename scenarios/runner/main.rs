@@ -5,7 +5,7 @@ mod session;
 
 use anyhow::{Context as _, anyhow};
 use harness::network::become_root_of_own_user_namespace;
-use harness::scenario::Scenario;
+use harness::scenario::{Cell, Scenario, Tier};
 use libtest_mimic::{Arguments, Failed, Trial};
 use session::Session;
 use std::path::{Path, PathBuf};
@@ -28,15 +28,43 @@ fn run(arguments: &mut Arguments) -> anyhow::Result<ExitCode> {
     let scenarios = scenarios()?;
     if arguments.list {
         let session = Arc::new(Session::new(1));
-        libtest_mimic::run(arguments, trials(&scenarios, &session)).exit();
+        libtest_mimic::run(arguments, trials(&scenarios, &session, Tier::Quick)).exit();
     }
     become_root_of_own_user_namespace()?;
     let jobs = arguments.test_threads.unwrap_or_else(session::jobs_of_this_host);
     arguments.test_threads = Some(jobs);
     let started = Instant::now();
     let session = Arc::new(Session::new(jobs));
-    let conclusion = libtest_mimic::run(arguments, trials(&scenarios, &session));
-    session.finish(started, &conclusion)
+    let conclusion = libtest_mimic::run(arguments, trials(&scenarios, &session, asked(arguments, &scenarios)));
+    session.finish(started, &conclusion, &left_out(arguments, &scenarios))
+}
+
+/// The tier that a person asks for. Who names one cell in full means that cell, whatever its tier.
+fn asked(arguments: &Arguments, scenarios: &[Scenario]) -> Tier {
+    let cells = scenarios.iter().flat_map(|scenario| scenario.cells.iter().map(|cell| name(scenario, cell)));
+    let named = arguments.filter.as_ref().is_some_and(|filter| cells.into_iter().any(|cell| cell == *filter));
+    if arguments.include_ignored || arguments.ignored || named { Tier::Full } else { Tier::Quick }
+}
+
+/// The cells that a filter selects and the tier does not.
+fn left_out(arguments: &Arguments, scenarios: &[Scenario]) -> Vec<(String, String)> {
+    if asked(arguments, scenarios) == Tier::Full {
+        return Vec::new();
+    }
+    let cells = scenarios.iter().flat_map(|scenario| scenario.cells.iter().map(move |cell| (scenario, cell)));
+    cells
+        .filter(|(_, cell)| cell.tier == Tier::Full)
+        .filter(|(scenario, cell)| {
+            let name = name(scenario, cell);
+            let selects = |filter: &String| if arguments.exact { name == *filter } else { name.contains(filter) };
+            arguments.filter.as_ref().is_none_or(selects) && !arguments.skip.iter().any(selects)
+        })
+        .map(|(scenario, cell)| (scenario.name.clone(), cell.name.clone()))
+        .collect()
+}
+
+fn name(scenario: &Scenario, cell: &Cell) -> String {
+    format!("{}::{cell}", scenario.name)
 }
 
 /// The project's own files.
@@ -57,15 +85,18 @@ fn scenarios() -> anyhow::Result<Vec<Scenario>> {
     paths.iter().map(|path| Scenario::load(path).map_err(|error| anyhow!("{:?}", miette::Report::new(error)))).collect()
 }
 
-fn trials(scenarios: &[Scenario], session: &Arc<Session>) -> Vec<Trial> {
+/// A cell that is for full runs is an ignored test in others: libtest's and nextest's word for what is left out.
+fn trials(scenarios: &[Scenario], session: &Arc<Session>, tier: Tier) -> Vec<Trial> {
     let cells =
-        scenarios.iter().flat_map(|scenario| scenario.cells().into_iter().map(move |cell| (scenario.clone(), cell)));
+        scenarios.iter().flat_map(|scenario| scenario.cells.iter().map(move |cell| (scenario.clone(), cell.clone())));
     cells
         .map(|(scenario, cell)| {
             let session = session.clone();
-            Trial::test(format!("{}::{cell}", scenario.name), move || {
-                session.test(&scenario, cell).map_err(|error| Failed::from(format!("{error:#}")))
-            })
+            let left_out = cell.tier == Tier::Full && tier == Tier::Quick;
+            let test = Trial::test(name(&scenario, &cell), move || {
+                session.test(&scenario, &cell).map_err(|error| Failed::from(format!("{error:#}")))
+            });
+            test.with_ignored_flag(left_out)
         })
         .collect()
 }

@@ -3,10 +3,10 @@
 use crate::project;
 use anyhow::{Context as _, anyhow};
 use harness::cache::{self, Cache};
-use harness::evidence::{Run, Verdict};
+use harness::evidence::{Run, ScenarioResult, Verdict};
 use harness::host::{accelerator, memory};
 use harness::image::{Catalogue, Image, ensure};
-use harness::lab::{Budget, Media, Setup, Stock};
+use harness::lab::{Budget, Media, Setup, Stock, Topology};
 use harness::scenario::{Cell, Engine, Interrupt, Scenario};
 use libtest_mimic::Conclusion;
 use std::collections::btree_map::Entry;
@@ -51,13 +51,13 @@ impl Session {
     }
 
     /// Runs one cell.
-    pub(crate) fn test(&self, scenario: &Scenario, cell: Cell) -> anyhow::Result<()> {
+    pub(crate) fn test(&self, scenario: &Scenario, cell: &Cell) -> anyhow::Result<()> {
         let shared = self.shared.get_or_init(|| self.prepare().map_err(|error| format!("{error:#}")));
         let shared = shared.as_ref().map_err(|error| anyhow!("{error}"))?;
         if self.interrupt.asked() {
             return Err(anyhow!("interrupted before it started"));
         }
-        let setup = Setup { media: self.media(shared, scenario)?, ..shared.setup.clone() };
+        let setup = Setup { media: self.media(shared, &cell.lab.topology)?, ..shared.setup.clone() };
         let name = format!("{}::{cell}", scenario.name);
         let engine = Engine {
             setup: &setup,
@@ -125,16 +125,16 @@ impl Session {
     }
 
     /// The images of a scenario, built if they are missing, and held until the run ends.
-    fn media(&self, shared: &Shared, scenario: &Scenario) -> anyhow::Result<BTreeMap<String, Media>> {
+    fn media(&self, shared: &Shared, topology: &Topology) -> anyhow::Result<BTreeMap<String, Media>> {
         let mut images = self.images.lock().map_err(|_| anyhow!("another test panicked"))?;
-        let present = scenario.topology.machines.iter().filter(|machine| !machine.absent);
+        let present = topology.machines.iter().filter(|machine| !machine.absent);
         let wanted: BTreeSet<_> = present.map(|machine| machine.image.clone()).collect();
         for name in wanted {
             if let Entry::Vacant(missing) = images.entry(name) {
                 let name = missing.key().clone();
                 let mut progress = |event| eprintln!("image {name}: {event:?}");
                 let image = ensure(&shared.catalogue, &name, &shared.cache, false, &mut progress);
-                missing.insert(image.with_context(|| format!("lab {} cannot be had", scenario.topology.name))?);
+                missing.insert(image.with_context(|| format!("lab {} cannot be had", topology.name))?);
             }
         }
         let media = images.iter().map(|(name, image)| (name.clone(), Media::from(image)));
@@ -142,8 +142,19 @@ impl Session {
     }
 
     /// Writes the results, and says where.
-    pub(crate) fn finish(&self, started: Instant, conclusion: &Conclusion) -> anyhow::Result<ExitCode> {
+    pub(crate) fn finish(
+        &self,
+        started: Instant,
+        conclusion: &Conclusion,
+        left_out: &[(String, String)],
+    ) -> anyhow::Result<ExitCode> {
+        if !left_out.is_empty() {
+            eprintln!("left out: {} cells for full runs only (`cargo xtask test --tier full`)", left_out.len());
+        }
         if let Some(Ok(shared)) = self.shared.get() {
+            for (scenario, cell) in left_out {
+                shared.run.add(ScenarioResult::left_out(scenario, cell, "for full runs only"));
+            }
             shared.run.finish(shared.setup.accelerator.name(), started.elapsed().as_secs_f64())?;
             eprintln!("results: {}", shared.run.directory().display());
             for gone in shared.cache.shrink(cache::limit()?)?.removed {

@@ -2,7 +2,7 @@
 
 use crate::{image, setup};
 use anyhow::Context as _;
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use harness::cache::Cache;
 use harness::host::spawn::tie_to_thread;
 use std::path::{Path, PathBuf};
@@ -22,9 +22,21 @@ pub(crate) struct Args {
     /// Another directory with scenario files, and their labs in labs/ below it
     #[arg(long, value_name = "DIRECTORY")]
     scenarios: Option<PathBuf>,
+    /// Which cells: `quick` leaves out those that their files call `full`
+    #[arg(long, value_enum, default_value_t = Tier::Quick)]
+    tier: Tier,
     /// Only list the cells
     #[arg(long)]
     list: bool,
+}
+
+/// How much to run.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Tier {
+    /// What every run has
+    Quick,
+    /// Everything
+    Full,
 }
 
 /// Runs the command.
@@ -42,6 +54,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     if let Some(jobs) = args.jobs {
         command.arg(format!("--test-threads={jobs}"));
+    }
+    if args.tier == Tier::Full {
+        command.arg("--include-ignored");
     }
     if args.list {
         command.arg("--list");

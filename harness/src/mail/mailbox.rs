@@ -112,7 +112,8 @@ impl Holding {
     /// Which of the messages that a server accepted are not there exactly once.
     #[must_use]
     pub fn not_once<'a>(&self, accepted: impl IntoIterator<Item = &'a MessageId>) -> Vec<Difference> {
-        let times = |id: &MessageId| self.messages.values().filter(|held| held.id.as_deref() == Some(id.as_str())).count();
+        let times =
+            |id: &MessageId| self.messages.values().filter(|held| held.id.as_deref() == Some(id.as_str())).count();
         let counted = accepted.into_iter().map(|id| (id, times(id)));
         counted.filter(|&(_, times)| times != 1).map(|(id, times)| Difference::Times(id.clone(), times)).collect()
     }

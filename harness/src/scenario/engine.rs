@@ -1,6 +1,6 @@
 //! Runs one cell of a scenario: lab, steps, evidence, verdict.
 
-use super::format::{Cell, Scenario};
+use super::format::{Cell, Kind, Scenario};
 use super::interrupt::Interrupt;
 use super::ready::ReadySteps;
 use super::step::{Action, Step};
@@ -37,7 +37,7 @@ impl std::fmt::Debug for Engine<'_> {
 /// One cell as it is carried out.
 struct Play<'s> {
     scenario: &'s Scenario,
-    cell: Cell,
+    cell: &'s Cell,
     /// Where its logs and transcripts go.
     logs: PathBuf,
 }
@@ -58,7 +58,7 @@ enum Stop<'s> {
 
 impl Engine<'_> {
     /// Runs one cell to its verdict, which is also in the evidence.
-    pub async fn cell(&self, scenario: &Scenario, cell: Cell) -> ScenarioResult {
+    pub async fn cell(&self, scenario: &Scenario, cell: &Cell) -> ScenarioResult {
         let started = Instant::now();
         let mut result = ScenarioResult {
             name: scenario.name.clone(),
@@ -67,7 +67,7 @@ impl Engine<'_> {
             reason: None,
             seconds: 0.0,
             lab_seconds: 0.0,
-            covers: scenario.covers(),
+            covers: cell.covers(),
             steps: Vec::new(),
         };
         let played = match self.run.cell(&scenario.name, &result.cell) {
@@ -86,16 +86,16 @@ impl Engine<'_> {
     }
 
     async fn carry_out(&self, play: &Play<'_>, result: &mut ScenarioResult) -> Result<(), String> {
-        let scenario = play.scenario;
+        let (scenario, topology) = (play.scenario, &play.cell.lab.topology);
         (self.say)(&format!("{}::{}: {}", scenario.name, play.cell, scenario.summary));
-        let memory = scenario.topology.memory_mib();
+        let memory = topology.memory_mib();
         let waiting = |wait: &_| (self.say)(&format!("  wait  the lab {wait}"));
         let _share = self.unless_interrupted(self.budget.memory(memory, &waiting)).await?;
         let begun = Instant::now();
         let template = self.unless_interrupted(self.template(play, &begun)).await?;
         let lab = self.unless_interrupted(self.thaw(play, &template)).await?;
         result.lab_seconds = begun.elapsed().as_secs_f64();
-        (self.say)(&format!("  lab   {} runs after {:.1} s", scenario.topology.name, result.lab_seconds));
+        (self.say)(&format!("  lab   {} runs after {:.1} s", topology.name, result.lab_seconds));
         self.stretches(play, lab, result).await
     }
 
@@ -111,13 +111,13 @@ impl Engine<'_> {
     }
 
     async fn template(&self, play: &Play<'_>, begun: &Instant) -> Result<Arc<Template>, LabError> {
-        let (scenario, logs) = (play.scenario, play.logs.join("template"));
+        let (lab, logs) = (&play.cell.lab, play.logs.join("template"));
         self.stock
             .template(&Order {
-                topology: &scenario.topology,
+                topology: &lab.topology,
                 setup: self.setup,
                 budget: self.budget,
-                readiness: &ReadySteps { domain: &scenario.topology.domain, steps: &scenario.ready },
+                readiness: &ReadySteps { domain: &lab.topology.domain, steps: &lab.ready },
                 logs: &logs,
                 progress: &|progress| self.progress(begun, &progress),
             })
@@ -125,8 +125,8 @@ impl Engine<'_> {
     }
 
     async fn thaw(&self, play: &Play<'_>, template: &Arc<Template>) -> Result<Lab, LabError> {
-        let purpose = if play.scenario.has_checkpoints() { Purpose::Freeze } else { Purpose::Use };
-        Lab::thaw(template, &play.scenario.topology, self.setup, purpose, &play.logs, &|_| ()).await
+        let purpose = if play.cell.has_checkpoints() { Purpose::Freeze } else { Purpose::Use };
+        Lab::thaw(template, &play.cell.lab.topology, self.setup, purpose, &play.logs, &|_| ()).await
     }
 
     fn progress(&self, begun: &Instant, progress: &Progress) {
@@ -189,7 +189,7 @@ impl Engine<'_> {
                 Ok((lab, "the lab is as it was then".into()))
             }
             Action::Checkpoint(checkpoint) => {
-                let template = self.stock.checkpoint(lab, &play.scenario.topology, self.setup).await?;
+                let template = self.stock.checkpoint(lab, &play.cell.lab.topology, self.setup).await?;
                 let lab = self.thaw(play, &template).await?;
                 kept.insert(checkpoint.name.get_ref().clone(), Kept { template, notes: notes.clone() });
                 Ok((lab, "kept; the lab goes on".into()))
@@ -213,10 +213,10 @@ impl Engine<'_> {
         notes: &mut Notes,
         result: &mut ScenarioResult,
     ) -> Result<Stop<'s>, String> {
-        let (scenario, cell) = (play.scenario, play.cell);
-        let mut stage = Stage::new(lab, &scenario.topology.domain, notes, self.say)?;
-        for (index, step) in scenario.steps.iter().enumerate().skip(from) {
-            if cell == Cell::Control && step.fault {
+        let cell = play.cell;
+        let mut stage = Stage::new(lab, &cell.lab.topology.domain, notes, self.say)?;
+        for (index, step) in cell.steps.iter().enumerate().skip(from) {
+            if cell.kind == Kind::Control && step.fault {
                 result.steps.push(omitted(step));
                 (self.say)(&format!("  omit  {}: {}", step.machine(), step.name.get_ref()));
                 continue;
@@ -226,7 +226,7 @@ impl Engine<'_> {
             }
             let started = Instant::now();
             let performed = stage.perform(step).await;
-            let (outcome, done) = judge(cell, step, performed);
+            let (outcome, done) = judge(cell.kind, step, performed);
             let step_result = StepResult {
                 name: step.name.get_ref().clone(),
                 machine: step.machine().to_owned(),
@@ -290,8 +290,8 @@ fn failure(index: usize, step: &StepResult) -> String {
 }
 
 /// In the control no symptom may hold; everything else is as it is.
-fn judge(cell: Cell, step: &Step, performed: Result<Done, StepError>) -> (StepOutcome, Done) {
-    let inverted = cell == Cell::Control && step.symptom;
+fn judge(kind: Kind, step: &Step, performed: Result<Done, StepError>) -> (StepOutcome, Done) {
+    let inverted = kind == Kind::Control && step.symptom;
     match performed {
         Ok(done) if inverted => (StepOutcome::Failed, with(done, "the symptom shows without the fault: ")),
         Ok(done) => (StepOutcome::Passed, done),

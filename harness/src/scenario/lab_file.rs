@@ -4,10 +4,12 @@ use super::format::ScenarioError;
 use super::step::Step;
 use crate::lab::Topology;
 use crate::lab::topology::Definition;
-use crate::mistake::Flaw;
+use crate::mistake::{Flaw, Flaws};
 use crate::network::Segment;
 use serde::Deserialize;
 use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// A lab as its file describes it.
 #[derive(Debug, Clone)]
@@ -22,7 +24,7 @@ pub struct LabFile {
 #[serde(deny_unknown_fields)]
 struct File {
     #[expect(dead_code, reason = "for whoever reads the file")]
-    summary: String,
+    summary: Option<String>,
     /// The DNS domain of all machines.
     domain: String,
     /// Accounts that passwords are made for.
@@ -31,8 +33,6 @@ struct File {
     segments: Vec<Segment>,
     #[serde(rename = "machine")]
     machines: Vec<Definition>,
-    #[serde(default)]
-    ready: Vec<Step>,
 }
 
 impl LabFile {
@@ -40,18 +40,46 @@ impl LabFile {
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
         let text = fs_err::read_to_string(path)?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        Ok(Self::parse(&name, &text).map_err(|flaw| flaw.in_file(path, &text))?)
+        let mut flaws = Flaws::default();
+        let lab = Self::parse(&name, &text, &mut flaws);
+        Ok(flaws.or_value(lab, path, &text)?)
     }
 
-    /// Checks the text of the file of the lab called `name`.
-    pub(super) fn parse(name: &str, text: &str) -> Result<Self, Flaw> {
-        let file: File = toml::from_str(text)?;
-        let topology = Topology::new(name.to_owned(), file.domain, file.accounts, file.segments, file.machines)?;
-        for step in &file.ready {
-            step.check(&topology)?;
-        }
-        Ok(Self { topology, ready: file.ready })
+    /// Reads the text of the file of the lab called `name`.
+    pub(super) fn parse(name: &str, text: &str, flaws: &mut Flaws) -> Option<Self> {
+        let table = DeTable::parse(text).map_err(Flaw::from);
+        Self::from_table(name, flaws.take(table)?, flaws)
     }
+
+    /// Reads a lab from its table, which is a file of its own or a part of a scenario's.
+    pub(super) fn from_table(name: &str, mut table: Spanned<DeTable<'_>>, flaws: &mut Flaws) -> Option<Self> {
+        let ready = steps(table.get_mut().remove("ready"), "ready", flaws);
+        let file: Option<File> = flaws.take(Deserialize::deserialize(toml::de::Deserializer::from(table)));
+        let ready: Vec<_> =
+            ready.into_iter().filter_map(|step| flaws.take(Step::deserialize(ValueDeserializer::from(step)))).collect();
+        let file = file?;
+        let topology = Topology::new(name.to_owned(), file.domain, file.accounts, file.segments, file.machines);
+        let topology = flaws.take(topology)?;
+        for step in &ready {
+            step.check(&topology, flaws);
+        }
+        Some(Self { topology, ready })
+    }
+}
+
+/// The tables of `[[name]]`, each to be read by itself, so that a mistake in one does not hide those in others.
+pub(super) fn steps<'t>(
+    list: Option<Spanned<DeValue<'t>>>,
+    name: &str,
+    flaws: &mut Flaws,
+) -> Vec<Spanned<DeValue<'t>>> {
+    let Some(list) = list else { return Vec::new() };
+    let span = list.span();
+    if let DeValue::Array(steps) = list.into_inner() {
+        return steps.into_iter().collect();
+    }
+    flaws.push(Flaw::new(format!("`{name}` must be a list"), span).with_help(format!("write [[{name}]]")));
+    Vec::new()
 }
 
 #[cfg(test)]
@@ -82,7 +110,9 @@ do.imap = { user = "alice", expect = "accepted" }
 
     #[test]
     fn a_good_one_has_hosts() {
-        let lab = LabFile::parse("lan", LAN).unwrap();
+        let mut flaws = Flaws::default();
+        let lab = LabFile::parse("lan", LAN, &mut flaws).unwrap();
+        assert!(flaws.is_empty());
         assert_eq!(lab.topology.hosts()[0].fqdn, "mail.lan.test");
         assert_eq!(lab.ready.len(), 1);
     }
@@ -95,7 +125,9 @@ do.imap = { user = "alice", expect = "accepted" }
     #[case::unknown_account("user = \"alice\"", "user = \"eve\"", "there is no account `eve`")]
     fn mistakes_have_a_place(#[case] good: &str, #[case] bad: &str, #[case] words: &str) {
         let text = LAN.replace(good, bad);
-        let message = plain_text(&LabFile::parse("lan", &text).unwrap_err().in_file(Path::new("lan.toml"), &text));
+        let mut flaws = Flaws::default();
+        let lab = LabFile::parse("lan", &text, &mut flaws);
+        let message = plain_text(&flaws.or_value(lab, Path::new("lan.toml"), &text).unwrap_err());
         assert!(message.contains(words) && message.contains("lan.toml") && message.contains("line"), "{message}");
     }
 }

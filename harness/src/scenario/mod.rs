@@ -3,19 +3,25 @@
 //! A scenario is a list of steps. Steps marked `fault` break something; steps marked `symptom` expect what is only true
 //! of a broken system. A file with faults has two cells: in `fault` every step runs and every expectation must hold; in
 //! `control` the faults are left out, and every symptom must *not* hold. So each file carries the proof that it can fail.
+//! A `[matrix]` multiplies cells by lists of values, which steps use as `${name}`; its values can name the control, too.
 
 mod changes;
 mod engine;
 mod format;
 mod interrupt;
 mod lab_file;
+mod matrix;
+mod reading;
 mod ready;
 mod step;
 mod steps;
+mod variables;
+mod verb;
 
 pub use engine::Engine;
-pub use format::{Cell, Scenario, ScenarioError};
+pub use format::{Cell, Kind, Scenario, ScenarioError, Tier};
 pub use interrupt::Interrupt;
 pub use lab_file::LabFile;
+pub use matrix::Selection;
 pub use ready::{ReadySteps, holds};
 pub use step::{Action, Step};

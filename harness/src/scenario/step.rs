@@ -1,14 +1,13 @@
 //! One step of a scenario, as types: what it does, and what it expects.
 
+use super::matrix::Selection;
 use crate::lab::Topology;
-use crate::mail::causes::Cause;
-use crate::mail::imap;
-use crate::mail::smtp;
-use crate::mistake::Flaw;
+use crate::mistake::{Flaw, Flaws};
 use serde::Deserialize;
 use toml::Spanned;
 
 pub(super) use super::changes::{Inbox, Reboot, Upgrade};
+pub(super) use super::verb::*;
 
 /// One step.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,6 +26,8 @@ pub struct Step {
     /// It expects what is true only after a fault: must not hold in the control.
     #[serde(default)]
     pub symptom: bool,
+    /// It is there only in cells with these values of the matrix.
+    pub when: Option<Selection>,
     /// What is done and expected.
     #[serde(rename = "do")]
     pub action: Action,
@@ -34,48 +35,34 @@ pub struct Step {
 
 impl Step {
     /// Every machine and account that it names is in the lab.
-    pub(super) fn check(&self, lab: &Topology) -> Result<(), Flaw> {
-        let machine = |name: &Spanned<String>| match lab.machine(name.get_ref()) {
-            Some(_) => Ok(()),
-            None => {
-                Err(unknown(lab, "machine", name, lab.machines.iter().map(|machine| machine.name.get_ref().as_str())))
-            }
-        };
-        let account = |name: &Spanned<String>| {
-            if lab.accounts.contains(name.get_ref()) {
-                return Ok(());
-            }
-            Err(unknown(lab, "account", name, lab.accounts.iter().map(String::as_str)))
-        };
+    pub(super) fn check(&self, lab: &Topology, flaws: &mut Flaws) {
         match (&self.action, &self.on) {
             (Action::Checkpoint(_) | Action::Rewind(_), None) => {}
             (Action::Checkpoint(_) | Action::Rewind(_), Some(on)) => {
-                return Err(Flaw::new("this step concerns the whole lab, and has no `on`", on.span()));
+                flaws.push(Flaw::new("this step concerns the whole lab, and has no `on`", on.span()));
             }
-            (_, Some(on)) => machine(on)?,
-            (_, None) => {
-                let flaw = Flaw::new(
-                    format!("step \"{}\" needs `on`, the machine that it is about", self.name.get_ref()),
-                    self.name.span(),
-                );
-                return Err(flaw);
-            }
+            (_, Some(on)) => check_machine(on, lab, flaws),
+            (_, None) => flaws.push(Flaw::new(
+                format!("step \"{}\" needs `on`, the machine that it is about", self.name.get_ref()),
+                self.name.span(),
+            )),
         }
+        let mut account = |name: &Spanned<String>| check_account(name, lab, flaws);
         match &self.action {
             Action::Imap(login) => account(&login.user),
             Action::Smtp(login) => account(&login.user),
             Action::Ssh(login) => account(&login.user),
             Action::Cause(cause) => account(&cause.user),
-            Action::Deliver(deliver) => deliver.from.iter().chain([&deliver.to]).try_for_each(account),
-            Action::Mailboxes(mailboxes) => mailboxes.create.iter().try_for_each(account),
-            Action::Run(run) => run.password_of.iter().try_for_each(account),
+            Action::Deliver(deliver) => deliver.from.iter().chain([&deliver.to]).for_each(account),
+            Action::Mailboxes(mailboxes) => mailboxes.create.iter().for_each(account),
+            Action::Run(run) => run.password_of.iter().for_each(account),
             Action::Account(created) => account(&created.create),
-            Action::Requests(requests) => machine(&requests.from),
-            Action::Upgrade(upgrade) => upgrade.deliver_to.iter().try_for_each(account),
+            Action::Requests(requests) => check_machine(&requests.from, lab, flaws),
+            Action::Upgrade(upgrade) => upgrade.deliver_to.iter().for_each(account),
             Action::Inbox(inbox) => account(&inbox.of),
             Action::Units(_) | Action::Keep(_) | Action::Remove(_) | Action::Restore(_) | Action::Mark(_) | Action::Reboot(_)
             // Which checkpoints there are is a matter of all steps.
-            | Action::Checkpoint(_) | Action::Rewind(_) => Ok(()),
+            | Action::Checkpoint(_) | Action::Rewind(_) => {}
         }
     }
 
@@ -85,9 +72,19 @@ impl Step {
     }
 }
 
-fn unknown<'a>(lab: &Topology, kind: &str, name: &Spanned<String>, known: impl Iterator<Item = &'a str>) -> Flaw {
-    let message = format!("there is no {kind} `{}` in lab `{}`", name.get_ref(), lab.name);
-    Flaw::new(message, name.span()).with_help(format!("there are: {}", known.collect::<Vec<_>>().join(", ")))
+fn check_machine(name: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
+    if lab.machine(name.get_ref()).is_none() {
+        let message = format!("there is no machine `{}` in lab `{}`", name.get_ref(), lab.name);
+        let known = lab.machines.iter().map(|machine| machine.name.get_ref().as_str());
+        flaws.push(Flaw::unknown(message, name.span(), name.get_ref(), known));
+    }
+}
+
+fn check_account(name: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
+    if !lab.accounts.contains(name.get_ref()) {
+        let message = format!("there is no account `{}` in lab `{}`", name.get_ref(), lab.name);
+        flaws.push(Flaw::unknown(message, name.span(), name.get_ref(), lab.accounts.iter().map(String::as_str)));
+    }
 }
 
 /// What a step does.
@@ -132,246 +129,4 @@ pub enum Action {
     Checkpoint(Checkpoint),
     /// Go back to a state that was kept.
     Rewind(Rewind),
-}
-
-/// Which password is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Credential {
-    /// The user's own.
-    Right,
-    /// Another one.
-    Wrong,
-}
-
-/// How a login is to be answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Answer {
-    /// Yes.
-    Accepted,
-    /// No, by a server that works.
-    Refused,
-    /// Neither: the server cannot tell.
-    Unavailable,
-}
-
-/// How a connection becomes private.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Privacy {
-    /// TLS from the first byte.
-    Tls,
-    /// STARTTLS.
-    Starttls,
-}
-
-/// A login by IMAP.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImapLogin {
-    /// Who.
-    pub user: Spanned<String>,
-    /// With which password.
-    #[serde(default = "right")]
-    pub password: Credential,
-    /// By which mechanism.
-    #[serde(default = "imap_login")]
-    pub mechanism: imap::Mechanism,
-    /// Over which connection.
-    #[serde(default = "tls")]
-    pub security: Privacy,
-    /// The answer.
-    pub expect: Answer,
-    /// What the server's words contain.
-    pub reason: Option<String>,
-}
-
-/// A login by SMTP AUTH.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SmtpLogin {
-    /// Who.
-    pub user: Spanned<String>,
-    /// With which password.
-    #[serde(default = "right")]
-    pub password: Credential,
-    /// By which mechanism.
-    #[serde(default = "smtp_plain")]
-    pub mechanism: smtp::Mechanism,
-    /// Over which connection.
-    #[serde(default = "starttls")]
-    pub security: Privacy,
-    /// The answer.
-    pub expect: Answer,
-    /// What the server's words contain.
-    pub reason: Option<String>,
-}
-
-/// A login by ssh.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SshLogin {
-    /// Who.
-    pub user: Spanned<String>,
-    /// The answer.
-    pub expect: Answer,
-}
-
-/// A delivery.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Deliver {
-    /// The user who submits it after a login; without one it comes from a neighbour, on port 25.
-    pub from: Option<Spanned<String>>,
-    /// The user whose mailbox it arrives in.
-    pub to: Spanned<String>,
-    /// Where it is seen.
-    pub seen: Seen,
-}
-
-/// Where a message is seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Seen {
-    /// By the recipient, over IMAP.
-    Imap,
-    /// In the server's spool, by its Message-ID: when nobody can log in.
-    Spool,
-}
-
-/// Mailboxes to make.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Mailboxes {
-    /// Whose.
-    pub create: Vec<Spanned<String>>,
-}
-
-/// A command in the guest.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Run {
-    /// For `/bin/sh`.
-    pub command: String,
-    /// This user's password is given on standard input.
-    pub password_of: Option<Spanned<String>>,
-    /// Its exit status.
-    #[serde(default)]
-    pub status: i64,
-    /// What its output contains.
-    #[serde(default)]
-    pub contains: Vec<String>,
-    /// What its output must not contain.
-    #[serde(default)]
-    pub lacks: Vec<String>,
-}
-
-/// The state of units.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Units {
-    /// They are active.
-    pub active: Vec<String>,
-    /// They were not started again since this mark.
-    pub same_since: Option<String>,
-}
-
-/// A local account.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Account {
-    /// Its name.
-    pub create: Spanned<String>,
-}
-
-/// Files of a machine.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Paths {
-    /// Absolute paths.
-    pub paths: Vec<String>,
-}
-
-/// A moment.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Mark {
-    /// Its name.
-    pub name: String,
-    /// Units whose starts are remembered.
-    #[serde(default)]
-    pub units: Vec<String>,
-}
-
-/// Requests to the directory.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Requests {
-    /// The machine that they come from.
-    pub from: Spanned<String>,
-    /// Since this mark.
-    pub since: String,
-    /// How many.
-    pub expect: Amount,
-}
-
-/// How many requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Amount {
-    /// Not one.
-    None,
-    /// One or more.
-    Some,
-}
-
-/// Why a login was refused.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CauseOf {
-    /// The user.
-    pub user: Spanned<String>,
-    /// The PAM service: `imap` or `smtp`.
-    pub service: String,
-    /// Since this mark of the mail server's.
-    pub since: String,
-    /// The cause.
-    pub expect: Cause,
-}
-
-/// A state of the lab to come back to: all machines, their disks and RAM, at one moment.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Checkpoint {
-    /// Its name.
-    pub name: Spanned<String>,
-}
-
-/// A return.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rewind {
-    /// The checkpoint, which an earlier step made.
-    pub to: Spanned<String>,
-}
-
-fn right() -> Credential {
-    Credential::Right
-}
-
-fn imap_login() -> imap::Mechanism {
-    imap::Mechanism::Login
-}
-
-fn smtp_plain() -> smtp::Mechanism {
-    smtp::Mechanism::Plain
-}
-
-fn tls() -> Privacy {
-    Privacy::Tls
-}
-
-fn starttls() -> Privacy {
-    Privacy::Starttls
 }

@@ -11,7 +11,9 @@ impl Stage<'_> {
         let access = self.imap_access(on, user, Credential::Right, imap::Mechanism::Login, Privacy::Tls)?;
         let asked = match (&inbox.remember, &inbox.holds) {
             (Some(name), _) => format!("what the inbox of {user} holds, as `{name}`"),
-            (None, Some(name)) => format!("whether the inbox of {user} holds what it did at `{name}`, and what came since"),
+            (None, Some(name)) => {
+                format!("whether the inbox of {user} holds what it did at `{name}`, and what came since")
+            }
             (None, None) => format!("what the inbox of {user} holds"),
         };
         let broken = |error: &dyn std::fmt::Display| StepError::Broken(error.to_string());
@@ -34,7 +36,8 @@ impl Stage<'_> {
         let mut differences = Vec::new();
         if let Some(name) = &inbox.holds {
             let before = self.notes.inboxes.get(&format!("{user}:{name}"));
-            let before = before.ok_or_else(|| StepError::Broken(format!("no step has remembered the inbox of {user} as `{name}`")))?;
+            let before = before
+                .ok_or_else(|| StepError::Broken(format!("no step has remembered the inbox of {user} as `{name}`")))?;
             differences = before.differences(&now);
             differences.extend(now.not_once(self.notes.handed.get(user).into_iter().flatten()));
         }

@@ -115,7 +115,9 @@ impl<'a> Stage<'a> {
             Action::Upgrade(upgrade) => self.upgrade(on, upgrade).await,
             Action::Inbox(inbox) => self.inbox(on, inbox).await,
             // They are about the lab that this is a part of: the engine does them.
-            Action::Checkpoint(_) | Action::Rewind(_) | Action::Reboot(_) => Err(StepError::Broken("it concerns the whole lab".into())),
+            Action::Checkpoint(_) | Action::Rewind(_) | Action::Reboot(_) => {
+                Err(StepError::Broken("it concerns the whole lab".into()))
+            }
         }
     }
 

@@ -45,12 +45,8 @@ impl Stage<'_> {
                 }
             }
         };
-        let mut answered = format!(
-            "status {} after {} steps in {:.0} s",
-            ended.status,
-            ended.transaction.len(),
-            ended.seconds
-        );
+        let mut answered =
+            format!("status {} after {} steps in {:.0} s", ended.status, ended.transaction.len(), ended.seconds);
         if let Some(user) = &upgrade.deliver_to {
             let Handed { accepted, deferred } = handed;
             let _ = write!(answered, "; {} messages accepted meanwhile, {deferred} attempts deferred", accepted.len());
@@ -108,7 +104,9 @@ impl Stage<'_> {
         machine.execute("systemctl stop rehearsal-watch.service", deadline).await?;
         let steps = zypper::steps(&read("steps.log").await?).map_err(|error| StepError::Broken(error.to_string()))?;
         let failed = steps.iter().filter(|step| step.status != 0);
-        let failed = failed.map(|step| format!("step {} of {}, {}: rpm ended with status {}", step.number, steps.len(), step.package, step.status));
+        let failed = failed.map(|step| {
+            format!("step {} of {}, {}: rpm ended with status {}", step.number, steps.len(), step.package, step.status)
+        });
         Ok(Ended {
             status: read("result").await?.trim().parse().unwrap_or(-1),
             transaction: zypper::transaction(&steps, &read("changes.log").await?),

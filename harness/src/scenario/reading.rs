@@ -1,0 +1,268 @@
+//! Reading scenario files: from the text to cells, with all mistakes on the way.
+
+use super::format::{Cell, Kind, Scenario, ScenarioError, Tier};
+use super::lab_file::{self, LabFile};
+use super::matrix::{Combination, Matrix, Selection};
+use super::step::{Action, Step};
+use super::variables::fill_in;
+use crate::mistake::{Flaw, Flaws};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
+
+/// What is said once, for all cells.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    summary: String,
+    lab: Option<Spanned<String>>,
+    #[serde(default)]
+    tier: Tier,
+}
+
+/// A scenario file while it is read.
+struct Reading<'t> {
+    path: &'t Path,
+    text: &'t str,
+    matrix: Matrix,
+    /// As they stand in the file, with variables.
+    steps: Vec<Spanned<DeValue<'t>>>,
+    /// Which of them some cell has.
+    used: Vec<bool>,
+    labs: BTreeMap<String, Option<Arc<LabFile>>>,
+    flaws: Flaws,
+}
+
+impl Scenario {
+    /// Reads and checks a scenario file; its lab is `labs/<name>.toml` beside it, or stands in it as `[topology]`.
+    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+        let text = fs_err::read_to_string(path)?;
+        let (table, errors) = DeTable::parse_recoverable(&text);
+        let mut flaws = Flaws::default();
+        for error in errors {
+            flaws.push(error);
+        }
+        if !flaws.is_empty() {
+            return Ok(flaws.or_value(None, path, &text)?);
+        }
+        let mut reading = Reading {
+            path,
+            text: &text,
+            matrix: Matrix::default(),
+            steps: Vec::new(),
+            used: Vec::new(),
+            labs: BTreeMap::new(),
+            flaws,
+        };
+        let scenario = reading.scenario(table)?;
+        Ok(reading.flaws.or_value(scenario, path, &text)?)
+    }
+}
+
+impl<'t> Reading<'t> {
+    fn scenario(&mut self, mut table: Spanned<DeTable<'t>>) -> Result<Option<Scenario>, ScenarioError> {
+        let own = table.get_mut();
+        if let Some(matrix) = own.remove("matrix") {
+            self.matrix = Matrix::read(matrix, &mut self.flaws);
+        }
+        self.steps = lab_file::steps(own.remove("step"), "step", &mut self.flaws);
+        self.used = vec![false; self.steps.len()];
+        let topology = own.remove("topology");
+        let header: Option<Header> = self.flaws.take(Deserialize::deserialize(toml::de::Deserializer::from(table)));
+        let Some(header) = header else {
+            self.cells_without_lab();
+            return Ok(None);
+        };
+        self.topology(topology, header.lab.as_ref());
+        let mut cells = Vec::new();
+        for combination in self.matrix.combinations() {
+            let lab = self.lab(header.lab.as_ref(), &combination)?;
+            let steps = self.steps_of(&combination, lab.as_deref());
+            if let Some(lab) = lab {
+                cells.extend(self.cells(&combination, header.tier, &lab, steps));
+            }
+        }
+        self.check_unused(cells.first().map(|cell: &Cell| &*cell.lab));
+        self.check_symptoms(&cells);
+        let name = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Some(Scenario { name, summary: header.summary, cells }))
+    }
+
+    /// Only for the mistakes in the steps.
+    fn cells_without_lab(&mut self) {
+        for combination in self.matrix.combinations() {
+            self.steps_of(&combination, None);
+        }
+        self.check_unused(None);
+    }
+
+    /// A lab that stands in the file itself, under the name of the file.
+    fn topology(&mut self, topology: Option<Spanned<DeValue<'t>>>, lab: Option<&Spanned<String>>) {
+        match (topology, lab) {
+            (None, Some(_)) => {}
+            (None, None) => {
+                let flaw = Flaw::new("there is no lab", None);
+                self.flaws.push(flaw.with_help("name one as in lab = \"mail-lan\", or describe it in [topology]"));
+            }
+            (Some(_), Some(lab)) => {
+                self.flaws.push(Flaw::new("there are two labs: this one, and [topology]", lab.span()));
+            }
+            (Some(topology), None) => {
+                let span = topology.span();
+                let lab = if let DeValue::Table(table) = topology.into_inner() {
+                    let name = self.path.file_stem().unwrap_or_default().to_string_lossy();
+                    LabFile::from_table(&name, Spanned::new(span, table), &mut self.flaws)
+                } else {
+                    self.flaws.push(Flaw::new("`topology` must be a table", span));
+                    None
+                };
+                self.labs.insert(String::new(), lab.map(Arc::new));
+            }
+        }
+    }
+
+    /// The lab of a cell. A lab with mistakes of its own is an error of another file.
+    fn lab(
+        &mut self,
+        name: Option<&Spanned<String>>,
+        combination: &Combination,
+    ) -> Result<Option<Arc<LabFile>>, ScenarioError> {
+        let Some(name) = name else { return Ok(self.labs.get("").cloned().flatten()) };
+        let span = name.span();
+        let mut value = Spanned::new(span.clone(), DeValue::String(DeString::Borrowed(name.get_ref())));
+        fill_in(&mut value, combination, self.text, &mut self.flaws);
+        let name = value.get_ref().as_str().unwrap_or_default().to_owned();
+        if let Some(known) = self.labs.get(&name) {
+            return Ok(known.clone());
+        }
+        let directory = self.path.with_file_name("labs");
+        let path = directory.join(format!("{name}.toml"));
+        let lab = if path.is_file() {
+            Some(Arc::new(LabFile::load(&path)?))
+        } else {
+            let known = names_in(&directory);
+            let known = known.iter().map(String::as_str);
+            self.flaws.push(Flaw::unknown(format!("there is no lab `{name}`"), span, &name, known));
+            None
+        };
+        self.labs.insert(name, lab.clone());
+        Ok(lab)
+    }
+
+    /// The steps of a cell, with values for their variables.
+    fn steps_of(&mut self, combination: &Combination, lab: Option<&LabFile>) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for (index, step) in self.steps.clone().into_iter().enumerate() {
+            if self.is_there(&step, combination) {
+                self.used[index] = true;
+                steps.extend(self.step(step, combination, lab));
+            }
+        }
+        check_checkpoints(&steps, &mut self.flaws);
+        steps
+    }
+
+    fn step(
+        &mut self,
+        mut step: Spanned<DeValue<'t>>,
+        combination: &Combination,
+        lab: Option<&LabFile>,
+    ) -> Option<Step> {
+        fill_in(&mut step, combination, self.text, &mut self.flaws);
+        let step = self.flaws.take(Step::deserialize(ValueDeserializer::from(step)))?;
+        if let Some(lab) = lab {
+            step.check(&lab.topology, &mut self.flaws);
+        }
+        Some(step)
+    }
+
+    /// What no cell has is a mistake, and may have more of them.
+    fn check_unused(&mut self, lab: Option<&LabFile>) {
+        let Some(combination) = self.matrix.combinations().into_iter().next() else { return };
+        for index in 0..self.steps.len() {
+            if !self.used[index] {
+                let step = self.steps[index].clone();
+                let when = step.get_ref().as_table().and_then(|step| step.get("when")).map(Spanned::span);
+                if !self.flaws.are_in(when.clone()) {
+                    self.flaws.push(Flaw::new("no cell has this step", when));
+                }
+                self.step(step, &combination, lab);
+            }
+        }
+    }
+
+    /// Whether a step's `when` admits it to a cell.
+    fn is_there(&mut self, step: &Spanned<DeValue<'t>>, combination: &Combination) -> bool {
+        let when = step.get_ref().as_table().and_then(|step| step.get("when"));
+        let Some(when) = when else { return true };
+        let Some(when) = self.flaws.take(Selection::deserialize(ValueDeserializer::from(when.clone()))) else {
+            return false;
+        };
+        when.check(&self.matrix, &mut self.flaws);
+        when.selects(combination)
+    }
+
+    /// A combination with faults has a control beside it, unless the matrix names its controls.
+    fn cells(&self, combination: &Combination, tier: Tier, lab: &Arc<LabFile>, steps: Vec<Step>) -> Vec<Cell> {
+        let tier = if self.matrix.is_full(combination) { Tier::Full } else { tier };
+        let values = combination.to_string();
+        let cell = |name, kind, steps| Cell { name, kind, tier, lab: lab.clone(), steps };
+        let named = |kind: Kind| if values.is_empty() { kind.to_string() } else { format!("{values},{kind}") };
+        match self.matrix.is_control(combination) {
+            Some(true) => vec![cell(values, Kind::Control, steps)],
+            Some(false) => vec![cell(values, Kind::Fault, steps)],
+            None if steps.iter().any(|step| step.fault) => vec![
+                cell(named(Kind::Fault), Kind::Fault, steps.clone()),
+                cell(named(Kind::Control), Kind::Control, steps),
+            ],
+            None if values.is_empty() => vec![cell(named(Kind::Main), Kind::Main, steps)],
+            None => vec![cell(values, Kind::Main, steps)],
+        }
+    }
+
+    /// Where a step is called a symptom, something must be able to show that it can fail.
+    fn check_symptoms(&mut self, cells: &[Cell]) {
+        for cell in cells.iter().filter(|cell| cell.kind == Kind::Main) {
+            for step in cell.steps.iter().filter(|step| step.symptom) {
+                let flaw = Flaw::new("a symptom, and no control in which it must not show", step.name.span());
+                let help = "mark the step that breaks something with `fault = true`, or name a control in [matrix]";
+                self.flaws.push(flaw.with_help(help));
+            }
+        }
+    }
+}
+
+/// Names of checkpoints are new, and a rewind goes to one that an earlier step made.
+fn check_checkpoints(steps: &[Step], flaws: &mut Flaws) {
+    let mut made: Vec<&str> = Vec::new();
+    for step in steps {
+        match &step.action {
+            Action::Checkpoint(checkpoint) if made.contains(&checkpoint.name.get_ref().as_str()) => {
+                flaws.push(Flaw::new("an earlier checkpoint has this name", checkpoint.name.span()));
+            }
+            Action::Checkpoint(checkpoint) => made.push(checkpoint.name.get_ref()),
+            Action::Rewind(rewind) if !made.contains(&rewind.to.get_ref().as_str()) => {
+                let name = rewind.to.get_ref();
+                let message = format!("no earlier step makes a checkpoint `{name}`");
+                flaws.push(Flaw::unknown(message, rewind.to.span(), name, made.iter().copied()));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Names of the TOML files in a directory, without their ending.
+fn names_in(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let files = entries.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    let mut names: Vec<_> = files.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+#[path = "reading_tests.rs"]
+mod tests;

@@ -1,0 +1,156 @@
+use super::*;
+use crate::mistake::plain_text;
+
+/// A scenario in the project's own lab.
+fn load(text: &str) -> Result<Scenario, ScenarioError> {
+    let directory = tempfile::tempdir().unwrap();
+    let labs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/labs/mail-lan.toml");
+    std::fs::create_dir(directory.path().join("labs")).unwrap();
+    std::fs::copy(labs, directory.path().join("labs/mail-lan.toml")).unwrap();
+    let path = directory.path().join("x.toml");
+    std::fs::write(&path, text).unwrap();
+    Scenario::load(&path)
+}
+
+fn in_lab(rest: &str) -> String {
+    format!("summary = \"x\"\nlab = \"mail-lan\"\n{rest}\n")
+}
+
+fn message(text: &str) -> String {
+    plain_text(&load(text).unwrap_err())
+}
+
+#[rstest::rstest]
+#[case::machine("name = \"a\"\non = \"mial\"\ndo.units = { active = [] }", "did you mean `mail`", "line 5")]
+#[case::account(
+    "name = \"a\"\non = \"mail\"\ndo.imap = { user = \"eve\", expect = \"accepted\" }",
+    "no account `eve`",
+    "line 6"
+)]
+#[case::key(
+    "name = \"a\"\non = \"mail\"\ndo.imap = { user = \"alice\", expects = \"accepted\" }",
+    "unknown field `expects`",
+    "line 6"
+)]
+#[case::no_machine("name = \"a\"\ndo.units = { active = [] }", "needs `on`", "line 4")]
+#[case::machine_for_the_lab(
+    "name = \"a\"\non = \"mail\"\ndo.checkpoint = { name = \"x\" }",
+    "concerns the whole lab",
+    "line 5"
+)]
+#[case::no_checkpoint("name = \"a\"\ndo.rewind = { to = \"x\" }", "no earlier step makes a checkpoint `x`", "line 5")]
+#[case::verb("name = \"a\"\non = \"mail\"\ndo.imaap = { user = \"alice\" }", "unknown variant `imaap`", "line 6")]
+#[case::answer(
+    "name = \"a\"\non = \"mail\"\ndo.imap = { user = \"alice\", expect = \"yes\" }",
+    "unknown variant `yes`",
+    "line 6"
+)]
+#[case::symptom_without_control(
+    "name = \"a\"\non = \"mail\"\nsymptom = true\ndo.units = { active = [] }",
+    "no control in which it must not show",
+    "line 4"
+)]
+fn mistakes_have_a_place(#[case] step: &str, #[case] words: &str, #[case] place: &str) {
+    let message = message(&in_lab(&format!("[[step]]\n{step}")));
+    assert!(message.contains(words) && message.contains(place), "{message}");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let step = "[[step]]\nname = \"a\"\non = \"mial\"\ndo.units = { active = [] }\n";
+    let other = "[[step]]\nname = \"a\"\non = \"mail\"\ndo.units = { actve = [] }\n";
+    let message = message(&in_lab(&format!("{step}{other}{step}")));
+    assert!(message.contains("3 mistakes"), "{message}");
+}
+
+const VARIANTS: &str = r#"
+tier = "full"
+[matrix]
+service = ["imap", "smtp"]
+variant = ["dropped", "kept"]
+exclude = [{ service = ["smtp"], variant = ["dropped"] }]
+control = { variant = ["kept"] }
+[[step]]
+name = "the file of ${service} is ${variant}"
+on = "mail"
+do.run = { command = "rm /etc/pam.d/${service}; echo $${HOME}" }
+when = { variant = ["dropped"] }
+[[step]]
+name = "alice is refused"
+on = "mail"
+symptom = true
+do.imap = { user = "alice", expect = "refused" }
+"#;
+
+#[test]
+fn a_matrix_gives_cells_with_values_and_controls() {
+    let scenario = load(&in_lab(VARIANTS)).unwrap();
+    let cells: Vec<_> =
+        scenario.cells.iter().map(|cell| (cell.name.as_str(), cell.kind, cell.tier, cell.steps.len())).collect();
+    assert_eq!(
+        cells,
+        [
+            ("service=imap,variant=dropped", Kind::Fault, Tier::Full, 2),
+            ("service=imap,variant=kept", Kind::Control, Tier::Full, 1),
+            ("service=smtp,variant=kept", Kind::Control, Tier::Full, 1),
+        ]
+    );
+    let step = &scenario.cells[0].steps[0];
+    assert_eq!(step.name.get_ref(), "the file of imap is dropped");
+    assert!(matches!(&step.action, Action::Run(run) if run.command == "rm /etc/pam.d/imap; echo ${HOME}"));
+}
+
+#[test]
+fn faults_have_controls_for_each_combination() {
+    let text = VARIANTS.replace("control = { variant = [\"kept\"] }\n", "").replace("symptom = true", "fault = true");
+    let scenario = load(&in_lab(&text)).unwrap();
+    let names: Vec<_> = scenario.cells.iter().map(|cell| cell.name.as_str()).collect();
+    assert_eq!(names[..2], ["service=imap,variant=dropped,fault", "service=imap,variant=dropped,control"]);
+    assert_eq!(names.len(), 6);
+}
+
+#[test]
+fn unknown_variables_and_values_are_mistakes() {
+    let message = message(&in_lab(
+        &VARIANTS.replace("pam.d/${service}", "pam.d/${servise}").replace("[\"dropped\"] }\n[[", "[\"droped\"] }\n[["),
+    ));
+    assert!(message.contains("did you mean `service`?") && message.contains("did you mean `dropped`?"), "{message}");
+}
+
+#[test]
+fn a_lab_may_stand_in_the_scenario() {
+    let text = r#"
+summary = "x"
+[topology]
+domain = "lan.test"
+accounts = ["alice"]
+[[topology.segment]]
+name = "lan"
+prefix = "10.20.0.0/24"
+[[topology.machine]]
+name = "mail"
+image = "mail"
+role = "mail"
+segment = "lan"
+address = "10.20.0.10"
+memory_mib = 1024
+processors = 2
+[[step]]
+name = "it answers"
+on = "mail"
+do.run = { command = "true" }
+"#;
+    let scenario = load(text).unwrap();
+    assert_eq!(scenario.cells[0].lab.topology.name, "x");
+    let message = message(&text.replace("[topology]", "lab = \"mail-lan\"\n[topology]"));
+    assert!(message.contains("two labs"), "{message}");
+}
+
+#[test]
+fn the_projects_own_scenarios_are_good() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let scenario = Scenario::load(&directory.join("pam-loss.toml")).unwrap();
+    let cells: Vec<_> = scenario.cells.iter().map(|cell| (cell.name.as_str(), cell.kind)).collect();
+    assert_eq!(cells, [("fault", Kind::Fault), ("control", Kind::Control)]);
+    assert!(scenario.covers().iter().any(|row| row == "U3"));
+}
