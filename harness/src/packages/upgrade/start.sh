@@ -4,17 +4,17 @@
 # It runs as a unit of its own, since the upgrade starts the guest agent anew, and what the agent has started would end.
 set -eu
 repository=$1 name=$2
-room=/run/rehearsal
-packages=/var/lib/rehearsal/packages
-mkdir -p "$packages" "$room/bin" "$room/steps"
-mountpoint --quiet "$packages" || mount -o ro /dev/disk/by-id/virtio-packages "$packages"
+room=/run/rehearsal packages=/srv/packages
+# Nothing in /run can be executed.
+programs=/var/lib/rehearsal/programs
+mkdir -p "$programs" "$room/steps"
 test -e "$packages/$repository/repodata/repomd.xml" || {
-    echo "the disk \`packages\` has no repository \`$repository\`; it has: $(ls "$packages" | tr '\n' ' ')" >&2
+    echo "there is no repository $packages/$repository; there are: $(cd "$packages" && ls -d */* | tr '\n' ' ')" >&2
     exit 2
 }
 
 # libzypp runs one rpm for each package and finds it in PATH: this one writes down what it does, and when.
-cat > "$room/bin/rpm" <<'END'
+cat > "$programs/rpm" <<'END'
 #!/bin/bash
 room=/run/rehearsal
 case " $* " in *" -U "*|*" -e "*) ;; *) exec /usr/bin/rpm "$@" ;; esac
@@ -31,8 +31,9 @@ status=$?
 echo "$number $verb $began $EPOCHREALTIME $status ${package##*/}" >> "$room/steps.log"
 exit "$status"
 END
-chmod 0755 "$room/bin/rpm"
+chmod 0755 "$programs/rpm"
 [ -e "$room/number" ] || echo 0 > "$room/number"
+touch "$room/steps.log" "$room/changes.log"
 rm -f "$room/result"
 
 zypper --quiet --non-interactive removerepo --all > /dev/null 2>&1 || :
@@ -44,6 +45,6 @@ systemd-run --quiet --unit=rehearsal-watch --service-type=notify --property=Noti
     /usr/bin/perl "$room/watch.pl" "$room/changes.log" "$room/steps" /etc
 systemctl reset-failed rehearsal-upgrade.service 2> /dev/null || :
 systemd-run --quiet --unit=rehearsal-upgrade --property=KillMode=process \
-    --setenv=LC_ALL=C.UTF-8 --setenv="PATH=$room/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
+    --setenv=LC_ALL=C.UTF-8 --setenv="PATH=$programs:/usr/sbin:/usr/bin:/sbin:/bin" \
     /bin/sh -c 'zypper --non-interactive --no-gpg-checks dist-upgrade --allow-vendor-change --replacefiles \
         > /run/rehearsal/zypper.log 2>&1 < /dev/null; echo $? > /run/rehearsal/result.new; mv /run/rehearsal/result.new /run/rehearsal/result'

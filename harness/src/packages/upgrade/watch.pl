@@ -47,6 +47,8 @@ while (sysread($events, my $bytes, 65536)) {
         $bytes = substr($bytes, 16 + $length);
         if ($mask & OVERFLOW) { print $out "lost\t-\n"; next }
         my $directory = $paths{$number} // next;
+        # What befalls a directory itself, the directory above tells.
+        next if $name eq '';
         my $path = "$directory/$name";
         $path =~ s/([^\x20-\x5b\x5d-\x7e])/sprintf('\\x%02x', ord $1)/ge;
         if ($directory eq $marks) { print $out "mark\t$name\n" if $mask & CREATE; next }
