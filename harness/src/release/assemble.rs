@@ -152,12 +152,12 @@ fn add_scripts(deb: &Deb, files: &mut BTreeMap<String, File>, scriptlets: &mut S
     if deb.scripts.contains_key("postinst") {
         let version = &deb.control.version;
         scriptlets.post =
-            Some(Scriptlet::shell(format!(". {HOME}/maintain\nconfigure {package} '{version}' \"$1\"\n")));
+            Some(Scriptlet::shell(format!(". {HOME}/maintain\nconfigure {package} '{version}' \"$1\"")));
     }
     if deb.scripts.contains_key("prerm") {
         // In the interpreter of rpm itself: an upgrade, where there is nothing to do, starts no shell for it.
         scriptlets.preun = Some(Scriptlet::lua(format!(
-            "if tonumber(arg[2]) == 0 then rpm.execute('/bin/sh', '-c', '. {HOME}/maintain; remove {package}') end\n"
+            "if tonumber(arg[2]) == 0 then rpm.execute('/bin/sh', '-c', '. {HOME}/maintain; remove {package}') end"
         )));
     }
 }
@@ -184,8 +184,8 @@ fn change(package: &mut Package, changes: &Changes, overlay: &str) -> Result<(),
         [(&mut package.scriptlets.post, &changes.post), (&mut package.scriptlets.posttrans, &changes.posttrans)]
     {
         if let Some(added) = added {
-            let before = scriptlet.take().map(|before| before.text).unwrap_or_default();
-            *scriptlet = Some(Scriptlet::shell(format!("{before}{added}\n")));
+            let before = scriptlet.take().map(|before| format!("{}\n", before.text)).unwrap_or_default();
+            *scriptlet = Some(Scriptlet::shell(format!("{before}{added}")));
         }
     }
     Ok(())

@@ -129,8 +129,55 @@ impl Definition {
     }
 }
 
-/// Where the project's own images are, for tests.
 #[cfg(test)]
-pub(super) fn project_images() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../images")
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn message(definition: &str, overlay: &str) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        for (file, text) in [("releases/x.toml", definition), ("overlays/o.toml", overlay)] {
+            let path = directory.path().join(file);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, text).unwrap();
+        }
+        crate::mistake::plain_text(&Definitions::load(directory.path()).unwrap_err())
+    }
+
+    const DEFINITION: &str = "summary = \"x\"\nsuite = \"bookworm\"\nversion = \"1\"\npackages = []\noverlays = [\"o\"]\n";
+
+    #[rstest]
+    #[case::unknown_key(&format!("{DEFINITION}packges = []"), "", "unknown field `packges`", "line 6")]
+    #[case::no_such_overlay(&DEFINITION.replace("\"o\"", "\"p\""), "", "there is no overlay `p`", "line 5")]
+    #[case::in_an_overlay(DEFINITION, "summary = \"x\"\n[package.a]\ndorp = []\n", "unknown field `dorp`", "line 3")]
+    #[case::two_contents(
+        DEFINITION,
+        "summary = \"x\"\n[package.a.files]\n\"/a\" = { content = \"a\", link = \"b\" }\n",
+        "a file is one of",
+        "line 3"
+    )]
+    #[case::no_path(DEFINITION, "summary = \"x\"\n[package.a.files]\n\"a\" = {}\n", "`a` is no path", "line 3")]
+    #[case::no_mode(DEFINITION, "summary = \"x\"\n[package.a.files]\n\"/a\" = { mode = \"9\" }\n", "`9` is no mode", "line 3")]
+    #[case::no_source(DEFINITION, "summary = \"x\"\n[package.a.files]\n\"/a\" = { source = \"b\" }\n", "No such file", "line 3")]
+    fn mistakes_are_named(#[case] definition: &str, #[case] overlay: &str, #[case] words: &str, #[case] place: &str) {
+        let message = message(definition, overlay);
+        assert!(message.contains(words) && message.contains(place), "{message}");
+    }
+
+    #[test]
+    fn the_projects_own_releases_are_a_pair() {
+        let definitions = Definitions::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../images")).unwrap();
+        let names: Vec<_> = definitions.iter().map(|definition| definition.name.as_str()).collect();
+        assert_eq!(names, ["leap-15.0-like", "leap-42.3-like"]);
+        let new = definitions.get("leap-15.0-like").unwrap();
+        let old = definitions.get(new.upgrades.as_deref().unwrap()).unwrap();
+        let variants = |definition: &Definition| -> Vec<String> {
+            definition.variants.iter().map(|variant| variant.name.clone()).collect()
+        };
+        assert_eq!(variants(old), variants(new));
+        assert_eq!(old.packages, new.packages);
+        assert!(new.leaves_out_scripts_of("python3-yaml") && !new.leaves_out_scripts_of("postfix"));
+        let error = definitions.get("leap-42").unwrap_err().to_string();
+        assert_eq!(error, "there is no release `leap-42`; there are: leap-15.0-like, leap-42.3-like");
+    }
 }

@@ -233,3 +233,46 @@ impl Changes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+summary = "x"
+[package.a]
+post = "one"
+files."/etc/a" = { content = "@VERSION@", care = "config" }
+files."/etc/b" = { content = "b" }
+[release."2".package.a]
+drop = ["/etc/b", "/etc/c"]
+post = "two"
+files."/etc/a" = { care = "noreplace", mode = "0600" }
+[release."3".package.b]
+drop = ["/etc/c"]
+"#;
+
+    fn changes(version: &str) -> BTreeMap<String, Changes> {
+        parse(TEXT, Path::new("o.toml"), Path::new("files"), version).unwrap().packages
+    }
+
+    #[test]
+    fn a_release_has_what_is_said_of_all_and_of_it() {
+        assert_eq!(changes("1").keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(changes("3").keys().collect::<Vec<_>>(), ["a", "b"]);
+        let one = &changes("1")["a"];
+        assert!(matches!(&one.files["/etc/a"].content, Some(NewContent::Text(text)) if text == "1"));
+        assert_eq!((one.files["/etc/a"].care, one.drop.len()), (Some(Care::Config), 0));
+    }
+
+    #[test]
+    fn what_is_said_later_wins_and_the_rest_stays() {
+        let two = &changes("2")["a"];
+        let file = &two.files["/etc/a"];
+        assert!(matches!(&file.content, Some(NewContent::Text(text)) if text == "2"));
+        assert_eq!((file.care, file.mode), (Some(Care::NoReplace), Some(0o600)));
+        assert!(!two.files.contains_key("/etc/b"));
+        assert_eq!((&two.drop[..], &two.withdrawn[..]), (&["/etc/b".to_owned(), "/etc/c".to_owned()][..], &["/etc/b".to_owned()][..]));
+        assert_eq!(two.post.as_deref(), Some("one\ntwo"));
+    }
+}

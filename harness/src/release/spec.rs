@@ -128,19 +128,8 @@ fn listed(path: &str, file: &File) -> String {
     format!("{care}{kind}%attr({mode},{},{}) {}", file.owner, file.group, quoted(path))
 }
 
-/// A path as `%files` takes it: characters of patterns by themselves, and macros not at all.
+/// A path as `%files` takes it. Within quotes rpmbuild finds a name with blanks or brackets as it stands, if no other file
+/// matches it as a pattern.
 fn quoted(path: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in path.chars() {
-        match c {
-            '%' => quoted.push_str("%%"),
-            '[' | ']' | '*' | '?' | '{' | '}' | '\\' => {
-                quoted.push('\\');
-                quoted.push(c);
-            }
-            _ => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
+    format!("\"{}\"", path.replace('%', "%%"))
 }

@@ -128,3 +128,7 @@ fn with_attributes(options: FileOptionsBuilder, file: &File) -> FileOptionsBuild
         Care::NoReplace => options.config().noreplace(),
     }
 }
+
+#[cfg(test)]
+#[path = "write_tests.rs"]
+mod tests;
