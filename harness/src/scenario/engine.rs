@@ -3,8 +3,8 @@
 use super::format::{Cell, Kind, Scenario};
 use super::interrupt::Interrupt;
 use super::ready::ReadySteps;
-use super::step::{Action, Step};
-use super::steps::{Done, Notes, Stage, StepError};
+use super::step::{Action, Concern, Power, Step};
+use super::steps::{Done, Notes, Stage, StepError, with};
 use crate::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::lab::{Budget, Lab, LabError, Order, Progress, Purpose, Setup, Stock, Template};
 use std::collections::BTreeMap;
@@ -175,7 +175,7 @@ impl Engine<'_> {
         &self,
         play: &Play<'_>,
         step: &Step,
-        lab: Lab,
+        mut lab: Lab,
         notes: &mut Notes,
         kept: &mut BTreeMap<String, Kept>,
     ) -> Result<(Lab, String), LabError> {
@@ -194,8 +194,16 @@ impl Engine<'_> {
                 kept.insert(checkpoint.name.get_ref().clone(), Kept { template, notes: notes.clone() });
                 Ok((lab, "kept; the lab goes on".into()))
             }
+            Action::Power(power) => {
+                let machine = step.machine();
+                match power {
+                    Power::Cut => lab.cut_power(machine).await?,
+                    Power::Shutdown => lab.shut_down(machine).await?,
+                    Power::On => lab.power_on(machine, &play.logs).await?,
+                }
+                Ok((lab, "done".into()))
+            }
             Action::Reboot(_) => {
-                let mut lab = lab;
                 let rebooted = lab.reboot(step.machine(), &play.logs).await?;
                 let kernel = rebooted.kernel.map_or_else(String::new, |version| format!(" with kernel {version}"));
                 Ok((lab, format!("it is up again{kernel}")))
@@ -215,17 +223,22 @@ impl Engine<'_> {
     ) -> Result<Stop<'s>, String> {
         let cell = play.cell;
         let mut stage = Stage::new(lab, &cell.lab.topology.domain, notes, self.say)?;
+        let before = from.checked_sub(1).map(|index| (index, &cell.steps[index]));
+        self.check_invariants(play, &mut stage, before, result).await?;
         for (index, step) in cell.steps.iter().enumerate().skip(from) {
+            if let Some(phase) = &step.phase {
+                (self.say)(&format!("  --    {phase}"));
+            }
             if cell.kind == Kind::Control && step.fault {
                 result.steps.push(omitted(step));
                 (self.say)(&format!("  omit  {}: {}", step.machine(), step.name.get_ref()));
                 continue;
             }
-            if matches!(step.action, Action::Checkpoint(_) | Action::Rewind(_) | Action::Reboot(_)) {
+            if step.action.concern() != Concern::Guest {
                 return Ok(Stop::Lab(index, step));
             }
             let started = Instant::now();
-            let performed = stage.perform(step).await;
+            let performed = stage.look(step).await;
             let (outcome, done) = judge(cell.kind, step, performed);
             let step_result = StepResult {
                 name: step.name.get_ref().clone(),
@@ -246,8 +259,44 @@ impl Engine<'_> {
             if let Some(reason) = failure {
                 return Err(reason);
             }
+            self.check_invariants(play, &mut stage, Some((index, step)), result).await?;
         }
         Ok(Stop::End)
+    }
+
+    /// After a step, or before the first one. The one that does not hold is told with the step that it broke at.
+    async fn check_invariants(
+        &self,
+        play: &Play<'_>,
+        stage: &mut Stage<'_>,
+        after: Option<(usize, &Step)>,
+        result: &mut ScenarioResult,
+    ) -> Result<(), String> {
+        if let Some((_, step)) = after {
+            stage.note_disturbances(step);
+        }
+        let started = Instant::now();
+        let Some((invariant, done)) = stage.first_broken(&play.cell.invariants).await else { return Ok(()) };
+        let place = after.map_or("before the first step".into(), |(index, step)| {
+            format!("after step {} on {}, \"{}\"", index + 1, step.machine(), step.name.get_ref())
+        });
+        let step_result = StepResult {
+            name: invariant.name.get_ref().clone(),
+            machine: invariant.machine().to_owned(),
+            outcome: StepOutcome::Failed,
+            seconds: started.elapsed().as_secs_f64(),
+            asked: stage.redact(&format!("invariant {place}: {}", done.asked)),
+            answered: stage.redact(&done.answered),
+        };
+        self.report(play, &step_result);
+        let reason = format!(
+            "invariant \"{}\" does not hold {place}: {} → {}",
+            step_result.name,
+            stage.redact(&done.asked),
+            step_result.answered
+        );
+        result.steps.push(step_result);
+        Err(reason)
     }
 
     fn report(&self, play: &Play<'_>, step: &StepResult) {
@@ -281,6 +330,9 @@ fn asked_of_lab(action: &Action) -> String {
         Action::Checkpoint(checkpoint) => format!("keep the state of the lab as `{}`", checkpoint.name.get_ref()),
         Action::Rewind(rewind) => format!("go back to `{}`", rewind.to.get_ref()),
         Action::Reboot(_) => "systemctl reboot".into(),
+        Action::Power(Power::Cut) => "pull the plug".into(),
+        Action::Power(Power::Shutdown) => "systemctl poweroff".into(),
+        Action::Power(Power::On) => "switch on".into(),
         _ => String::new(),
     }
 }
@@ -302,10 +354,6 @@ fn judge(kind: Kind, step: &Step, performed: Result<Done, StepError>) -> (StepOu
             Done { asked: "the step could not be carried out".into(), answered: reason, transcript: None },
         ),
     }
-}
-
-fn with(done: Done, words: &str) -> Done {
-    Done { answered: format!("{words}{}", done.answered), ..done }
 }
 
 fn omitted(step: &Step) -> StepResult {

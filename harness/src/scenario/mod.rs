@@ -5,6 +5,7 @@
 //! `control` the faults are left out, and every symptom must *not* hold. So each file carries the proof that it can fail.
 //! A `[matrix]` multiplies cells by lists of values, which steps use as `${name}`; its values can name the control, too.
 
+mod action;
 mod changes;
 mod engine;
 mod format;
@@ -13,15 +14,21 @@ mod lab_file;
 mod matrix;
 mod reading;
 mod ready;
+pub mod rows;
+pub mod schema;
+mod shape;
+mod span;
 mod step;
 mod steps;
 mod variables;
 mod verb;
 
+pub use action::Action;
 pub use engine::Engine;
 pub use format::{Cell, Kind, Scenario, ScenarioError, Tier};
 pub use interrupt::Interrupt;
 pub use lab_file::LabFile;
 pub use matrix::Selection;
 pub use ready::{ReadySteps, holds};
-pub use step::{Action, Step};
+pub use span::{SpanError, TimeSpan};
+pub use step::{Invariant, Step};

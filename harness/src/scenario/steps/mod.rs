@@ -3,6 +3,8 @@
 mod delivery;
 mod guest;
 mod logins;
+mod looking;
+mod machine;
 mod mailbox;
 mod moments;
 mod upgrade;
@@ -18,7 +20,7 @@ use crate::network::Namespace;
 use crate::packages::transaction::Transaction;
 use crate::seed::Host;
 use crate::time::Deadline;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +63,8 @@ pub(super) struct Notes {
     inboxes: BTreeMap<String, Holding>,
     /// What servers accepted for users while something changed.
     handed: BTreeMap<String, Vec<MessageId>>,
+    /// Invariants that a step has broken.
+    disturbed: BTreeSet<String>,
     /// What the last upgrade did.
     transaction: Option<Transaction>,
 }
@@ -114,8 +118,13 @@ impl<'a> Stage<'a> {
             Action::Cause(cause) => self.cause(on, cause).await,
             Action::Upgrade(upgrade) => self.upgrade(on, upgrade).await,
             Action::Inbox(inbox) => self.inbox(on, inbox).await,
+            Action::File(file) => self.file(on, file).await,
+            Action::Write(write) => self.write(on, write).await,
+            Action::Service(service) => self.service(on, service).await,
+            Action::Clock(clock) => self.clock(on, clock).await,
+            Action::Link(link) => self.link(on, *link).await,
             // They are about the lab that this is a part of: the engine does them.
-            Action::Checkpoint(_) | Action::Rewind(_) | Action::Reboot(_) => {
+            Action::Checkpoint(_) | Action::Rewind(_) | Action::Reboot(_) | Action::Power(_) => {
                 Err(StepError::Broken("it concerns the whole lab".into()))
             }
         }
@@ -138,6 +147,11 @@ impl<'a> Stage<'a> {
         let host = self.host(machine)?;
         Endpoint::new((host.address, port).into(), &host.fqdn).map_err(|error| StepError::Broken(error.to_string()))
     }
+}
+
+/// `done`, with words before what was answered.
+pub(super) fn with(done: Done, words: &str) -> Done {
+    Done { answered: format!("{words}{}", done.answered), ..done }
 }
 
 /// `done`, judged.
