@@ -1,6 +1,7 @@
 //! What a step does: its verb.
 
 use super::changes::{Inbox, Reboot, Upgrade};
+use super::configuration::{DriftSince, InventoryAs};
 use super::step::{Concern, check_account, check_machine};
 use super::verb::{
     Account, CauseOf, Checkpoint, Clock, Deliver, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power, Requests,
@@ -50,6 +51,10 @@ pub enum Action {
     Requests(Requests),
     /// Name the likely cause of the refusals since a mark, from the logs of the mail server.
     Cause(CauseOf),
+    /// Remember a machine's configuration under a name.
+    Inventory(InventoryAs),
+    /// See what changed in a machine's configuration since an inventory.
+    Drift(DriftSince),
     /// Upgrade the distribution while the machine runs.
     Upgrade(Upgrade),
     /// Reboot the machine into the newest kernel that is installed in it.
@@ -88,7 +93,8 @@ impl Action {
             | Self::Units(_)
             | Self::File(_)
             | Self::Requests(_)
-            | Self::Cause(_) => true,
+            | Self::Cause(_)
+            | Self::Drift(_) => true,
             Self::Inbox(inbox) => inbox.remember.is_none() && inbox.flag.is_none(),
             _ => false,
         }
@@ -127,7 +133,12 @@ impl Action {
                     check_path(path, flaws);
                 }
             }
-            Self::Units(_) | Self::Service(_) | Self::Mark(_) | Self::Clock(_) | Self::Link(_) | Self::Power(_) | Self::Reboot(_)
+            Self::Drift(drift) => {
+                for path in drift.paths() {
+                    check_path(path, flaws);
+                }
+            }
+            Self::Inventory(_) | Self::Units(_) | Self::Service(_) | Self::Mark(_) | Self::Clock(_) | Self::Link(_) | Self::Power(_) | Self::Reboot(_)
             // Which checkpoints there are is a matter of all steps.
             | Self::Checkpoint(_) | Self::Rewind(_) => {}
         }

@@ -111,9 +111,9 @@ impl Cell {
         sorted(self.steps.iter().flat_map(|step| &step.covers).map(|row| row.get_ref().clone()).collect())
     }
 
-    /// Whether its labs must be such that they can be frozen on the way.
-    pub(super) fn has_checkpoints(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.action, Action::Checkpoint(_)))
+    /// Whether a lab for the steps from `from` on must be such that it can be frozen on the way.
+    pub(super) fn has_checkpoints(&self, from: usize) -> bool {
+        self.steps.iter().skip(from).any(|step| matches!(step.action, Action::Checkpoint(_)))
     }
 }
 

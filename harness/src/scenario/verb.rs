@@ -240,6 +240,9 @@ pub struct Checkpoint {
     /// Its name.
     #[schemars(with = "String")]
     pub name: Spanned<String>,
+    /// It stays in the cache, and later runs with the same steps before it start behind it.
+    #[serde(default)]
+    pub keep: bool,
 }
 
 /// A return.

@@ -5,13 +5,22 @@ use super::moments::Moment;
 use super::{Done, Stage, StepError, judged};
 use crate::machine::{quoted, ssh};
 use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// A file that was kept.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Copy {
+    #[serde(with = "super::notes::as_base64")]
     bytes: Vec<u8>,
     mode: u32,
+}
+
+impl std::fmt::Debug for Copy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Copy({} bytes)", self.bytes.len())
+    }
 }
 
 impl Stage<'_> {
