@@ -2,7 +2,7 @@
 
 use super::running::Lab;
 use super::setup::LabError;
-use super::template::files_of;
+use super::template::{files_of, kernel_of};
 use super::thaw::wake;
 use crate::machine::{Machine, VerbError};
 use crate::time::Deadline;
@@ -59,6 +59,11 @@ impl Lab {
         for spec in &self.specs {
             let (_, disk) = files_of(directory, &spec.name);
             std::fs::rename(&spec.disk, &disk).map_err(LabError::file(&disk))?;
+            if let Some((kernel, initrd)) = self.own_kernel(spec) {
+                let (kernel_there, initrd_there) = kernel_of(directory, &spec.name);
+                std::fs::copy(kernel, &kernel_there).map_err(LabError::file(&kernel_there))?;
+                std::fs::copy(initrd, &initrd_there).map_err(LabError::file(&initrd_there))?;
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::running::Lab;
 use super::setup::LabError;
-use crate::machine::{Boot, Machine, MachineName, Origin, ssh};
+use crate::machine::{Boot, Machine, MachineName, Origin, Spec, ssh};
 use crate::time::Deadline;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -78,6 +78,13 @@ impl Lab {
         known.and_then(|name| self.machines.remove(&name)).ok_or_else(|| LabError::NoMachine(name.to_owned()))
     }
 
+    /// The kernel and the RAM disk that a machine started with, if they are from its own disk.
+    pub(super) fn own_kernel<'a>(&self, spec: &'a Spec) -> Option<(&'a Path, &'a Path)> {
+        let Boot::Direct { kernel, initrd: Some(initrd), .. } = &spec.boot else { return None };
+        let of_a_template = self.template.as_ref().is_some_and(|template| kernel.starts_with(template.directory()));
+        (of_a_template || kernel.starts_with(self.directory())).then_some((kernel, initrd))
+    }
+
     async fn switch_on(&mut self, name: &MachineName, logs: &Path) -> Result<(), LabError> {
         let spec = self.specs.iter().find(|spec| spec.name == *name);
         let spec = spec.ok_or_else(|| LabError::NoMachine(name.to_string()))?;
@@ -115,8 +122,9 @@ impl Lab {
         let connection = self.ssh_connection(host, deadline).await.map_err(failed)?;
         let root = ssh::User { name: "root".into(), proof: ssh::Proof::Key(self.identity.ssh_key().clone()) };
         let (bytes, _) = ssh::download(connection, root, path.to_owned(), deadline).await.map_err(failed)?;
+        // A file that QEMU may still have open is not written over.
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let copy = self.directory().join(format!("{machine}.{name}"));
+        let copy = self.directory().join(format!("{machine}.boot-{}.{name}", self.boots + 1));
         std::fs::write(&copy, bytes).map_err(LabError::file(&copy))?;
         Ok(copy)
     }

@@ -7,7 +7,7 @@
 use super::setup::{LabError, Setup};
 use super::topology::Topology;
 use crate::host::workspace::Workspace;
-use crate::machine::{Frozen, MachineName};
+use crate::machine::{Boot, Frozen, MachineName};
 use crate::seed::{CacheSecret, Identity, LabNonce};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -116,6 +116,12 @@ pub(super) fn files_of(directory: &Path, machine: &MachineName) -> (Frozen, Path
     (Frozen { memory: file("memory"), devices: file("devices") }, file("qcow2"))
 }
 
+/// The names of the kernel and the RAM disk of a machine in a template: they are there if it was started from its own disk,
+/// after its image's kernel had been replaced there.
+pub(super) fn kernel_of(directory: &Path, machine: &MachineName) -> (PathBuf, PathBuf) {
+    (directory.join(format!("{machine}.vmlinuz")), directory.join(format!("{machine}.initrd")))
+}
+
 impl Manifest {
     /// Describes the files that a lab was frozen to.
     pub(super) fn of(
@@ -128,7 +134,9 @@ impl Manifest {
         let mut manifest = Self::unverified(topology, setup, nonce, authority.to_owned())?;
         for (_, machine) in topology.present() {
             let (frozen, disk) = files_of(directory, machine.name.get_ref());
-            for path in [frozen.memory, frozen.devices, disk] {
+            let (kernel, initrd) = kernel_of(directory, machine.name.get_ref());
+            let of_its_own = [kernel, initrd].into_iter().filter(|path| path.exists());
+            for path in [frozen.memory, frozen.devices, disk].into_iter().chain(of_its_own) {
                 let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 manifest.files.insert(file, digest(&path).map_err(LabError::file(&path))?);
             }
@@ -225,6 +233,17 @@ impl Template {
     /// When it was frozen.
     pub fn frozen(&self) -> jiff::Timestamp {
         self.manifest.frozen
+    }
+
+    /// How a machine starts when it is reset: from a kernel of its own, or as its image does.
+    pub(super) fn boot(&self, machine: &MachineName, of_image: &Boot) -> Boot {
+        let (kernel, initrd) = kernel_of(&self.directory, machine);
+        match of_image {
+            Boot::Direct { parameters, .. } if kernel.exists() => {
+                Boot::Direct { kernel, initrd: Some(initrd), parameters: parameters.clone() }
+            }
+            _ => of_image.clone(),
+        }
     }
 
     /// The keys and passwords of the lab.

@@ -78,7 +78,9 @@ fn specs(
                 Purpose::Use => Origin::Thawed(frozen),
                 Purpose::Freeze => Origin::Copied(frozen),
             };
-            setup.spec(topology, index, directory, origin)
+            let mut spec = setup.spec(topology, index, directory, origin)?;
+            spec.boot = template.boot(&spec.name, &spec.boot);
+            Ok(spec)
         })
         .collect()
 }

@@ -9,7 +9,7 @@ use crate::guest_path::GuestPath;
 use std::collections::BTreeMap;
 
 /// Where a guest keeps all that belongs to an upgrade.
-pub const ROOM: &str = "/run/rehearsal";
+pub const ROOM: &str = "/var/lib/rehearsal/upgrade";
 /// Starts it; arguments: the repository on the disk `packages`, and the name that it is known by.
 pub const START: &str = include_str!("upgrade/start.sh");
 /// Watches the configuration.

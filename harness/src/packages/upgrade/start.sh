@@ -4,9 +4,9 @@
 # It runs as a unit of its own, since the upgrade starts the guest agent anew, and what the agent has started would end.
 set -eu
 repository=$1 name=$2
-room=/run/rehearsal packages=/srv/packages
-# Nothing in /run can be executed.
-programs=/var/lib/rehearsal/programs
+room=/var/lib/rehearsal/upgrade packages=/srv/packages
+# Not in /run: nothing there can be executed, and all of it is gone after a power cut.
+programs=$room/programs
 mkdir -p "$programs" "$room/steps"
 test -e "$packages/$repository/repodata/repomd.xml" || {
     echo "there is no repository $packages/$repository; there are: $(cd "$packages" && ls -d */* | tr '\n' ' ')" >&2
@@ -16,7 +16,7 @@ test -e "$packages/$repository/repodata/repomd.xml" || {
 # libzypp runs one rpm for each package and finds it in PATH: this one writes down what it does, and when.
 cat > "$programs/rpm" <<'END'
 #!/bin/bash
-room=/run/rehearsal
+room=/var/lib/rehearsal/upgrade
 case " $* " in *" -U "*|*" -e "*) ;; *) exec /usr/bin/rpm "$@" ;; esac
 number=$(($(cat "$room/number") + 1))
 echo "$number" > "$room/number"
@@ -47,4 +47,4 @@ systemctl reset-failed rehearsal-upgrade.service 2> /dev/null || :
 systemd-run --quiet --unit=rehearsal-upgrade --property=KillMode=process \
     --setenv=LC_ALL=C.UTF-8 --setenv="PATH=$programs:/usr/sbin:/usr/bin:/sbin:/bin" \
     /bin/sh -c 'zypper --non-interactive --no-gpg-checks dist-upgrade --allow-vendor-change --replacefiles \
-        > /run/rehearsal/zypper.log 2>&1 < /dev/null; echo $? > /run/rehearsal/result.new; mv /run/rehearsal/result.new /run/rehearsal/result'
+        > /var/lib/rehearsal/upgrade/zypper.log 2>&1 < /dev/null; echo $? > /var/lib/rehearsal/upgrade/result.new; mv /var/lib/rehearsal/upgrade/result.new /var/lib/rehearsal/upgrade/result'
