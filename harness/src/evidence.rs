@@ -1,6 +1,6 @@
 //! What a run leaves behind: one directory with events, results, logs and transcripts.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub struct Run {
 }
 
 /// What became of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StepOutcome {
     /// It did what it says.
@@ -24,10 +24,13 @@ pub enum StepOutcome {
     Failed,
     /// The cell leaves it out.
     Omitted,
+    /// It was carried out by an earlier run, which has kept the state behind it.
+    Kept,
 }
 
 /// One step of a run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StepResult {
     /// Its sentence.
     pub name: String,
@@ -41,6 +44,17 @@ pub struct StepResult {
     pub asked: String,
     /// What was answered, or what went wrong.
     pub answered: String,
+}
+
+/// The steps that an earlier run has carried out, and what this one started with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeptSteps {
+    /// The checkpoint.
+    pub checkpoint: String,
+    /// How many steps, from the first.
+    pub steps: usize,
+    /// When they were carried out.
+    pub run: jiff::Timestamp,
 }
 
 /// What became of a scenario.
@@ -72,6 +86,8 @@ pub struct ScenarioResult {
     pub lab_seconds: f64,
     /// Rows of the specification.
     pub covers: Vec<String>,
+    /// What it started with, unless it began with its first step.
+    pub kept: Option<KeptSteps>,
     /// Its steps, as far as it came.
     pub steps: Vec<StepResult>,
 }
@@ -88,6 +104,7 @@ impl ScenarioResult {
             seconds: 0.0,
             lab_seconds: 0.0,
             covers: Vec::new(),
+            kept: None,
             steps: Vec::new(),
         }
     }

@@ -1,5 +1,6 @@
 //! Rehearsal: a private mail server and its neighbours in disposable virtual machines.
 pub mod cache;
+pub mod drift;
 pub mod evidence;
 pub mod guest_path;
 pub mod host;

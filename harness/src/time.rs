@@ -93,13 +93,13 @@ impl Deadline {
     }
 
     /// Calls `attempt` until it yields a value or the deadline passes. An attempt that yields none says what it saw
-    /// instead; the pause between two attempts grows from 10 ms to 500 ms.
+    /// instead.
     pub async fn poll<T, A, F>(&self, what: impl fmt::Display, mut attempt: A) -> Result<T, Expired>
     where
         A: FnMut() -> F,
         F: Future<Output = Result<T, String>>,
     {
-        let mut pause = Duration::from_millis(10);
+        let mut pauses = Pauses::default();
         let mut last_seen = None;
         loop {
             match tokio::time::timeout_at(self.ends.into(), attempt()).await {
@@ -110,14 +110,31 @@ impl Deadline {
             if self.passed() {
                 return Err(self.expired(what, last_seen));
             }
-            tokio::time::sleep(pause.min(self.remaining())).await;
-            pause = (pause * 3 / 2).min(Duration::from_millis(500));
+            pauses.next(self).await;
         }
     }
 
     /// The error of this deadline.
     pub fn expired(&self, what: impl fmt::Display, last_seen: Option<String>) -> Expired {
         Expired { what: what.to_string(), waited: self.elapsed(), last_seen }
+    }
+}
+
+/// The pauses between looks at something that will change: they grow from 10 ms to 500 ms.
+#[derive(Debug)]
+pub struct Pauses(Duration);
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self(Duration::from_millis(10))
+    }
+}
+
+impl Pauses {
+    /// Waits for the next one to pass, at most until the deadline.
+    pub async fn next(&mut self, deadline: &Deadline) {
+        tokio::time::sleep(self.0.min(deadline.remaining())).await;
+        self.0 = (self.0 * 3 / 2).min(Duration::from_millis(500));
     }
 }
 

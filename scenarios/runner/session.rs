@@ -22,6 +22,9 @@ const RESERVE: u64 = 1 << 30;
 /// The directory for results; `rehearsal` in cargo's target directory, unless the user names another.
 const RESULTS_VARIABLE: &str = "REHEARSAL_RESULTS";
 
+/// If it is set, all steps are run, and kept checkpoints are made again.
+const FRESH_VARIABLE: &str = "REHEARSAL_FRESH";
+
 /// Everything is made when the first cell starts.
 pub(crate) struct Session {
     jobs: usize,
@@ -65,6 +68,7 @@ impl Session {
             budget: &shared.budget,
             run: &shared.run,
             interrupt: &self.interrupt,
+            fresh: std::env::var_os(FRESH_VARIABLE).is_some_and(|value| !value.is_empty()),
             say: &|text| self.say(&name, text),
         };
         let result = shared.runtime.block_on(engine.cell(scenario, cell));

@@ -4,6 +4,8 @@ mod age;
 mod bench;
 mod clean;
 mod doctor;
+mod drift;
+mod explain;
 mod image;
 mod kept;
 mod lab;
@@ -47,6 +49,10 @@ enum Action {
     Selftest(selftest::Action),
     /// Run the scenarios in guests
     Test(test::Args),
+    /// Say what changed in a machine's configuration between two moments of a run
+    Drift(drift::Args),
+    /// Say which changes of configuration are to blame for a scenario's symptoms
+    Explain(explain::Args),
     /// Say what an upgrade with rpm will do to each configuration file of a system
     Predict(predict::Args),
     /// Measure how long things take on this host, side by side
@@ -64,6 +70,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Action::Clean(args) => clean::run(&args),
         Action::Selftest(action) => selftest::run(&action),
         Action::Test(args) => test::run(args),
+        Action::Drift(args) => drift::run(&args),
+        Action::Explain(args) => explain::run(&args),
         Action::Predict(args) => predict::run(&args),
         Action::Bench(action) => bench::run(&action),
     }

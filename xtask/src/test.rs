@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// Which cells: `quick` leaves out those that their files call `full`
     #[arg(long, value_enum, default_value_t = Tier::Quick)]
     tier: Tier,
+    /// Run all steps, also those behind which an earlier run has kept a checkpoint
+    #[arg(long)]
+    fresh: bool,
     /// Only list the cells
     #[arg(long)]
     list: bool,
@@ -51,6 +54,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     command.args(args.filter);
     if let Some(directory) = args.scenarios {
         command.env("REHEARSAL_SCENARIOS", std::path::absolute(directory)?);
+    }
+    if args.fresh {
+        command.env("REHEARSAL_FRESH", "1");
     }
     if let Some(jobs) = args.jobs {
         command.arg(format!("--test-threads={jobs}"));

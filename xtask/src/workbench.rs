@@ -55,3 +55,14 @@ impl Workbench {
         Stock::open(self.cache.clone()).context("failed to open the templates of labs")
     }
 }
+
+/// Where results of runs go: `rehearsal` in cargo's target directory, unless `REHEARSAL_RESULTS` names another.
+pub(crate) fn results() -> PathBuf {
+    std::env::var_os("REHEARSAL_RESULTS").map_or_else(|| target().join("rehearsal"), PathBuf::from)
+}
+
+/// Cargo's target directory: this program lies in `<target>/<profile>`.
+fn target() -> PathBuf {
+    let own = std::env::current_exe().ok();
+    own.as_deref().and_then(|path| path.ancestors().nth(2)).map_or_else(|| project("target"), Path::to_owned)
+}

@@ -9,6 +9,9 @@ use crate::machine::Origin;
 use crate::machine::argv::{Descriptors, argv};
 use std::path::Path;
 
+/// Changes when what is kept with a checkpoint, or what steps do, means something else.
+const CHECKPOINT: &str = "checkpoint 1";
+
 /// The entry of a lab's template: its key covers all that went in.
 /// `ready` says when it is ready.
 pub(super) fn entry(topology: &Topology, setup: &Setup, ready: &str) -> Result<EntryName, LabError> {
@@ -27,6 +30,13 @@ pub(super) fn entry(topology: &Topology, setup: &Setup, ready: &str) -> Result<E
         ingredients.extend(setup.roles.contents(&machine.role)?);
     }
     Ok(EntryName::new(&topology.name, &ContentKey::of(ingredients.iter().map(String::as_bytes))))
+}
+
+/// The entry of a checkpoint that is kept: its key covers the lab's template, and in `way` all that was done since.
+pub(super) fn checkpoint_entry(template: &EntryName, name: &str, way: &[String]) -> EntryName {
+    let ingredients = [CHECKPOINT.to_owned(), template.to_string()];
+    let ingredients = ingredients.iter().chain(way);
+    EntryName::new(name, &ContentKey::of(ingredients.map(String::as_bytes)))
 }
 
 /// What runs the guests' instructions: the state of a processor means nothing to another model.

@@ -4,7 +4,7 @@
 //! take to boot. So it is done once: the lab is brought to ready, settled and frozen into a [`Template`],
 //! which the [`Stock`] keeps in the cache under the key of all that went in. [`Lab::thaw`] makes a fresh copy of it, which
 //! shares no state with any other. A running copy can be frozen too, if it was thawed for that: a checkpoint is a template
-//! that only its run knows.
+//! that only its run knows, or one that is kept in the cache: [`Stock::keep`].
 //!
 //! [`Lab::tear_down`] ends a lab. One that is dropped, and one whose process is killed, end as well: guests die with the
 //! lab's keeper thread, the network goes with its last user, and the working directory has a janitor.
@@ -14,6 +14,7 @@
 mod boot;
 mod budget;
 mod freeze;
+mod keep;
 mod key;
 mod power;
 mod running;
@@ -25,6 +26,7 @@ mod thaw;
 pub mod topology;
 
 pub use budget::{Budget, Permit, TooMuch, Wait};
+pub use keep::{Found, Paper, Wanted};
 pub use power::Rebooted;
 pub use running::Lab;
 pub use setup::{LabError, Media, Progress, Setup};

@@ -44,6 +44,40 @@ impl Lab {
         Ok(Rebooted { kernel: version })
     }
 
+    /// Ends one machine at once, as a pulled plug does: what was not on its disk is lost.
+    pub async fn cut_power(&mut self, name: &str) -> Result<(), LabError> {
+        let deadline = self.pace.deadline(SHUTDOWN);
+        let machine = self.take(name)?;
+        Ok(machine.stop(deadline).await?)
+    }
+
+    /// Shuts one machine down in order, and waits until it is off.
+    pub async fn shut_down(&mut self, name: &str) -> Result<(), LabError> {
+        let deadline = self.pace.deadline(SHUTDOWN);
+        let machine = self.take(name)?;
+        machine.execute("systemctl --no-block poweroff", deadline).await?;
+        Ok(machine.ended(deadline).await?)
+    }
+
+    /// Starts a machine that was switched off, with the kernel that it had. Waits until nothing is left to start in it.
+    /// Its logs go to a new directory in `logs`.
+    pub async fn power_on(&mut self, name: &str, logs: &Path) -> Result<(), LabError> {
+        let spec = self.specs.iter_mut().find(|spec| spec.name.as_str() == name);
+        let spec = spec.ok_or_else(|| LabError::NoMachine(name.to_owned()))?;
+        let name = spec.name.clone();
+        if self.machines.contains_key(&name) {
+            return Err(LabError::Running(name));
+        }
+        spec.origin = Origin::PowerOn;
+        self.switch_on(&name, logs).await
+    }
+
+    /// The machine, which is not watched any more.
+    fn take(&mut self, name: &str) -> Result<Machine, LabError> {
+        let known = self.machines.keys().find(|known| known.as_str() == name).cloned();
+        known.and_then(|name| self.machines.remove(&name)).ok_or_else(|| LabError::NoMachine(name.to_owned()))
+    }
+
     /// The kernel and the RAM disk that a machine started with, if they are from its own disk.
     pub(super) fn own_kernel<'a>(&self, spec: &'a Spec) -> Option<(&'a Path, &'a Path)> {
         let Boot::Direct { kernel, initrd: Some(initrd), .. } = &spec.boot else { return None };

@@ -180,6 +180,9 @@ pub enum LabError {
     /// The lab has no such machine.
     #[error("there is no machine `{0}` in the lab, or it does not run")]
     NoMachine(String),
+    /// It was to be switched on, and is.
+    #[error("machine {0} runs already: only one that was switched off can be switched on")]
+    Running(MachineName),
     /// There is nothing to boot.
     #[error("machine {machine} has no kernel with its RAM disk in /boot: it would not come up again")]
     NoKernel {

@@ -11,14 +11,14 @@ use crate::host::workspace::Workspace;
 use crate::seed::{CacheSecret, LabNonce};
 use crate::size::Size;
 use futures_util::future::LocalBoxFuture;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
 /// The directory of a template that is being made, in its workspace.
-const NEW: &str = "new";
+pub(super) const NEW: &str = "new";
 
 /// Knows when a booted lab is ready: whoever asks for a template does.
 pub trait Readiness {
@@ -32,9 +32,11 @@ pub trait Readiness {
 /// All templates that this process uses, each checked once.
 #[derive(Debug)]
 pub struct Stock {
-    cache: Cache,
-    secret: CacheSecret,
+    pub(super) cache: Cache,
+    pub(super) secret: CacheSecret,
     known: Mutex<BTreeMap<EntryName, Arc<Slot>>>,
+    /// Checkpoints that this process has made and kept.
+    pub(super) fresh: Mutex<BTreeSet<EntryName>>,
 }
 
 /// One template that this process wants.
@@ -70,7 +72,7 @@ impl Stock {
     /// The stock in `cache`.
     pub fn open(cache: Cache) -> std::io::Result<Self> {
         let secret = CacheSecret::open(&cache.secret())?;
-        Ok(Self { cache, secret, known: Mutex::default() })
+        Ok(Self { cache, secret, known: Mutex::default(), fresh: Mutex::default() })
     }
 
     /// Hands back the template of a lab; makes it first, if there is none that can be trusted.
@@ -84,9 +86,9 @@ impl Stock {
     }
 
     async fn find_or_make(&self, order: &Order<'_>, entry: &EntryName) -> Result<Arc<Template>, LabError> {
-        let claim = self.claim(order, entry).await?;
+        let claim = self.claim(entry, order.progress).await?;
         if claim.exists() {
-            match self.checked(order, claim).await? {
+            match self.checked(order.topology, order.setup, claim).await? {
                 Ok(template) => return Ok(Arc::new(template)),
                 Err((claim, why)) => {
                     (order.progress)(Progress::Distrusted(why));
@@ -99,7 +101,11 @@ impl Stock {
     }
 
     /// Waits, without holding up anything else, while another run makes the same.
-    async fn claim(&self, order: &Order<'_>, entry: &EntryName) -> Result<Claim, LabError> {
+    pub(super) async fn claim(
+        &self,
+        entry: &EntryName,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Claim, LabError> {
         let (cache, entry) = (self.cache.clone(), entry.clone());
         let (waits, waiting) = tokio::sync::oneshot::channel::<()>();
         let place = cache.place(Kind::Template, &entry);
@@ -109,7 +115,7 @@ impl Stock {
         });
         let told = async {
             if waiting.await.is_ok() {
-                (order.progress)(Progress::Waiting);
+                progress(Progress::Waiting);
             }
         };
         let (claim, ()) = futures_util::future::join(claiming, told).await;
@@ -117,12 +123,16 @@ impl Stock {
     }
 
     /// The template that is there, or why it is of no use.
-    async fn checked(&self, order: &Order<'_>, claim: Claim) -> Result<Result<Template, (Claim, String)>, LabError> {
+    pub(super) async fn checked(
+        &self,
+        topology: &Topology,
+        setup: &Setup,
+        claim: Claim,
+    ) -> Result<Result<Template, (Claim, String)>, LabError> {
         // Reading all of it takes a moment, and must not hold up other labs.
-        let (topology, setup, secret) = (order.topology.clone(), order.setup.clone(), self.secret.clone());
         let place = claim.place().to_owned();
         let checking = {
-            let place = place.clone();
+            let (place, topology, setup) = (place.clone(), topology.clone(), setup.clone());
             tokio::task::spawn_blocking(move || Template::verified(&place, &topology, &setup))
         };
         let verified = checking.await.map_err(std::io::Error::other).map_err(LabError::file(&place))?;
@@ -130,14 +140,14 @@ impl Stock {
             Err(flaw) => Ok(Err((claim, flaw.to_string()))),
             Ok(manifest) => {
                 let used = claim.into_use().map_err(LabError::file(&place))?;
-                let template = Template::trusted(&place, manifest, order.topology, &secret, Holds::Cached(used));
-                Ok(Ok(template?))
+                let template = Template::trusted(&place, manifest, topology, &self.secret, Holds::Cached(used))?;
+                Ok(Ok(template))
             }
         }
     }
 
     async fn make(&self, order: &Order<'_>, claim: Claim) -> Result<Template, LabError> {
-        self.check_room(order)?;
+        self.check_room(order.topology)?;
         let made = match self.boot_and_freeze(order).await {
             // QEMU's emulation by several threads has been seen to fail an assertion of its own in early boot, rarely.
             Err(error) if error.is_abort_of_qemu() => {
@@ -197,11 +207,11 @@ impl Stock {
     }
 
     /// RAM may be all in use, and disks grow: better refused than stopped half-way.
-    fn check_room(&self, order: &Order<'_>) -> Result<(), LabError> {
+    pub(super) fn check_room(&self, topology: &Topology) -> Result<(), LabError> {
         const DISKS: u64 = 512 << 20;
         let place = self.cache.building();
         let free = Size::free_at(&place).map_err(LabError::file(&place))?;
-        let needed = Size::bytes((u64::from(order.topology.memory_mib()) << 20) + DISKS);
+        let needed = Size::bytes((u64::from(topology.memory_mib()) << 20) + DISKS);
         if free >= needed { Ok(()) } else { Err(LabError::NoRoom { place, needed, free }) }
     }
 }

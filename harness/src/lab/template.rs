@@ -166,6 +166,13 @@ impl Manifest {
         })
     }
 
+    /// Adds other files of the directory, which belong to the frozen lab.
+    pub(super) fn add(&mut self, directory: &Path, file: &str) -> Result<(), LabError> {
+        let path = directory.join(file);
+        self.files.insert(file.to_owned(), digest(&path).map_err(LabError::file(&path))?);
+        Ok(())
+    }
+
     /// Writes it beside the files.
     pub(super) fn write(&self, directory: &Path) -> Result<(), LabError> {
         let path = directory.join(MANIFEST);
@@ -221,6 +228,11 @@ impl Template {
     /// Where its files are.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// When it was frozen.
+    pub fn frozen(&self) -> jiff::Timestamp {
+        self.manifest.frozen
     }
 
     /// How a machine starts when it is reset: from a kernel of its own, or as its image does.

@@ -4,6 +4,7 @@ use crate::machine::MachineName;
 use crate::mistake::Flaw;
 use crate::network::{MacAddress, Segment, SegmentName, TapName};
 use crate::seed::Host;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -25,20 +26,24 @@ pub struct Topology {
 }
 
 /// One machine of a lab.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
     /// Its name.
+    #[schemars(with = "String")]
     pub name: Spanned<MachineName>,
     /// The image that it is made from.
     pub image: String,
     /// What cloud-init makes of it.
     pub role: String,
     /// The release whose packages it finds on a disk of their own.
+    #[schemars(with = "Option<String>")]
     pub packages: Option<Spanned<String>>,
     /// The network that it is in.
+    #[schemars(with = "String")]
     pub segment: Spanned<SegmentName>,
     /// Its address there.
+    #[schemars(with = "String")]
     pub address: Spanned<Ipv4Addr>,
     /// RAM in MiB.
     pub memory_mib: u32,

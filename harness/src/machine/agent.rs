@@ -34,6 +34,16 @@ pub struct Output {
     pub stderr: String,
 }
 
+/// The same, as it came.
+#[derive(Debug)]
+pub(super) struct Bytes {
+    pub(super) status: i64,
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
+    /// The agent has left out the end: it keeps 16 MiB.
+    pub(super) is_cut: bool,
+}
+
 /// Why the agent gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
@@ -108,6 +118,17 @@ impl Agent {
         input: Option<&[u8]>,
         deadline: Deadline,
     ) -> Result<Output, AgentError> {
+        self.run_for_bytes(program, arguments, input, deadline).await.map(Output::from)
+    }
+
+    /// The same, for a program whose output is no text.
+    pub(super) async fn run_for_bytes(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        input: Option<&[u8]>,
+        deadline: Deadline,
+    ) -> Result<Bytes, AgentError> {
         let command = qga::guest_exec {
             path: program.into(),
             arg: Some(arguments.iter().map(|&argument| argument.into()).collect()),
@@ -123,14 +144,14 @@ impl Agent {
         self.finished(pid, known_as, deadline).await
     }
 
-    async fn finished(&self, pid: i64, script: &str, deadline: Deadline) -> Result<Output, AgentError> {
+    async fn finished(&self, pid: i64, script: &str, deadline: Deadline) -> Result<Bytes, AgentError> {
         let mut pause = Duration::from_millis(5);
         loop {
             let (reply, answer) = oneshot::channel();
             let what = "the status of a command";
             let status = self.request("guest-exec-status", Request::Status(pid, reply), answer, what, deadline).await?;
             if status.exited {
-                return Ok(output(status));
+                return Ok(Bytes::from(status));
             }
             if deadline.passed() {
                 return Err(deadline.expired(format_args!("`{}` to end", summary(script)), None).into());
@@ -230,13 +251,22 @@ fn hand_over<T>(reply: Reply<T>, answer: Result<T, qapi::ExecuteError>) -> bool 
     usable
 }
 
-fn output(status: qga::GuestExecStatus) -> Output {
-    let text = |bytes: Option<Vec<u8>>| String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
-    let by_signal = status.signal.map(|signal| 128 + signal);
-    Output {
-        status: status.exitcode.or(by_signal).unwrap_or(-1),
-        stdout: text(status.out_data),
-        stderr: text(status.err_data),
+impl From<qga::GuestExecStatus> for Bytes {
+    fn from(status: qga::GuestExecStatus) -> Self {
+        let by_signal = status.signal.map(|signal| 128 + signal);
+        Self {
+            status: status.exitcode.or(by_signal).unwrap_or(-1),
+            stdout: status.out_data.unwrap_or_default(),
+            stderr: status.err_data.unwrap_or_default(),
+            is_cut: status.out_truncated == Some(true),
+        }
+    }
+}
+
+impl From<Bytes> for Output {
+    fn from(bytes: Bytes) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self { status: bytes.status, stdout: text(bytes.stdout), stderr: text(bytes.stderr) }
     }
 }
 

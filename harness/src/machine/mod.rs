@@ -15,6 +15,7 @@ pub mod agent;
 pub mod argv;
 mod console;
 mod freeze;
+mod link;
 mod memory;
 mod power;
 mod process;
@@ -25,6 +26,7 @@ mod verbs;
 
 pub use agent::{AgentError, Output};
 pub use console::{Badness, FATAL_PATTERNS};
+pub use link::Link;
 pub use process::{Machine, MachineError, Trouble};
 pub use spec::{Boot, Frozen, MachineName, NetworkCard, Origin, Spec};
 pub use verbs::{VerbError, quoted};

@@ -118,6 +118,8 @@ pub struct Machine {
     pub(super) qmp: Qmp,
     pub(super) agent: Agent,
     pub(super) ram: Option<Ram>,
+    /// How many network cards it has.
+    pub(super) cards: usize,
     pid: Option<u32>,
     exited: watch::Receiver<Option<String>>,
     badness: watch::Receiver<Option<Badness>>,
@@ -158,7 +160,7 @@ impl Machine {
             Err(source) => return Err(died_or(name, exited, source).await),
         };
         let agent = Agent::new(agent);
-        Ok(Self { name, qmp, agent, ram, pid, exited, badness, kill: Some(kill), supervisor })
+        Ok(Self { name, qmp, agent, ram, cards: spec.cards.len(), pid, exited, badness, kill: Some(kill), supervisor })
     }
 
     /// Its name.

@@ -98,6 +98,18 @@ impl Machine {
         if output.status == 0 { Ok(output.stdout) } else { Err(self.status(program, output)) }
     }
 
+    /// Runs one program, without a shell, that must succeed, and hands back its standard output as it is.
+    pub async fn read_from(&self, program: &str, arguments: &[&str], deadline: Deadline) -> Result<Vec<u8>, VerbError> {
+        let bytes = self.by_agent(self.agent.run_for_bytes(program, arguments, None, deadline)).await?;
+        if bytes.status == 0 && !bytes.is_cut {
+            return Ok(bytes.stdout);
+        }
+        let said = String::from_utf8_lossy(&bytes.stderr);
+        let why = if bytes.is_cut { "its output is too long for the guest agent" } else { said.trim() };
+        let output = Output { status: bytes.status, stdout: String::new(), stderr: why.to_owned() };
+        Err(self.status(program, output))
+    }
+
     /// Runs a shell command that must fail.
     pub async fn fail(&self, command: &str, deadline: Deadline) -> Result<Output, VerbError> {
         let output = self.execute(command, deadline).await?;

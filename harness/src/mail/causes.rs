@@ -5,11 +5,12 @@
 //! wins, and each shows the lines that led to it. Give the lines of saslauthd, PAM, sssd, cyrus, postfix and, if at
 //! hand, slapd, of the time of *one* login.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Why a login was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// Nothing answers on saslauthd's socket: the daemon does not run, or (for SMTP alone) smtpd is in a chroot without it.

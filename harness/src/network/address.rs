@@ -1,5 +1,6 @@
 //! Names and addresses that must not be mixed up.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -137,11 +138,14 @@ impl fmt::Display for SegmentName {
 }
 
 /// A broadcast domain of the lab.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Segment {
     /// Its name.
+    #[schemars(with = "String")]
     pub name: SegmentName,
-    /// Its addresses.
+    /// Its addresses, as in `10.20.0.0/24`.
+    #[schemars(with = "String")]
     pub prefix: Prefix,
 }
 

@@ -26,3 +26,4 @@ pub use plan::{Departure, Extent, Outcome, Plan};
 pub use predict::{Forecast, Prediction, predict};
 pub use repository::{Coming, Repository, RepositoryError};
 pub use scriptlet::Hint;
+pub use transaction::{Transaction, TransactionStep};

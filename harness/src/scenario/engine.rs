@@ -2,12 +2,11 @@
 
 use super::format::{Cell, Kind, Scenario};
 use super::interrupt::Interrupt;
-use super::ready::ReadySteps;
-use super::step::{Action, Step};
-use super::steps::{Done, Notes, Stage, StepError};
+use super::resume::{ReplaceError, Start};
+use super::step::{Action, Concern, Power, Step};
+use super::steps::{Done, Exhibit, Notes, Stage, StepError, with};
 use crate::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
-use crate::lab::{Budget, Lab, LabError, Order, Progress, Purpose, Setup, Stock, Template};
-use std::collections::BTreeMap;
+use crate::lab::{Budget, Lab, LabError, Progress, Purpose, Setup, Stock, Template};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +23,8 @@ pub struct Engine<'a> {
     pub run: &'a Run,
     /// The wish to end.
     pub interrupt: &'a Interrupt,
+    /// Run all steps, also those behind which an earlier run has kept a checkpoint.
+    pub fresh: bool,
     /// Takes lines of live progress.
     pub say: &'a (dyn Fn(&str) + Send + Sync),
 }
@@ -35,17 +36,29 @@ impl std::fmt::Debug for Engine<'_> {
 }
 
 /// One cell as it is carried out.
-struct Play<'s> {
-    scenario: &'s Scenario,
-    cell: &'s Cell,
+pub(super) struct Play<'s> {
+    pub(super) scenario: &'s Scenario,
+    pub(super) cell: &'s Cell,
     /// Where its logs and transcripts go.
-    logs: PathBuf,
+    pub(super) logs: PathBuf,
+    /// The step after which it ends, if that is not the last one.
+    pub(super) until: Option<usize>,
+}
+
+impl Play<'_> {
+    /// Puts what steps have shown into the result directory.
+    pub(super) fn exhibit(&self, exhibits: &[Exhibit]) -> Result<(), String> {
+        for Exhibit { file, text } in exhibits {
+            fs_err::write(self.logs.join(file), text).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
 }
 
 /// A state of the lab that a step kept.
-struct Kept {
-    template: Arc<Template>,
-    notes: Notes,
+pub(super) struct Kept {
+    pub(super) template: Arc<Template>,
+    pub(super) notes: Notes,
 }
 
 /// Why a stretch of steps ended.
@@ -60,18 +73,9 @@ impl Engine<'_> {
     /// Runs one cell to its verdict, which is also in the evidence.
     pub async fn cell(&self, scenario: &Scenario, cell: &Cell) -> ScenarioResult {
         let started = Instant::now();
-        let mut result = ScenarioResult {
-            name: scenario.name.clone(),
-            cell: cell.to_string(),
-            outcome: Verdict::Passed,
-            reason: None,
-            seconds: 0.0,
-            lab_seconds: 0.0,
-            covers: cell.covers(),
-            steps: Vec::new(),
-        };
+        let mut result = unjudged(scenario, cell);
         let played = match self.run.cell(&scenario.name, &result.cell) {
-            Ok(logs) => self.carry_out(&Play { scenario, cell, logs }, &mut result).await,
+            Ok(logs) => self.carry_out(&Play { scenario, cell, logs, until: None }, &mut result).await,
             Err(error) => Err(error.to_string()),
         };
         if let Err(reason) = played {
@@ -85,22 +89,22 @@ impl Engine<'_> {
         result
     }
 
-    async fn carry_out(&self, play: &Play<'_>, result: &mut ScenarioResult) -> Result<(), String> {
+    pub(super) async fn carry_out(&self, play: &Play<'_>, result: &mut ScenarioResult) -> Result<(), String> {
         let (scenario, topology) = (play.scenario, &play.cell.lab.topology);
         (self.say)(&format!("{}::{}: {}", scenario.name, play.cell, scenario.summary));
         let memory = topology.memory_mib();
         let waiting = |wait: &_| (self.say)(&format!("  wait  the lab {wait}"));
         let _share = self.unless_interrupted(self.budget.memory(memory, &waiting)).await?;
         let begun = Instant::now();
-        let template = self.unless_interrupted(self.template(play, &begun)).await?;
-        let lab = self.unless_interrupted(self.thaw(play, &template)).await?;
+        let start = self.unless_interrupted(self.start(play, &begun, result)).await?;
+        let lab = self.unless_interrupted(self.thaw(play, &start.template, start.from)).await?;
         result.lab_seconds = begun.elapsed().as_secs_f64();
         (self.say)(&format!("  lab   {} runs after {:.1} s", topology.name, result.lab_seconds));
-        self.stretches(play, lab, result).await
+        self.stretches(play, lab, start, result).await
     }
 
     /// Until somebody wants the run to end.
-    async fn unless_interrupted<T, E: std::error::Error>(
+    pub(super) async fn unless_interrupted<T, E: std::error::Error>(
         &self,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, String> {
@@ -110,42 +114,33 @@ impl Engine<'_> {
         }
     }
 
-    async fn template(&self, play: &Play<'_>, begun: &Instant) -> Result<Arc<Template>, LabError> {
-        let (lab, logs) = (&play.cell.lab, play.logs.join("template"));
-        self.stock
-            .template(&Order {
-                topology: &lab.topology,
-                setup: self.setup,
-                budget: self.budget,
-                readiness: &ReadySteps { domain: &lab.topology.domain, steps: &lab.ready },
-                logs: &logs,
-                progress: &|progress| self.progress(begun, &progress),
-            })
-            .await
-    }
-
-    async fn thaw(&self, play: &Play<'_>, template: &Arc<Template>) -> Result<Lab, LabError> {
-        let purpose = if play.cell.has_checkpoints() { Purpose::Freeze } else { Purpose::Use };
+    /// A copy of the template for the steps from `from` on.
+    async fn thaw(&self, play: &Play<'_>, template: &Arc<Template>, from: usize) -> Result<Lab, LabError> {
+        let purpose = if play.cell.has_checkpoints(from) { Purpose::Freeze } else { Purpose::Use };
         Lab::thaw(template, &play.cell.lab.topology, self.setup, purpose, &play.logs, &|_| ()).await
     }
 
-    fn progress(&self, begun: &Instant, progress: &Progress) {
+    pub(super) fn progress(&self, begun: &Instant, progress: &Progress) {
         (self.say)(&format!("  lab   {progress} ({:.1} s)", begun.elapsed().as_secs_f64()));
     }
 
     /// Runs stretches of steps in a lab, and replaces the lab between them where a step says so.
-    async fn stretches(&self, play: &Play<'_>, mut lab: Lab, result: &mut ScenarioResult) -> Result<(), String> {
-        let mut kept = BTreeMap::new();
-        let mut notes = Notes::default();
-        let mut from = 0;
+    async fn stretches(
+        &self,
+        play: &Play<'_>,
+        mut lab: Lab,
+        mut start: Start,
+        result: &mut ScenarioResult,
+    ) -> Result<(), String> {
+        let mut from = start.from;
         loop {
             let outcome = tokio::select! {
-                outcome = self.steps(play, from, &lab, &mut notes, result) => outcome,
+                outcome = self.steps(play, from, &lab, &mut start.notes, result) => outcome,
                 (machine, trouble) = lab.trouble() => Err(format!("machine {machine}: {trouble}")),
                 () = self.interrupt.wished() => Err("interrupted".into()),
             };
             let (index, step) = match outcome {
-                Ok(Stop::Lab(index, step)) => (index, step),
+                Ok(Stop::Lab(index, step)) if play.until.is_none_or(|until| index <= until) => (index, step),
                 ended => {
                     self.collect(&lab, &play.logs).await;
                     lab.tear_down().await.map_err(|error| chain(&error))?;
@@ -153,7 +148,7 @@ impl Engine<'_> {
                 }
             };
             let started = Instant::now();
-            let replacing = self.replace(play, step, lab, &mut notes, &mut kept);
+            let replacing = self.replace(play, index, lab, &mut start, &result.steps);
             let (replaced, answered) = self.unless_interrupted(replacing).await?;
             lab = replaced;
             let step_result = StepResult {
@@ -167,6 +162,9 @@ impl Engine<'_> {
             self.report(play, &step_result);
             result.steps.push(step_result);
             from = index + 1;
+            if play.until == Some(index) {
+                return lab.tear_down().await.map_err(|error| chain(&error));
+            }
         }
     }
 
@@ -174,28 +172,43 @@ impl Engine<'_> {
     async fn replace(
         &self,
         play: &Play<'_>,
-        step: &Step,
-        lab: Lab,
-        notes: &mut Notes,
-        kept: &mut BTreeMap<String, Kept>,
-    ) -> Result<(Lab, String), LabError> {
+        index: usize,
+        mut lab: Lab,
+        start: &mut Start,
+        done: &[StepResult],
+    ) -> Result<(Lab, String), ReplaceError> {
+        let step = &play.cell.steps[index];
         match &step.action {
             Action::Rewind(rewind) => {
                 lab.tear_down().await?;
                 // The format has checked that an earlier step keeps it.
-                let Kept { template, notes: then } = &kept[rewind.to.get_ref()];
-                *notes = then.clone();
-                let lab = self.thaw(play, template).await?;
+                let Kept { template, notes: then } = &start.kept[rewind.to.get_ref()];
+                start.notes = then.clone();
+                let lab = self.thaw(play, template, index + 1).await?;
                 Ok((lab, "the lab is as it was then".into()))
             }
             Action::Checkpoint(checkpoint) => {
-                let template = self.stock.checkpoint(lab, &play.cell.lab.topology, self.setup).await?;
-                let lab = self.thaw(play, &template).await?;
-                kept.insert(checkpoint.name.get_ref().clone(), Kept { template, notes: notes.clone() });
-                Ok((lab, "kept; the lab goes on".into()))
+                let name = checkpoint.name.get_ref();
+                let (template, answered) = if let Some(claim) = start.claims.remove(&index) {
+                    (self.keep(play, name, lab, claim, &mut start.notes, done).await?, "kept, for later runs too")
+                } else {
+                    let topology = &play.cell.lab.topology;
+                    (self.stock.checkpoint(lab, topology, self.setup).await?, "kept; the lab goes on")
+                };
+                let lab = self.thaw(play, &template, index + 1).await?;
+                start.kept.insert(name.clone(), Kept { template, notes: start.notes.clone() });
+                Ok((lab, answered.into()))
+            }
+            Action::Power(power) => {
+                let machine = step.machine();
+                match power {
+                    Power::Cut => lab.cut_power(machine).await?,
+                    Power::Shutdown => lab.shut_down(machine).await?,
+                    Power::On => lab.power_on(machine, &play.logs).await?,
+                }
+                Ok((lab, "done".into()))
             }
             Action::Reboot(_) => {
-                let mut lab = lab;
                 let rebooted = lab.reboot(step.machine(), &play.logs).await?;
                 let kernel = rebooted.kernel.map_or_else(String::new, |version| format!(" with kernel {version}"));
                 Ok((lab, format!("it is up again{kernel}")))
@@ -215,17 +228,22 @@ impl Engine<'_> {
     ) -> Result<Stop<'s>, String> {
         let cell = play.cell;
         let mut stage = Stage::new(lab, &cell.lab.topology.domain, notes, self.say)?;
+        let before = from.checked_sub(1).map(|index| (index, &cell.steps[index]));
+        self.check_invariants(play, &mut stage, before, result).await?;
         for (index, step) in cell.steps.iter().enumerate().skip(from) {
+            if let Some(phase) = &step.phase {
+                (self.say)(&format!("  --    {phase}"));
+            }
             if cell.kind == Kind::Control && step.fault {
                 result.steps.push(omitted(step));
                 (self.say)(&format!("  omit  {}: {}", step.machine(), step.name.get_ref()));
                 continue;
             }
-            if matches!(step.action, Action::Checkpoint(_) | Action::Rewind(_) | Action::Reboot(_)) {
+            if step.action.concern() != Concern::Guest {
                 return Ok(Stop::Lab(index, step));
             }
             let started = Instant::now();
-            let performed = stage.perform(step).await;
+            let performed = stage.look(step).await;
             let (outcome, done) = judge(cell.kind, step, performed);
             let step_result = StepResult {
                 name: step.name.get_ref().clone(),
@@ -235,6 +253,7 @@ impl Engine<'_> {
                 asked: lab.identity().redact(&done.asked),
                 answered: lab.identity().redact(&done.answered),
             };
+            play.exhibit(&stage.exhibits())?;
             if let Some(transcript) = &done.transcript {
                 let file = play.logs.join(format!("step-{:02}.txt", index + 1));
                 let text = format!("{}\n\n{}\n", step.name.get_ref(), lab.identity().redact(transcript));
@@ -246,8 +265,44 @@ impl Engine<'_> {
             if let Some(reason) = failure {
                 return Err(reason);
             }
+            self.check_invariants(play, &mut stage, Some((index, step)), result).await?;
         }
         Ok(Stop::End)
+    }
+
+    /// After a step, or before the first one. The one that does not hold is told with the step that it broke at.
+    async fn check_invariants(
+        &self,
+        play: &Play<'_>,
+        stage: &mut Stage<'_>,
+        after: Option<(usize, &Step)>,
+        result: &mut ScenarioResult,
+    ) -> Result<(), String> {
+        if let Some((_, step)) = after {
+            stage.note_disturbances(step);
+        }
+        let started = Instant::now();
+        let Some((invariant, done)) = stage.first_broken(&play.cell.invariants).await else { return Ok(()) };
+        let place = after.map_or("before the first step".into(), |(index, step)| {
+            format!("after step {} on {}, \"{}\"", index + 1, step.machine(), step.name.get_ref())
+        });
+        let step_result = StepResult {
+            name: invariant.name.get_ref().clone(),
+            machine: invariant.machine().to_owned(),
+            outcome: StepOutcome::Failed,
+            seconds: started.elapsed().as_secs_f64(),
+            asked: stage.redact(&format!("invariant {place}: {}", done.asked)),
+            answered: stage.redact(&done.answered),
+        };
+        self.report(play, &step_result);
+        let reason = format!(
+            "invariant \"{}\" does not hold {place}: {} → {}",
+            step_result.name,
+            stage.redact(&done.asked),
+            step_result.answered
+        );
+        result.steps.push(step_result);
+        Err(reason)
     }
 
     fn report(&self, play: &Play<'_>, step: &StepResult) {
@@ -276,11 +331,29 @@ impl Engine<'_> {
     }
 }
 
+/// The result of a cell of which nothing is known yet.
+pub(super) fn unjudged(scenario: &Scenario, cell: &Cell) -> ScenarioResult {
+    ScenarioResult {
+        name: scenario.name.clone(),
+        cell: cell.to_string(),
+        outcome: Verdict::Passed,
+        reason: None,
+        seconds: 0.0,
+        lab_seconds: 0.0,
+        covers: cell.covers(),
+        kept: None,
+        steps: Vec::new(),
+    }
+}
+
 fn asked_of_lab(action: &Action) -> String {
     match action {
         Action::Checkpoint(checkpoint) => format!("keep the state of the lab as `{}`", checkpoint.name.get_ref()),
         Action::Rewind(rewind) => format!("go back to `{}`", rewind.to.get_ref()),
         Action::Reboot(_) => "systemctl reboot".into(),
+        Action::Power(Power::Cut) => "pull the plug".into(),
+        Action::Power(Power::Shutdown) => "systemctl poweroff".into(),
+        Action::Power(Power::On) => "switch on".into(),
         _ => String::new(),
     }
 }
@@ -304,10 +377,6 @@ fn judge(kind: Kind, step: &Step, performed: Result<Done, StepError>) -> (StepOu
     }
 }
 
-fn with(done: Done, words: &str) -> Done {
-    Done { answered: format!("{words}{}", done.answered), ..done }
-}
-
 fn omitted(step: &Step) -> StepResult {
     StepResult {
         name: step.name.get_ref().clone(),
@@ -320,7 +389,7 @@ fn omitted(step: &Step) -> StepResult {
 }
 
 /// An error with all its causes.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     let mut text = error.to_string();
     for cause in causes {

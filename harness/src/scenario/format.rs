@@ -4,6 +4,7 @@ use super::lab_file::LabFile;
 use super::step::{Action, Step};
 use crate::mistake::Mistakes;
 use miette::Diagnostic;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct Cell {
     pub lab: Arc<LabFile>,
     /// What is done and expected, in order.
     pub steps: Vec<Step>,
+    /// What must be true before the first step and after every step.
+    pub invariants: Vec<Step>,
 }
 
 /// What a cell shows.
@@ -46,7 +49,7 @@ pub enum Kind {
 }
 
 /// Which runs a cell belongs to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// Every run.
@@ -105,12 +108,12 @@ impl Cell {
     /// Rows of the specification that its steps drive, in order, once each.
     #[must_use]
     pub fn covers(&self) -> Vec<String> {
-        sorted(self.steps.iter().flat_map(|step| step.covers.clone()).collect())
+        sorted(self.steps.iter().flat_map(|step| &step.covers).map(|row| row.get_ref().clone()).collect())
     }
 
-    /// Whether its labs must be such that they can be frozen on the way.
-    pub(super) fn has_checkpoints(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.action, Action::Checkpoint(_)))
+    /// Whether a lab for the steps from `from` on must be such that it can be frozen on the way.
+    pub(super) fn has_checkpoints(&self, from: usize) -> bool {
+        self.steps.iter().skip(from).any(|step| matches!(step.action, Action::Checkpoint(_)))
     }
 }
 

@@ -1,12 +1,16 @@
 //! The file of a lab: its topology, and how it shows that it is ready.
 
 use super::format::ScenarioError;
+use super::schema;
+use super::shape::Shape;
 use super::step::Step;
 use crate::lab::Topology;
 use crate::lab::topology::Definition;
 use crate::mistake::{Flaw, Flaws};
 use crate::network::Segment;
+use schemars::JsonSchema;
 use serde::Deserialize;
+use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
@@ -20,9 +24,9 @@ pub struct LabFile {
     pub ready: Vec<Step>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct File {
+pub(super) struct Header {
     #[expect(dead_code, reason = "for whoever reads the file")]
     summary: Option<String>,
     /// The DNS domain of all machines.
@@ -47,24 +51,45 @@ impl LabFile {
 
     /// Reads the text of the file of the lab called `name`.
     pub(super) fn parse(name: &str, text: &str, flaws: &mut Flaws) -> Option<Self> {
-        let table = DeTable::parse(text).map_err(Flaw::from);
-        Self::from_table(name, flaws.take(table)?, flaws)
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let good = errors.is_empty();
+        for error in errors {
+            flaws.push(error);
+        }
+        if good { Self::from_table(name, table, None, flaws) } else { None }
     }
 
-    /// Reads a lab from its table, which is a file of its own or a part of a scenario's.
-    pub(super) fn from_table(name: &str, mut table: Spanned<DeTable<'_>>, flaws: &mut Flaws) -> Option<Self> {
+    /// Reads a lab from its table, which is a file of its own or, at a place, a part of a scenario's.
+    pub(super) fn from_table(
+        name: &str,
+        mut table: Spanned<DeTable<'_>>,
+        place: Option<&Range<usize>>,
+        flaws: &mut Flaws,
+    ) -> Option<Self> {
         let ready = steps(table.get_mut().remove("ready"), "ready", flaws);
-        let file: Option<File> = flaws.take(Deserialize::deserialize(toml::de::Deserializer::from(table)));
-        let ready: Vec<_> =
-            ready.into_iter().filter_map(|step| flaws.take(Step::deserialize(ValueDeserializer::from(step)))).collect();
-        let file = file?;
-        let topology = Topology::new(name.to_owned(), file.domain, file.accounts, file.segments, file.machines);
+        let good = Shape::of(&schema::LAB_HEADER).check_table(table.get_ref(), place, flaws);
+        let ready: Vec<Step> = ready.into_iter().filter_map(|step| read(step, &schema::STEP, flaws)).collect();
+        if !good {
+            return None;
+        }
+        let header: Header = flaws.take(Deserialize::deserialize(toml::de::Deserializer::from(table)))?;
+        let topology = Topology::new(name.to_owned(), header.domain, header.accounts, header.segments, header.machines);
         let topology = flaws.take(topology)?;
         for step in &ready {
             step.check(&topology, flaws);
         }
         Some(Self { topology, ready })
     }
+}
+
+/// One value, if it has the shape of what it is to be; else all that is wrong with it.
+pub(super) fn read<'t, T: Deserialize<'t>>(
+    value: Spanned<DeValue<'t>>,
+    schema: &serde_json::Value,
+    flaws: &mut Flaws,
+) -> Option<T> {
+    let good = Shape::of(schema).check(&value, flaws);
+    if good { flaws.take(T::deserialize(ValueDeserializer::from(value))) } else { None }
 }
 
 /// The tables of `[[name]]`, each to be read by itself, so that a mistake in one does not hide those in others.
@@ -118,7 +143,7 @@ do.imap = { user = "alice", expect = "accepted" }
     }
 
     #[rstest::rstest]
-    #[case::unknown_key("processors = 2", "cpus = 2", "unknown field `cpus`")]
+    #[case::unknown_key("processors = 2", "cpus = 2", "unknown key `cpus`")]
     #[case::unknown_segment("segment = \"lan\"", "segment = \"wan\"", "there is no segment `wan`")]
     #[case::address_outside("10.20.0.10", "10.21.0.10", "10.21.0.10 is no address for a machine in 10.20.0.0/24")]
     #[case::the_labs_own_address("10.20.0.10", "10.20.0.1", "10.20.0.1 is the lab's own address")]

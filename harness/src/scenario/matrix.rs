@@ -1,6 +1,7 @@
 //! The matrix of a scenario: named lists of values, of which every combination is a cell of its own.
 
 use crate::mistake::{Flaw, Flaws};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,9 +9,29 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// Values of some axes; it selects a combination that has one of them on each axis.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Selection(BTreeMap<Spanned<String>, Vec<Spanned<String>>>);
+pub struct Selection(
+    #[schemars(with = "BTreeMap<String, Vec<String>>")] BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+);
+
+/// The table `[matrix]`: each key is the name of a variable with its list of values, but for these.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it is read key by key, as the other keys are names of variables")]
+pub(super) struct Table {
+    /// Combinations that are left out.
+    exclude: Option<Vec<Selection>>,
+    /// Combinations that are added, each with one value for every variable; it may be a value of its own.
+    include: Option<Vec<BTreeMap<String, String>>>,
+    /// With these values nothing is broken: no symptom may hold, and steps marked `fault` are left out. Without it a
+    /// scenario with faults runs twice with each combination.
+    control: Option<Selection>,
+    /// Combinations for full runs only.
+    full: Option<Vec<Selection>>,
+    #[serde(flatten)]
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
+    variables: (),
+}
 
 /// One value for each axis, in the order of the axes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,7 +103,7 @@ impl Selection {
 }
 
 impl Matrix {
-    /// Reads the table `[matrix]`.
+    /// Reads it.
     pub(super) fn read(table: Spanned<DeValue<'_>>, flaws: &mut Flaws) -> Self {
         let span = table.span();
         let DeValue::Table(mut table) = table.into_inner() else {

@@ -3,25 +3,40 @@
 //! A scenario is a list of steps. Steps marked `fault` break something; steps marked `symptom` expect what is only true
 //! of a broken system. A file with faults has two cells: in `fault` every step runs and every expectation must hold; in
 //! `control` the faults are left out, and every symptom must *not* hold. So each file carries the proof that it can fail.
+//! A checkpoint with `keep` outlives its run: later runs with the same steps before it start behind it, and say so. From such
+//! a state, [`Engine::explain`] finds the changes of configuration that are to blame for the symptoms.
 //! A `[matrix]` multiplies cells by lists of values, which steps use as `${name}`; its values can name the control, too.
 
+mod action;
 mod changes;
+mod configuration;
 mod engine;
+mod explain;
 mod format;
 mod interrupt;
+mod kept;
 mod lab_file;
 mod matrix;
 mod reading;
 mod ready;
+mod resume;
+pub mod rows;
+pub mod schema;
+mod shape;
+mod span;
 mod step;
 mod steps;
+mod symptom;
 mod variables;
 mod verb;
 
+pub use action::Action;
 pub use engine::Engine;
+pub use explain::{Asked, Blame, Culprit, Explanation};
 pub use format::{Cell, Kind, Scenario, ScenarioError, Tier};
 pub use interrupt::Interrupt;
 pub use lab_file::LabFile;
 pub use matrix::Selection;
 pub use ready::{ReadySteps, holds};
-pub use step::{Action, Step};
+pub use span::{SpanError, TimeSpan};
+pub use step::{Invariant, Step};

@@ -3,9 +3,12 @@
 use super::format::{Cell, Kind, Scenario, ScenarioError, Tier};
 use super::lab_file::{self, LabFile};
 use super::matrix::{Combination, Matrix, Selection};
-use super::step::{Action, Step};
+use super::schema;
+use super::shape::Shape;
+use super::step::{Action, Invariant, Step};
 use super::variables::fill_in;
 use crate::mistake::{Flaw, Flaws};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,10 +17,12 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
 /// What is said once, for all cells.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Header {
+pub(super) struct Header {
+    /// One line for people.
     summary: String,
+    #[schemars(with = "Option<String>")]
     lab: Option<Spanned<String>>,
     #[serde(default)]
     tier: Tier,
@@ -28,12 +33,19 @@ struct Reading<'t> {
     path: &'t Path,
     text: &'t str,
     matrix: Matrix,
-    /// As they stand in the file, with variables.
-    steps: Vec<Spanned<DeValue<'t>>>,
-    /// Which of them some cell has.
-    used: Vec<bool>,
+    steps: Vec<Raw<'t>>,
+    invariants: Vec<Raw<'t>>,
     labs: BTreeMap<String, Option<Arc<LabFile>>>,
     flaws: Flaws,
+}
+
+/// A step or an invariant as it stands in the file, with variables.
+struct Raw<'t> {
+    value: Spanned<DeValue<'t>>,
+    /// Whether it has the shape of one.
+    good: bool,
+    /// Whether some cell has it.
+    used: bool,
 }
 
 impl Scenario {
@@ -53,7 +65,7 @@ impl Scenario {
             text: &text,
             matrix: Matrix::default(),
             steps: Vec::new(),
-            used: Vec::new(),
+            invariants: Vec::new(),
             labs: BTreeMap::new(),
             flaws,
         };
@@ -68,21 +80,30 @@ impl<'t> Reading<'t> {
         if let Some(matrix) = own.remove("matrix") {
             self.matrix = Matrix::read(matrix, &mut self.flaws);
         }
-        self.steps = lab_file::steps(own.remove("step"), "step", &mut self.flaws);
-        self.used = vec![false; self.steps.len()];
+        if !own.contains_key("step") {
+            self.flaws.push(Flaw::new("there is no step", None).with_help("a scenario has at least one [[step]]"));
+        }
+        self.steps = self.raw(own.remove("step"), "step", &schema::STEP);
+        self.invariants = self.raw(own.remove("invariant"), "invariant", &schema::INVARIANT);
         let topology = own.remove("topology");
-        let header: Option<Header> = self.flaws.take(Deserialize::deserialize(toml::de::Deserializer::from(table)));
+        let good = Shape::of(&schema::HEADER).check_table(own, None, &mut self.flaws);
+        let header: Option<Header> =
+            if good { self.flaws.take(Deserialize::deserialize(toml::de::Deserializer::from(table))) } else { None };
         let Some(header) = header else {
-            self.cells_without_lab();
+            // Only for the mistakes in the steps.
+            for combination in self.matrix.combinations() {
+                self.steps_of(&combination, None);
+            }
+            self.check_unused(None);
             return Ok(None);
         };
         self.topology(topology, header.lab.as_ref());
         let mut cells = Vec::new();
         for combination in self.matrix.combinations() {
             let lab = self.lab(header.lab.as_ref(), &combination)?;
-            let steps = self.steps_of(&combination, lab.as_deref());
+            let (steps, invariants) = self.steps_of(&combination, lab.as_deref());
             if let Some(lab) = lab {
-                cells.extend(self.cells(&combination, header.tier, &lab, steps));
+                cells.extend(self.cells(&combination, header.tier, &lab, steps, &invariants));
             }
         }
         self.check_unused(cells.first().map(|cell: &Cell| &*cell.lab));
@@ -91,12 +112,13 @@ impl<'t> Reading<'t> {
         Ok(Some(Scenario { name, summary: header.summary, cells }))
     }
 
-    /// Only for the mistakes in the steps.
-    fn cells_without_lab(&mut self) {
-        for combination in self.matrix.combinations() {
-            self.steps_of(&combination, None);
-        }
-        self.check_unused(None);
+    fn raw(&mut self, list: Option<Spanned<DeValue<'t>>>, name: &str, schema: &serde_json::Value) -> Vec<Raw<'t>> {
+        let values = lab_file::steps(list, name, &mut self.flaws);
+        let shaped = values.into_iter().map(|value| {
+            let good = Shape::of(schema).check(&value, &mut self.flaws);
+            Raw { value, good, used: false }
+        });
+        shaped.collect()
     }
 
     /// A lab that stands in the file itself, under the name of the file.
@@ -114,7 +136,7 @@ impl<'t> Reading<'t> {
                 let span = topology.span();
                 let lab = if let DeValue::Table(table) = topology.into_inner() {
                     let name = self.path.file_stem().unwrap_or_default().to_string_lossy();
-                    LabFile::from_table(&name, Spanned::new(span, table), &mut self.flaws)
+                    LabFile::from_table(&name, Spanned::new(span.clone(), table), Some(&span), &mut self.flaws)
                 } else {
                     self.flaws.push(Flaw::new("`topology` must be a table", span));
                     None
@@ -152,27 +174,49 @@ impl<'t> Reading<'t> {
         Ok(lab)
     }
 
-    /// The steps of a cell, with values for their variables.
-    fn steps_of(&mut self, combination: &Combination, lab: Option<&LabFile>) -> Vec<Step> {
-        let mut steps = Vec::new();
-        for (index, step) in self.steps.clone().into_iter().enumerate() {
-            if self.is_there(&step, combination) {
-                self.used[index] = true;
-                steps.extend(self.step(step, combination, lab));
-            }
+    /// The steps and the invariants of a cell, with values for their variables.
+    fn steps_of(&mut self, combination: &Combination, lab: Option<&LabFile>) -> (Vec<Step>, Vec<Step>) {
+        let mut raw = std::mem::take(&mut self.steps);
+        let steps: Vec<Step> = raw.iter_mut().filter_map(|raw| self.step::<Step>(raw, combination, lab)).collect();
+        self.steps = raw;
+        let mut raw = std::mem::take(&mut self.invariants);
+        let invariants: Vec<Step> =
+            raw.iter_mut().filter_map(|raw| self.step::<Invariant>(raw, combination, lab)).collect();
+        self.invariants = raw;
+        // A name that stands in a step with mistakes is no name that is missing.
+        if self.steps.iter().chain(&self.invariants).all(|raw| raw.good) {
+            check_checkpoints(&steps, &mut self.flaws);
+            check_invariants(&steps, &invariants, &mut self.flaws);
         }
-        check_checkpoints(&steps, &mut self.flaws);
-        steps
+        (steps, invariants)
     }
 
-    fn step(
+    /// One step or invariant of a cell, if the cell has it.
+    fn step<T: Deserialize<'t> + Into<Step>>(
         &mut self,
-        mut step: Spanned<DeValue<'t>>,
+        raw: &mut Raw<'t>,
         combination: &Combination,
         lab: Option<&LabFile>,
     ) -> Option<Step> {
-        fill_in(&mut step, combination, self.text, &mut self.flaws);
-        let step = self.flaws.take(Step::deserialize(ValueDeserializer::from(step)))?;
+        if !self.is_there(&raw.value, combination) {
+            return None;
+        }
+        raw.used = true;
+        self.filled::<T>(raw, combination, lab)
+    }
+
+    fn filled<T: Deserialize<'t> + Into<Step>>(
+        &mut self,
+        raw: &Raw<'t>,
+        combination: &Combination,
+        lab: Option<&LabFile>,
+    ) -> Option<Step> {
+        let mut value = raw.value.clone();
+        fill_in(&mut value, combination, self.text, &mut self.flaws);
+        if !raw.good {
+            return None;
+        }
+        let step: Step = self.flaws.take(T::deserialize(ValueDeserializer::from(value)))?.into();
         if let Some(lab) = lab {
             step.check(&lab.topology, &mut self.flaws);
         }
@@ -182,15 +226,12 @@ impl<'t> Reading<'t> {
     /// What no cell has is a mistake, and may have more of them.
     fn check_unused(&mut self, lab: Option<&LabFile>) {
         let Some(combination) = self.matrix.combinations().into_iter().next() else { return };
-        for index in 0..self.steps.len() {
-            if !self.used[index] {
-                let step = self.steps[index].clone();
-                let when = step.get_ref().as_table().and_then(|step| step.get("when")).map(Spanned::span);
-                if !self.flaws.are_in(when.clone()) {
-                    self.flaws.push(Flaw::new("no cell has this step", when));
-                }
-                self.step(step, &combination, lab);
+        for raw in std::mem::take(&mut self.steps).iter().filter(|raw| !raw.used) {
+            let when = raw.value.get_ref().as_table().and_then(|step| step.get("when")).map(Spanned::span);
+            if !self.flaws.are_in(when.clone()) {
+                self.flaws.push(Flaw::new("no cell has this step", when));
             }
+            self.filled::<Step>(raw, &combination, lab);
         }
     }
 
@@ -198,18 +239,25 @@ impl<'t> Reading<'t> {
     fn is_there(&mut self, step: &Spanned<DeValue<'t>>, combination: &Combination) -> bool {
         let when = step.get_ref().as_table().and_then(|step| step.get("when"));
         let Some(when) = when else { return true };
-        let Some(when) = self.flaws.take(Selection::deserialize(ValueDeserializer::from(when.clone()))) else {
-            return false;
-        };
+        // Its shape was looked at with the step's.
+        let Ok(when) = Selection::deserialize(ValueDeserializer::from(when.clone())) else { return false };
         when.check(&self.matrix, &mut self.flaws);
         when.selects(combination)
     }
 
     /// A combination with faults has a control beside it, unless the matrix names its controls.
-    fn cells(&self, combination: &Combination, tier: Tier, lab: &Arc<LabFile>, steps: Vec<Step>) -> Vec<Cell> {
+    fn cells(
+        &self,
+        combination: &Combination,
+        tier: Tier,
+        lab: &Arc<LabFile>,
+        steps: Vec<Step>,
+        invariants: &[Step],
+    ) -> Vec<Cell> {
         let tier = if self.matrix.is_full(combination) { Tier::Full } else { tier };
         let values = combination.to_string();
-        let cell = |name, kind, steps| Cell { name, kind, tier, lab: lab.clone(), steps };
+        let cell =
+            |name, kind, steps| Cell { name, kind, tier, lab: lab.clone(), steps, invariants: invariants.to_vec() };
         let named = |kind: Kind| if values.is_empty() { kind.to_string() } else { format!("{values},{kind}") };
         match self.matrix.is_control(combination) {
             Some(true) => vec![cell(values, Kind::Control, steps)],
@@ -231,6 +279,34 @@ impl<'t> Reading<'t> {
                 let help = "mark the step that breaks something with `fault = true`, or name a control in [matrix]";
                 self.flaws.push(flaw.with_help(help));
             }
+        }
+    }
+}
+
+/// A step disturbs invariants that there are, restores what was disturbed, and an invariant only looks.
+fn check_invariants(steps: &[Step], invariants: &[Step], flaws: &mut Flaws) {
+    let names: Vec<&str> = invariants.iter().map(|invariant| invariant.name.get_ref().as_str()).collect();
+    for (index, invariant) in invariants.iter().enumerate() {
+        if names[..index].contains(&names[index]) {
+            flaws.push(Flaw::new("another invariant has this name", invariant.name.span()));
+        }
+        if !invariant.action.can_be_repeated() {
+            let flaw = Flaw::new("an invariant only looks, and this verb does something", invariant.name.span());
+            flaws.push(flaw);
+        }
+    }
+    let mut disturbed: Vec<&str> = Vec::new();
+    for step in steps {
+        for name in &step.disturbs {
+            if !names.contains(&name.get_ref().as_str()) {
+                let message = format!("there is no invariant `{}`", name.get_ref());
+                flaws.push(Flaw::unknown(message, name.span(), name.get_ref(), names.iter().copied()));
+            }
+            disturbed.push(name.get_ref());
+        }
+        for name in step.restores.iter().filter(|name| !disturbed.contains(&name.get_ref().as_str())) {
+            let message = format!("no earlier step disturbs `{}`", name.get_ref());
+            flaws.push(Flaw::unknown(message, name.span(), name.get_ref(), disturbed.iter().copied()));
         }
     }
 }

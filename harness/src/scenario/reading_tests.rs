@@ -29,7 +29,7 @@ fn message(text: &str) -> String {
 )]
 #[case::key(
     "name = \"a\"\non = \"mail\"\ndo.imap = { user = \"alice\", expects = \"accepted\" }",
-    "unknown field `expects`",
+    "did you mean `expect`?",
     "line 6"
 )]
 #[case::no_machine("name = \"a\"\ndo.units = { active = [] }", "needs `on`", "line 4")]
@@ -39,16 +39,62 @@ fn message(text: &str) -> String {
     "line 5"
 )]
 #[case::no_checkpoint("name = \"a\"\ndo.rewind = { to = \"x\" }", "no earlier step makes a checkpoint `x`", "line 5")]
-#[case::verb("name = \"a\"\non = \"mail\"\ndo.imaap = { user = \"alice\" }", "unknown variant `imaap`", "line 6")]
+#[case::verb("name = \"a\"\non = \"mail\"\ndo.imaap = { user = \"alice\" }", "unknown verb `imaap`", "line 6")]
 #[case::answer(
     "name = \"a\"\non = \"mail\"\ndo.imap = { user = \"alice\", expect = \"yes\" }",
-    "unknown variant `yes`",
+    "`yes` is no value",
     "line 6"
 )]
 #[case::symptom_without_control(
     "name = \"a\"\non = \"mail\"\nsymptom = true\ndo.units = { active = [] }",
     "no control in which it must not show",
     "line 4"
+)]
+#[case::two_times(
+    "name = \"a\"\non = \"mail\"\nwithin = \"3 s\"\nnever = \"3 s\"\ndo.units = { active = [] }",
+    "only one of",
+    "line 7"
+)]
+#[case::repeated_deed(
+    "name = \"a\"\non = \"mail\"\nwithin = \"3 s\"\ndo.remove = { paths = [\"/x\"] }",
+    "is done once",
+    "line 6"
+)]
+#[case::no_time(
+    "name = \"a\"\non = \"mail\"\nwithin = \"soon\"\ndo.units = { active = [] }",
+    "as in \"30 s\"",
+    "line 6"
+)]
+#[case::unknown_row(
+    "name = \"a\"\non = \"mail\"\ncovers = [\"U11\"]\ndo.units = { active = [] }",
+    "no row `U11`",
+    "line 6"
+)]
+#[case::two_verbs(
+    "name = \"a\"\non = \"mail\"\ndo = { units = { active = [] }, link = \"cut\" }",
+    "2 verbs in one step",
+    "line 6"
+)]
+#[case::relative_path("name = \"a\"\non = \"mail\"\ndo.remove = { paths = [\"etc\"] }", "no absolute path", "line 6")]
+#[case::mode(
+    "name = \"a\"\non = \"mail\"\ndo.write = { path = \"/x\", content = \"\", mode = \"rw\" }",
+    "no permissions",
+    "line 6"
+)]
+#[case::wrong_kind(
+    "name = \"a\"\non = \"mail\"\nfault = \"yes\"\ndo.link = \"cut\"",
+    "expected true or false, found a text",
+    "line 6"
+)]
+#[case::symptom_of_a_deed(
+    "name = \"a\"\non = \"mail\"\nsymptom = true\ndo.link = \"cut\"",
+    "nothing that could be a symptom",
+    "line 4"
+)]
+#[case::no_invariant(
+    "name = \"a\"\non = \"mail\"\ndisturbs = [\"x\"]\ndo.link = \"cut\"",
+    "no invariant `x`",
+    "line 6"
 )]
 fn mistakes_have_a_place(#[case] step: &str, #[case] words: &str, #[case] place: &str) {
     let message = message(&in_lab(&format!("[[step]]\n{step}")));
@@ -115,6 +161,43 @@ fn unknown_variables_and_values_are_mistakes() {
         &VARIANTS.replace("pam.d/${service}", "pam.d/${servise}").replace("[\"dropped\"] }\n[[", "[\"droped\"] }\n[["),
     ));
     assert!(message.contains("did you mean `service`?") && message.contains("did you mean `dropped`?"), "{message}");
+}
+
+const INVARIANT: &str = r#"
+[[invariant]]
+name = "alice can log in"
+on = "mail"
+do.imap = { user = "alice", expect = "accepted" }
+[[step]]
+name = "the cable is pulled"
+on = "mail"
+disturbs = ["alice can log in"]
+do.link = "cut"
+[[step]]
+name = "and plugged in"
+on = "mail"
+restores = ["alice can log in"]
+do.link = "restored"
+"#;
+
+#[test]
+fn invariants_are_in_every_cell() {
+    let scenario = load(&in_lab(INVARIANT)).unwrap();
+    assert_eq!(scenario.cells[0].invariants[0].name.get_ref(), "alice can log in");
+}
+
+#[rstest::rstest]
+#[case::misspelt(
+    "disturbs = [\"alice can log in\"]",
+    "disturbs = [\"alice can login\"]",
+    "did you mean `alice can log in`?"
+)]
+#[case::not_disturbed("disturbs = [\"alice can log in\"]\n", "", "no earlier step disturbs")]
+#[case::a_deed("do.imap = { user = \"alice\", expect = \"accepted\" }", "do.link = \"cut\"", "an invariant only looks")]
+#[case::no_fault("do.imap =", "fault = true\ndo.imap =", "unknown key `fault`")]
+fn mistakes_about_invariants(#[case] good: &str, #[case] bad: &str, #[case] words: &str) {
+    let message = message(&in_lab(&INVARIANT.replace(good, bad)));
+    assert!(message.contains(words), "{message}");
 }
 
 #[test]

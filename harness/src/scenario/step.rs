@@ -1,25 +1,35 @@
 //! One step of a scenario, as types: what it does, and what it expects.
 
 use super::matrix::Selection;
+use super::rows;
+use super::span::TimeSpan;
 use crate::lab::Topology;
 use crate::mistake::{Flaw, Flaws};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-pub(super) use super::changes::{Inbox, Reboot, Upgrade};
+pub(super) use super::action::Action;
+pub(super) use super::changes::*;
+pub(super) use super::configuration::*;
 pub(super) use super::verb::*;
 
 /// One step.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// A sentence: what is true when it passes.
+    #[schemars(with = "String")]
     pub name: Spanned<String>,
     /// The machine that it is about; none for what concerns the whole lab.
+    #[schemars(with = "Option<String>")]
     pub on: Option<Spanned<String>>,
-    /// Rows of the specification that it drives.
+    /// A heading: a new phase of the scenario begins with this step.
+    pub phase: Option<String>,
+    /// Rows of the specification that it drives (`docs/rows.toml`).
     #[serde(default)]
-    pub covers: Vec<String>,
+    #[schemars(with = "Vec<String>")]
+    pub covers: Vec<Spanned<String>>,
     /// It breaks something: left out of the control.
     #[serde(default)]
     pub fault: bool,
@@ -28,17 +38,79 @@ pub struct Step {
     pub symptom: bool,
     /// It is there only in cells with these values of the matrix.
     pub when: Option<Selection>,
-    /// What is done and expected.
+    /// What it expects must come true within this time. Like every time in a scenario it is meant for a host with
+    /// working KVM, and stretched on others.
+    #[schemars(with = "Option<TimeSpan>")]
+    pub within: Option<Spanned<TimeSpan>>,
+    /// What it expects must be true all this time, whenever one looks.
+    #[schemars(with = "Option<TimeSpan>")]
+    pub always: Option<Spanned<TimeSpan>>,
+    /// What it describes must not come true in all this time.
+    #[schemars(with = "Option<TimeSpan>")]
+    pub never: Option<Spanned<TimeSpan>>,
+    /// Invariants that this step may break: from here on they are not checked.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub disturbs: Vec<Spanned<String>>,
+    /// Disturbed invariants that hold again after this step, and from here on.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub restores: Vec<Spanned<String>>,
+    /// What is done and expected: one verb.
     #[serde(rename = "do")]
     pub action: Action,
 }
 
+/// What must be true before the first step and after every step.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Invariant {
+    /// A sentence: what is always true.
+    #[schemars(with = "String")]
+    pub name: Spanned<String>,
+    /// The machine that it is about.
+    #[schemars(with = "String")]
+    pub on: Spanned<String>,
+    /// It is there only in cells with these values of the matrix.
+    pub when: Option<Selection>,
+    /// How long it may take after a step until it is true again.
+    #[schemars(with = "Option<TimeSpan>")]
+    pub within: Option<Spanned<TimeSpan>>,
+    /// What is expected: a verb that only looks.
+    #[serde(rename = "do")]
+    pub action: Action,
+}
+
+/// How often a step looks, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Looking {
+    /// Once.
+    Once,
+    /// Until it is so.
+    Within(TimeSpan),
+    /// Again and again: it must be so each time.
+    Always(TimeSpan),
+    /// Again and again: it must not be so once.
+    Never(TimeSpan),
+}
+
+/// Whom an action concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Concern {
+    /// What runs in one machine.
+    Guest,
+    /// A machine as a whole: it stops running, or starts.
+    Machine,
+    /// The whole lab: another one takes its place.
+    Lab,
+}
+
 impl Step {
-    /// Every machine and account that it names is in the lab.
+    /// Every machine and account that it names is in the lab, and its marks go together.
     pub(super) fn check(&self, lab: &Topology, flaws: &mut Flaws) {
-        match (&self.action, &self.on) {
-            (Action::Checkpoint(_) | Action::Rewind(_), None) => {}
-            (Action::Checkpoint(_) | Action::Rewind(_), Some(on)) => {
+        match (self.action.concern(), &self.on) {
+            (Concern::Lab, None) => {}
+            (Concern::Lab, Some(on)) => {
                 flaws.push(Flaw::new("this step concerns the whole lab, and has no `on`", on.span()));
             }
             (_, Some(on)) => check_machine(on, lab, flaws),
@@ -47,23 +119,40 @@ impl Step {
                 self.name.span(),
             )),
         }
-        let mut account = |name: &Spanned<String>| check_account(name, lab, flaws);
-        match &self.action {
-            Action::Imap(login) => account(&login.user),
-            Action::Smtp(login) => account(&login.user),
-            Action::Ssh(login) => account(&login.user),
-            Action::Cause(cause) => account(&cause.user),
-            Action::Deliver(deliver) => deliver.from.iter().chain([&deliver.to]).for_each(account),
-            Action::Mailboxes(mailboxes) => mailboxes.create.iter().for_each(account),
-            Action::Run(run) => run.password_of.iter().for_each(account),
-            Action::Account(created) => account(&created.create),
-            Action::Requests(requests) => check_machine(&requests.from, lab, flaws),
-            Action::Upgrade(upgrade) => upgrade.deliver_to.iter().for_each(account),
-            Action::Inbox(inbox) => account(&inbox.of),
-            Action::Units(_) | Action::Keep(_) | Action::Remove(_) | Action::Restore(_) | Action::Mark(_) | Action::Reboot(_)
-            // Which checkpoints there are is a matter of all steps.
-            | Action::Checkpoint(_) | Action::Rewind(_) => {}
+        self.action.check(lab, flaws);
+        self.check_marks(flaws);
+        for row in &self.covers {
+            rows::check(row, flaws);
         }
+    }
+
+    fn check_marks(&self, flaws: &mut Flaws) {
+        let span = self.name.span();
+        if self.fault && self.symptom {
+            let flaw = Flaw::new("a step that breaks something is no symptom of it", span.clone());
+            flaws.push(flaw.with_help("make two steps of it: one with `fault = true`, then one with `symptom = true`"));
+        }
+        if self.symptom && !self.action.expects() {
+            let flaw = Flaw::new("this step expects nothing that could be a symptom", span);
+            flaws.push(flaw.with_help("a symptom is a login, a command or another look at what is there"));
+        }
+        let times: Vec<_> = [&self.within, &self.always, &self.never].into_iter().flatten().collect();
+        if let [_, second, ..] = times.as_slice() {
+            flaws.push(Flaw::new("only one of `within`, `always` and `never` makes sense", second.span()));
+        }
+        if let (Some(time), false) = (times.first(), self.action.can_be_repeated()) {
+            let flaw = Flaw::new("this step does something, and is done once", time.span());
+            flaws.push(flaw.with_help("`within`, `always` and `never` are for steps that only look"));
+        }
+    }
+
+    /// How often it looks.
+    pub(super) fn looking(&self) -> Looking {
+        let span = |time: &Option<Spanned<TimeSpan>>| time.as_ref().map(|time| *time.get_ref());
+        let within = span(&self.within).map(Looking::Within);
+        let always = || span(&self.always).map(Looking::Always);
+        let never = || span(&self.never).map(Looking::Never);
+        within.or_else(always).or_else(never).unwrap_or(Looking::Once)
     }
 
     /// The machine that it is about, or the lab.
@@ -72,7 +161,28 @@ impl Step {
     }
 }
 
-fn check_machine(name: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
+impl From<Invariant> for Step {
+    fn from(invariant: Invariant) -> Self {
+        Self {
+            name: invariant.name,
+            on: Some(invariant.on),
+            phase: None,
+            covers: Vec::new(),
+            fault: false,
+            symptom: false,
+            when: invariant.when,
+            within: invariant.within,
+            always: None,
+            never: None,
+            disturbs: Vec::new(),
+            restores: Vec::new(),
+            action: invariant.action,
+        }
+    }
+}
+
+/// `name` is a machine of the lab.
+pub(super) fn check_machine(name: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
     if lab.machine(name.get_ref()).is_none() {
         let message = format!("there is no machine `{}` in lab `{}`", name.get_ref(), lab.name);
         let known = lab.machines.iter().map(|machine| machine.name.get_ref().as_str());
@@ -80,53 +190,10 @@ fn check_machine(name: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
     }
 }
 
-fn check_account(name: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
+/// `name` is an account of the lab.
+pub(super) fn check_account(name: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
     if !lab.accounts.contains(name.get_ref()) {
         let message = format!("there is no account `{}` in lab `{}`", name.get_ref(), lab.name);
         flaws.push(Flaw::unknown(message, name.span(), name.get_ref(), lab.accounts.iter().map(String::as_str)));
     }
-}
-
-/// What a step does.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// Log in by IMAP.
-    Imap(ImapLogin),
-    /// Log in by SMTP AUTH.
-    Smtp(SmtpLogin),
-    /// Log in by ssh with a password.
-    Ssh(SshLogin),
-    /// Hand a message over and see it arrive.
-    Deliver(Deliver),
-    /// Make mailboxes, as the administrator by IMAP.
-    Mailboxes(Mailboxes),
-    /// Run a shell command in the guest.
-    Run(Run),
-    /// Look at the state of units.
-    Units(Units),
-    /// Make a local account with a password.
-    Account(Account),
-    /// Keep copies of files.
-    Keep(Paths),
-    /// Remove files.
-    Remove(Paths),
-    /// Put files back that were kept.
-    Restore(Paths),
-    /// Remember this moment under a name: the log of the directory and the starts of units.
-    Mark(Mark),
-    /// Count the requests that the directory got since a mark.
-    Requests(Requests),
-    /// Name the likely cause of the refusals since a mark, from the logs of the mail server.
-    Cause(CauseOf),
-    /// Upgrade the distribution while the machine runs.
-    Upgrade(Upgrade),
-    /// Reboot the machine into the newest kernel that is installed in it.
-    Reboot(Reboot),
-    /// Look into a user's inbox over IMAP: remember what it holds, or compare.
-    Inbox(Inbox),
-    /// Keep the state of the whole lab under a name.
-    Checkpoint(Checkpoint),
-    /// Go back to a state that was kept.
-    Rewind(Rewind),
 }

@@ -13,6 +13,7 @@ pub use session::{Criterion, Fetched, Selected, Session, Uid};
 use super::client::{Client, Credentials, Endpoint, Security};
 use super::outcome::{Outcome, Probe};
 use crate::time::Deadline;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -22,7 +23,7 @@ pub const PORT: u16 = 143;
 pub const TLS_PORT: u16 = 993;
 
 /// How the client shows its credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mechanism {
     /// The command `LOGIN`.

@@ -15,6 +15,7 @@ use super::client::{Client, Credentials, Endpoint, Security};
 use super::outcome::{Outcome, Probe};
 use crate::mail::message::Message;
 use crate::time::Deadline;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use session::Session;
 
@@ -26,7 +27,7 @@ pub const SUBMISSION_PORT: u16 = 587;
 pub const TLS_PORT: u16 = 465;
 
 /// How the client shows its credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mechanism {
     /// `AUTH PLAIN` with an initial response (RFC 4616).

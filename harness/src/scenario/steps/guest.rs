@@ -5,13 +5,22 @@ use super::moments::Moment;
 use super::{Done, Stage, StepError, judged};
 use crate::machine::{quoted, ssh};
 use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// A file that was kept.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Copy {
+    #[serde(with = "super::notes::as_base64")]
     bytes: Vec<u8>,
     mode: u32,
+}
+
+impl std::fmt::Debug for Copy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Copy({} bytes)", self.bytes.len())
+    }
 }
 
 impl Stage<'_> {
@@ -66,25 +75,29 @@ impl Stage<'_> {
     }
 
     pub(super) async fn keep(&mut self, on: &str, paths: &Paths) -> Result<Done, StepError> {
-        for path in &paths.paths {
+        for path in paths.all() {
             let connection = self.root_connection(on).await?;
             let deadline = self.deadline();
             let kept = ssh::download(connection, self.root(), PathBuf::from(path), deadline).await;
             let (bytes, mode) = kept.map_err(|error| StepError::Broken(error.to_string()))?;
             self.notes.kept.insert(format!("{on}:{path}"), Copy { bytes, mode });
         }
-        Ok(Done { asked: format!("scp {}", paths.paths.join(" ")), answered: "kept".into(), transcript: None })
+        Ok(Done {
+            asked: format!("scp {}", paths.all().collect::<Vec<_>>().join(" ")),
+            answered: "kept".into(),
+            transcript: None,
+        })
     }
 
     pub(super) async fn remove(&self, on: &str, paths: &Paths) -> Result<Done, StepError> {
-        let words: Vec<_> = paths.paths.iter().map(|path| quoted(path)).collect();
+        let words: Vec<_> = paths.all().map(quoted).collect();
         let command = format!("rm -- {}", words.join(" "));
         self.machine(on)?.succeed(&command, self.deadline()).await?;
         Ok(Done { asked: command, answered: "removed".into(), transcript: None })
     }
 
     pub(super) async fn restore(&self, on: &str, paths: &Paths) -> Result<Done, StepError> {
-        for path in &paths.paths {
+        for path in paths.all() {
             let copy = self.notes.kept.get(&format!("{on}:{path}"));
             let copy = copy.ok_or_else(|| StepError::Broken(format!("no step has kept {path} of {on}")))?;
             let connection = self.root_connection(on).await?;
@@ -98,14 +111,18 @@ impl Stage<'_> {
             );
             sent.await.map_err(|error| StepError::Broken(error.to_string()))?;
         }
-        Ok(Done { asked: format!("scp {} back", paths.paths.join(" ")), answered: "restored".into(), transcript: None })
+        Ok(Done {
+            asked: format!("scp {} back", paths.all().collect::<Vec<_>>().join(" ")),
+            answered: "restored".into(),
+            transcript: None,
+        })
     }
 
-    fn root(&self) -> ssh::User {
+    pub(super) fn root(&self) -> ssh::User {
         ssh::User { name: "root".into(), proof: ssh::Proof::Key(self.lab.identity().ssh_key().clone()) }
     }
 
-    async fn root_connection(&self, on: &str) -> Result<std::net::TcpStream, StepError> {
+    pub(super) async fn root_connection(&self, on: &str) -> Result<std::net::TcpStream, StepError> {
         let connection = self.lab.ssh_connection(self.host(on)?, self.deadline()).await;
         connection.map_err(|error| StepError::Broken(error.to_string()))
     }

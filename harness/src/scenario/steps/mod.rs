@@ -1,27 +1,30 @@
 //! What every verb of the file format does in a lab.
 
+mod configuration;
 mod delivery;
 mod guest;
 mod logins;
+mod looking;
+mod machine;
 mod mailbox;
 mod moments;
+mod notes;
 mod upgrade;
 
 use super::step::{Action, Step};
 use crate::lab::Lab;
 use crate::machine::{Machine, VerbError};
-use crate::mail::mailbox::Holding;
-use crate::mail::message::MessageId;
 use crate::mail::tls::Trust;
 use crate::mail::{Client, Dialer, Endpoint};
 use crate::network::Namespace;
-use crate::packages::transaction::Transaction;
 use crate::seed::Host;
 use crate::time::Deadline;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(super) use configuration::{drift, take_inventory};
+pub(super) use notes::{Exhibit, Kept, Notes};
 
 /// A step that was carried out and found what it expects.
 #[derive(Debug)]
@@ -52,19 +55,6 @@ impl From<VerbError> for StepError {
 /// How long a step may take: nominal.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What steps leave for later ones. It belongs to a state of the lab: a checkpoint keeps both.
-#[derive(Clone, Default)]
-pub(super) struct Notes {
-    kept: BTreeMap<String, guest::Copy>,
-    marks: BTreeMap<String, moments::Moment>,
-    /// What users' inboxes held.
-    inboxes: BTreeMap<String, Holding>,
-    /// What servers accepted for users while something changed.
-    handed: BTreeMap<String, Vec<MessageId>>,
-    /// What the last upgrade did.
-    transaction: Option<Transaction>,
-}
-
 /// Where steps are carried out.
 pub(super) struct Stage<'a> {
     lab: &'a Lab,
@@ -72,6 +62,8 @@ pub(super) struct Stage<'a> {
     client: Client,
     notes: &'a mut Notes,
     say: &'a (dyn Fn(&str) + Send + Sync),
+    /// What the steps so far have for the result directory.
+    exhibits: Vec<Exhibit>,
 }
 
 struct LabDialer(Arc<Namespace>);
@@ -91,7 +83,7 @@ impl<'a> Stage<'a> {
     ) -> Result<Self, String> {
         let trust = Trust::from_ca_pem(lab.identity().authority().as_bytes()).map_err(|error| error.to_string())?;
         let client = Client::new(Arc::new(LabDialer(lab.network().clone())), trust);
-        Ok(Self { lab, domain, client, notes, say })
+        Ok(Self { lab, domain, client, notes, say, exhibits: Vec::new() })
     }
 
     /// Carries out one step.
@@ -114,11 +106,23 @@ impl<'a> Stage<'a> {
             Action::Cause(cause) => self.cause(on, cause).await,
             Action::Upgrade(upgrade) => self.upgrade(on, upgrade).await,
             Action::Inbox(inbox) => self.inbox(on, inbox).await,
+            Action::File(file) => self.file(on, file).await,
+            Action::Write(write) => self.write(on, write).await,
+            Action::Service(service) => self.service(on, service).await,
+            Action::Clock(clock) => self.clock(on, clock).await,
+            Action::Link(link) => self.link(on, *link).await,
+            Action::Inventory(inventory) => self.inventory(on, inventory).await,
+            Action::Drift(drift) => self.drift(on, drift).await,
             // They are about the lab that this is a part of: the engine does them.
-            Action::Checkpoint(_) | Action::Rewind(_) | Action::Reboot(_) => {
+            Action::Checkpoint(_) | Action::Rewind(_) | Action::Reboot(_) | Action::Power(_) => {
                 Err(StepError::Broken("it concerns the whole lab".into()))
             }
         }
+    }
+
+    /// Hands over what the last steps have for the result directory.
+    pub(super) fn exhibits(&mut self) -> Vec<Exhibit> {
+        std::mem::take(&mut self.exhibits)
     }
 
     fn deadline(&self) -> Deadline {
@@ -138,6 +142,11 @@ impl<'a> Stage<'a> {
         let host = self.host(machine)?;
         Endpoint::new((host.address, port).into(), &host.fqdn).map_err(|error| StepError::Broken(error.to_string()))
     }
+}
+
+/// `done`, with words before what was answered.
+pub(super) fn with(done: Done, words: &str) -> Done {
+    Done { answered: format!("{words}{}", done.answered), ..done }
 }
 
 /// `done`, judged.

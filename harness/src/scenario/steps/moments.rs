@@ -6,6 +6,7 @@ use crate::machine::{Machine, VerbError, quoted};
 use crate::mail::causes::{RefusedLogin, likely_cause};
 use crate::mail::directory::{DirectoryLog, Since};
 use crate::time::Deadline;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// All that slapd has logged since the boot. Empty where there is no slapd.
@@ -16,7 +17,8 @@ const CURSOR: &str =
     "journalctl --sync; journalctl --quiet --no-pager --lines 0 --show-cursor | sed -n 's/^-- cursor: //p'";
 
 /// What was at a moment.
-#[derive(Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Moment {
     /// Lines that the directory had logged.
     logged: usize,

@@ -1,6 +1,7 @@
 //! A distribution upgrade in the running guest, while mail keeps coming.
 
 use super::super::step::Upgrade;
+use super::notes::Exhibit;
 use super::{Done, Stage, StepError, judged};
 use crate::machine::{Machine, VerbError, quoted};
 use crate::mail::message::Address;
@@ -58,7 +59,9 @@ impl Stage<'_> {
             let reasons: Vec<_> = ended.failed.iter().chain(&complaints).map(String::as_str).collect();
             let _ = write!(answered, ": {}", reasons.join("; "));
         }
-        self.notes.transaction = Some(ended.transaction);
+        let exhibit = Exhibit::json(format!("transaction-{on}.json"), &ended.transaction);
+        self.exhibits.push(exhibit.map_err(|error| StepError::Broken(error.to_string()))?);
+        self.notes.transactions.insert(on.to_owned(), ended.transaction);
         judged(good, Done { asked, answered, transcript: Some(ended.zypper) })
     }
 

@@ -1,0 +1,27 @@
+//! A guest's network cables.
+
+use super::process::{Machine, MachineError};
+use crate::time::Deadline;
+use qapi::qmp;
+
+/// Whether a cable is plugged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// It is.
+    Up,
+    /// It is not: the guest's card has no carrier.
+    Down,
+}
+
+impl Machine {
+    /// Pulls the cables of all the guest's cards, or plugs them in (qapi/net.json, `set_link`). The control channels of
+    /// the harness are none of them.
+    pub async fn set_link(&self, link: Link, deadline: Deadline) -> Result<(), MachineError> {
+        for index in 0..self.cards {
+            let command = qmp::set_link { name: format!("net{index}"), up: link == Link::Up };
+            let done = self.qmp.execute(command, deadline).await;
+            done.map_err(|source| MachineError::Control { machine: self.name().clone(), source })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! What a step does: its verb.
+
+use super::changes::{Inbox, Reboot, Upgrade};
+use super::configuration::{DriftSince, InventoryAs};
+use super::step::{Concern, check_account, check_machine};
+use super::verb::{
+    Account, CauseOf, Checkpoint, Clock, Deliver, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power, Requests,
+    Rewind, Run, Service, SmtpLogin, SshLogin, Units, Write,
+};
+use crate::lab::Topology;
+use crate::mistake::{Flaw, Flaws};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+/// What a step does.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Log in by IMAP.
+    Imap(ImapLogin),
+    /// Log in by SMTP AUTH.
+    Smtp(SmtpLogin),
+    /// Log in by ssh with a password.
+    Ssh(SshLogin),
+    /// Hand a message over and see it arrive.
+    Deliver(Deliver),
+    /// Make mailboxes, as the administrator by IMAP.
+    Mailboxes(Mailboxes),
+    /// Run a shell command in the guest.
+    Run(Run),
+    /// Look at the state of units.
+    Units(Units),
+    /// Start, stop or restart units.
+    Service(Service),
+    /// Make a local account with a password.
+    Account(Account),
+    /// Look at a file.
+    File(FileState),
+    /// Write a file.
+    Write(Write),
+    /// Keep copies of files.
+    Keep(Paths),
+    /// Remove files.
+    Remove(Paths),
+    /// Put files back that were kept.
+    Restore(Paths),
+    /// Remember this moment under a name: the log of the directory and the starts of units.
+    Mark(Mark),
+    /// Count the requests that the directory got since a mark.
+    Requests(Requests),
+    /// Name the likely cause of the refusals since a mark, from the logs of the mail server.
+    Cause(CauseOf),
+    /// Remember a machine's configuration under a name.
+    Inventory(InventoryAs),
+    /// See what changed in a machine's configuration since an inventory.
+    Drift(DriftSince),
+    /// Upgrade the distribution while the machine runs.
+    Upgrade(Upgrade),
+    /// Reboot the machine into the newest kernel that is installed in it.
+    Reboot(Reboot),
+    /// Look into a user's inbox over IMAP: remember what it holds, or compare.
+    Inbox(Inbox),
+    /// Move the machine's clock forward.
+    Clock(Clock),
+    /// Pull the machine's network cable, or plug it in again.
+    Link(Link),
+    /// Switch the machine off or on.
+    Power(Power),
+    /// Keep the state of the whole lab under a name.
+    Checkpoint(Checkpoint),
+    /// Go back to a state that was kept.
+    Rewind(Rewind),
+}
+
+impl Action {
+    /// Whom it concerns.
+    pub(super) fn concern(&self) -> Concern {
+        match self {
+            Self::Checkpoint(_) | Self::Rewind(_) => Concern::Lab,
+            Self::Power(_) | Self::Reboot(_) => Concern::Machine,
+            _ => Concern::Guest,
+        }
+    }
+
+    /// Whether it only looks, so that looking again changes nothing. Of a command its author must know.
+    pub(super) fn can_be_repeated(&self) -> bool {
+        match self {
+            Self::Imap(_)
+            | Self::Smtp(_)
+            | Self::Ssh(_)
+            | Self::Run(_)
+            | Self::Units(_)
+            | Self::File(_)
+            | Self::Requests(_)
+            | Self::Cause(_)
+            | Self::Drift(_) => true,
+            Self::Inbox(inbox) => inbox.remember.is_none() && inbox.flag.is_none(),
+            _ => false,
+        }
+    }
+
+    /// Whether it may find something else than it expects.
+    pub(super) fn expects(&self) -> bool {
+        self.can_be_repeated() || matches!(self, Self::Deliver(_) | Self::Inbox(_) | Self::Upgrade(_))
+    }
+
+    /// Every machine and account that it names is in the lab.
+    pub(super) fn check(&self, lab: &Topology, flaws: &mut Flaws) {
+        let mut account = |name: &Spanned<String>| check_account(name, lab, flaws);
+        match self {
+            Self::Imap(login) => account(&login.user),
+            Self::Smtp(login) => account(&login.user),
+            Self::Ssh(login) => account(&login.user),
+            Self::Cause(cause) => account(&cause.user),
+            Self::Deliver(deliver) => deliver.from.iter().chain([&deliver.to]).for_each(account),
+            Self::Mailboxes(mailboxes) => mailboxes.create.iter().for_each(account),
+            Self::Run(run) => run.password_of.iter().for_each(account),
+            Self::Account(created) => account(&created.create),
+            Self::Requests(requests) => check_machine(&requests.from, lab, flaws),
+            Self::Upgrade(upgrade) => upgrade.deliver_to.iter().for_each(account),
+            Self::Inbox(inbox) => account(&inbox.of),
+            Self::File(file) => {
+                check_path(&file.path, flaws);
+                file.check(flaws);
+            }
+            Self::Write(write) => {
+                check_path(&write.path, flaws);
+                write.check(flaws);
+            }
+            Self::Keep(files) | Self::Remove(files) | Self::Restore(files) => {
+                for path in &files.paths {
+                    check_path(path, flaws);
+                }
+            }
+            Self::Drift(drift) => {
+                for path in drift.paths() {
+                    check_path(path, flaws);
+                }
+            }
+            Self::Inventory(_) | Self::Units(_) | Self::Service(_) | Self::Mark(_) | Self::Clock(_) | Self::Link(_) | Self::Power(_) | Self::Reboot(_)
+            // Which checkpoints there are is a matter of all steps.
+            | Self::Checkpoint(_) | Self::Rewind(_) => {}
+        }
+    }
+}
+
+fn check_path(path: &Spanned<String>, flaws: &mut Flaws) {
+    if !path.get_ref().starts_with('/') {
+        let flaw = Flaw::new(format!("`{}` is no absolute path", path.get_ref()), path.span());
+        flaws.push(flaw.with_help("a command of a step has no directory that a path could start from"));
+    }
+}

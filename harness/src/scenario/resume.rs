@@ -1,0 +1,202 @@
+//! Where a run of a cell starts: with the lab's template and the first step, or behind a checkpoint that was kept.
+
+use super::engine::{Engine, Kept, Play, unjudged};
+use super::format::{Cell, Kind, Scenario};
+use super::kept::{Papers, starts, way};
+use super::ready::ReadySteps;
+use super::step::{Action, Step};
+use super::steps::{Notes, take_inventory};
+use crate::cache::Claim;
+use crate::evidence::{KeptSteps, ScenarioResult, StepOutcome, StepResult};
+use crate::lab::{Found, Lab, LabError, Order, Template, Wanted};
+use futures_util::future::try_join_all;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a run starts with.
+pub(super) struct Start {
+    /// The lab, frozen.
+    pub(super) template: Arc<Template>,
+    /// What earlier steps have left.
+    pub(super) notes: Notes,
+    /// The first step that is carried out.
+    pub(super) from: usize,
+    /// The steps that are to keep a checkpoint for later runs: nobody else makes these meanwhile.
+    pub(super) claims: BTreeMap<usize, Claim>,
+    /// States that a step can go back to.
+    pub(super) kept: BTreeMap<String, Kept>,
+}
+
+/// Why the lab could not be replaced by another.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReplaceError {
+    /// The lab.
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    /// The configuration of a machine, which is kept with it.
+    #[error("failed to take the inventory that is kept with a checkpoint: {0}")]
+    Inventory(String),
+    /// What the run knows could not be written down.
+    #[error("failed to write down what is kept with a checkpoint: {0}")]
+    Papers(#[from] serde_json::Error),
+}
+
+impl Engine<'_> {
+    /// Looks for the last kept checkpoint of the cell; without one, for the lab's template.
+    pub(super) async fn start(
+        &self,
+        play: &Play<'_>,
+        begun: &Instant,
+        result: &mut ScenarioResult,
+    ) -> Result<Start, LabError> {
+        let wanted = if self.fresh { Wanted::Fresh } else { Wanted::Kept };
+        let mut claims = BTreeMap::new();
+        let within = |index: &usize| play.until.is_none_or(|until| *index <= until);
+        for index in starts(&play.cell.steps).into_iter().filter(within) {
+            match self.look(play.cell, index, wanted, &play.logs, begun).await? {
+                Found::Kept(template, papers) => return Ok(self.behind(play, index, template, papers, claims, result)),
+                Found::ToMake(claim) => drop(claims.insert(index, claim)),
+            }
+        }
+        let template =
+            self.with_order(play.cell, &play.logs, begun, async |order| self.stock.template(order).await).await?;
+        Ok(Start { template, notes: Notes::default(), from: 0, claims, kept: BTreeMap::new() })
+    }
+
+    /// Starts behind a kept checkpoint, and says so.
+    fn behind(
+        &self,
+        play: &Play<'_>,
+        index: usize,
+        template: Arc<Template>,
+        papers: Papers,
+        claims: BTreeMap<usize, Claim>,
+        result: &mut ScenarioResult,
+    ) -> Start {
+        let Papers { notes, mut steps, .. } = papers;
+        let name = checkpoint_name(&play.cell.steps[index]);
+        let kept = KeptSteps { checkpoint: name.to_owned(), steps: index + 1, run: template.frozen() };
+        let date = kept.run.strftime("%Y-%m-%d");
+        let range = if index == 0 { "step 1".into() } else { format!("steps 1–{}", kept.steps) };
+        (self.say)(&format!("  kept  {range} as run on {date}: kept checkpoint {name}"));
+        self.run.event(&play.scenario.name, &play.cell.to_string(), "kept", &kept);
+        steps.push(checkpoint_result(&play.cell.steps[index], name));
+        for step in &mut steps {
+            if step.outcome == StepOutcome::Passed {
+                step.outcome = StepOutcome::Kept;
+            }
+        }
+        result.steps = steps;
+        result.kept = Some(kept);
+        // The result directory of this run is complete: inventories can be compared in it.
+        let exhibits: Result<Vec<_>, _> = notes.inventories.iter().map(super::steps::Kept::exhibit).collect();
+        let shown = exhibits.map_err(|error| error.to_string()).and_then(|exhibits| play.exhibit(&exhibits));
+        if let Err(reason) = shown {
+            (self.say)(&format!("  note  the inventories of the kept steps are not in the results: {reason}"));
+        }
+        let state = Kept { template: template.clone(), notes: notes.clone() };
+        Start { template, notes, from: index + 1, claims, kept: [(name.to_owned(), state)].into() }
+    }
+
+    /// Freezes the lab for later runs, with all that this one knows.
+    pub(super) async fn keep(
+        &self,
+        play: &Play<'_>,
+        name: &str,
+        lab: Lab,
+        claim: Claim,
+        notes: &mut Notes,
+        done: &[StepResult],
+    ) -> Result<Arc<Template>, ReplaceError> {
+        let machines: Vec<_> = lab.machines().map(|machine| machine.name().to_string()).collect();
+        let taking = machines.iter().map(|machine| take_inventory(&lab, machine, name));
+        let inventories = try_join_all(taking).await.map_err(ReplaceError::Inventory)?;
+        let exhibits: Vec<_> = inventories.iter().map(super::steps::Kept::exhibit).collect::<Result<_, _>>()?;
+        play.exhibit(&exhibits).map_err(ReplaceError::Inventory)?;
+        notes.inventories.extend(inventories);
+        let paper = Papers::new(notes.clone(), done.to_vec()).paper()?;
+        Ok(self.stock.keep(lab, &play.cell.lab.topology, self.setup, claim, &[paper]).await?)
+    }
+
+    /// The kept checkpoint of the step `index`. If there is none, the cell is run up to it.
+    pub(super) async fn checkpoint(
+        &self,
+        scenario: &Scenario,
+        cell: &Cell,
+        index: usize,
+    ) -> Result<(Arc<Template>, Papers), String> {
+        let logs = self.run.cell(&scenario.name, &cell.to_string()).map_err(|error| error.to_string())?;
+        let wanted = if self.fresh { Wanted::Fresh } else { Wanted::Kept };
+        let begun = Instant::now();
+        // A claim is let go of at once: the run takes it again.
+        let found = self.unless_interrupted(self.look(cell, index, wanted, &logs, &begun)).await?;
+        if let Found::Kept(template, papers) = found {
+            return Ok((template, papers));
+        }
+        drop(found);
+        let play = Play { scenario, cell, logs: logs.clone(), until: Some(index) };
+        self.carry_out(&play, &mut unjudged(scenario, cell)).await?;
+        match self.unless_interrupted(self.look(cell, index, Wanted::Kept, &logs, &begun)).await? {
+            Found::Kept(template, papers) => Ok((template, papers)),
+            Found::ToMake(_) => Err(format!("the checkpoint of step {} was removed at once", index + 1)),
+        }
+    }
+
+    async fn look(
+        &self,
+        cell: &Cell,
+        index: usize,
+        wanted: Wanted,
+        logs: &Path,
+        begun: &Instant,
+    ) -> Result<Found<Papers>, LabError> {
+        let way = way(&cell.steps, &cell.invariants, index, cell.kind == Kind::Control);
+        let name = format!("{}-{}", cell.lab.topology.name, checkpoint_name(&cell.steps[index]));
+        self.with_order(cell, logs, begun, async |order| {
+            let entry = self.stock.checkpoint_name(order, &name, &way)?;
+            self.stock.find(order, &entry, wanted, |directory| Papers::read(directory, index)).await
+        })
+        .await
+    }
+
+    /// Asks the stock for something of the cell's lab.
+    async fn with_order<T>(
+        &self,
+        cell: &Cell,
+        logs: &Path,
+        begun: &Instant,
+        ask: impl AsyncFnOnce(&Order<'_>) -> Result<T, LabError>,
+    ) -> Result<T, LabError> {
+        let topology = &cell.lab.topology;
+        ask(&Order {
+            topology,
+            setup: self.setup,
+            budget: self.budget,
+            readiness: &ReadySteps { domain: &topology.domain, steps: &cell.lab.ready },
+            logs: &logs.join("template"),
+            progress: &|progress| self.progress(begun, &progress),
+        })
+        .await
+    }
+}
+
+pub(super) fn checkpoint_name(step: &Step) -> &str {
+    match &step.action {
+        Action::Checkpoint(checkpoint) => checkpoint.name.get_ref(),
+        _ => "",
+    }
+}
+
+/// The result of the step that kept the checkpoint: its papers were written before it was done.
+fn checkpoint_result(step: &Step, name: &str) -> StepResult {
+    StepResult {
+        name: step.name.get_ref().clone(),
+        machine: step.machine().to_owned(),
+        outcome: StepOutcome::Kept,
+        seconds: 0.0,
+        asked: format!("keep the state of the lab as `{name}`"),
+        answered: "kept, for later runs too".into(),
+    }
+}

@@ -1,0 +1,98 @@
+//! The file formats as JSON schemas (draft 2020-12), made from the types that read them: for editors, for the reference
+//! page, and for the check that finds all mistakes at once.
+
+use super::format::Tier;
+use super::lab_file;
+use super::matrix::Table;
+use super::reading::Header;
+use super::step::{Invariant, Step};
+use schemars::{JsonSchema, schema_for};
+use serde_json::{Value, json};
+use std::sync::LazyLock;
+
+pub(super) static HEADER: LazyLock<Value> = LazyLock::new(|| schema_for!(Header).to_value());
+pub(super) static STEP: LazyLock<Value> = LazyLock::new(|| schema_for!(Step).to_value());
+pub(super) static INVARIANT: LazyLock<Value> = LazyLock::new(|| schema_for!(Invariant).to_value());
+pub(super) static LAB_HEADER: LazyLock<Value> = LazyLock::new(|| schema_for!(lab_file::Header).to_value());
+
+/// A scenario: what is done to a lab, and what is expected of it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is read part by part; this is what the parts make")]
+struct ScenarioFile {
+    /// One line for people.
+    summary: String,
+    /// The lab that it runs in: a file in `labs/` beside it, without its ending. It may use variables.
+    lab: Option<String>,
+    /// The lab itself, if no other scenario needs it.
+    topology: Option<LabFile>,
+    /// Which runs it belongs to.
+    tier: Option<Tier>,
+    /// Lists of values; the scenario runs with each combination of them.
+    matrix: Option<Table>,
+    /// What must be true before the first step and after every step.
+    invariant: Option<Vec<Invariant>>,
+    /// What is done and expected, in order.
+    step: Vec<Step>,
+}
+
+/// A lab: machines in networks, and how they show that they are ready.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is read part by part; this is what the parts make")]
+struct LabFile {
+    /// One line for people.
+    summary: Option<String>,
+    /// The DNS domain of all machines.
+    domain: String,
+    /// Accounts that passwords are made for.
+    accounts: Vec<String>,
+    /// Its networks.
+    segment: Vec<crate::network::Segment>,
+    /// Its machines.
+    machine: Vec<crate::lab::topology::Definition>,
+    /// Steps that must hold before a scenario starts; each is repeated until it does.
+    ready: Option<Vec<Step>>,
+}
+
+/// The schema of scenario files.
+#[must_use]
+pub fn scenario() -> Value {
+    for_editors(schema_for!(ScenarioFile).to_value())
+}
+
+/// The schema of labs' files.
+#[must_use]
+pub fn lab() -> Value {
+    for_editors(schema_for!(LabFile).to_value())
+}
+
+/// An editor sees variables and not their values: where certain texts are wanted, a text with a variable is right, too.
+fn for_editors(mut schema: Value) -> Value {
+    admit_variables(&mut schema);
+    schema
+}
+
+fn admit_variables(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(admit_variables),
+        Value::Object(entries) => {
+            entries.values_mut().for_each(admit_variables);
+            let variable = json!({ "type": "string", "pattern": "\\$\\{" });
+            if let Some(Value::Array(choices)) = entries.get_mut("oneOf")
+                && choices.iter().any(|choice| choice.get("const").is_some_and(Value::is_string))
+            {
+                choices.push(variable);
+            } else if entries.contains_key("enum") && entries.get("type") == Some(&json!("string")) {
+                let texts = json!({ "type": "string", "enum": entries.remove("enum") });
+                entries.remove("type");
+                entries.insert("oneOf".into(), json!([texts, variable]));
+            } else if entries.get("type") == Some(&json!("string"))
+                && let Some(pattern) = entries.get_mut("pattern").filter(|pattern| *pattern != &json!("\\$\\{"))
+            {
+                *pattern = json!(format!("{}|\\$\\{{", pattern.as_str().unwrap_or_default()));
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,77 @@
+//! Files, units, the clock and the cable of a machine.
+
+use super::super::step::{Clock, FileState, Link, Presence, Service, Write};
+use super::{Done, Stage, StepError, judged};
+use crate::machine::{self, quoted, ssh};
+use std::path::PathBuf;
+
+impl Stage<'_> {
+    pub(super) async fn file(&self, on: &str, file: &FileState) -> Result<Done, StepError> {
+        let path = file.path.get_ref();
+        let asked = format!("the file {path}");
+        // Status 3 is ours: a file that is there and cannot be read ends cat with 1.
+        let command = format!("test -e {0} || exit 3; cat -- {0}", quoted(path));
+        let output = self.machine(on)?.execute(&command, self.deadline()).await?;
+        let answered = match (output.status, file.expect) {
+            (3, Presence::Absent) => return Ok(Done { asked, answered: "absent".into(), transcript: None }),
+            (3, Presence::Present) => "absent".to_owned(),
+            (0, Presence::Absent) => "present".to_owned(),
+            (0, Presence::Present) => {
+                let missing = file.contains.iter().find(|text| !output.stdout.contains(*text));
+                let unwanted = file.lacks.iter().find(|text| output.stdout.contains(*text));
+                let missing = missing.map(|text| format!("; lacks `{text}`"));
+                let unwanted = unwanted.map(|text| format!("; has `{text}`"));
+                let wrong: String = [missing, unwanted].into_iter().flatten().collect();
+                let done = Done { asked, answered: format!("present{wrong}"), transcript: Some(output.stdout) };
+                return judged(wrong.is_empty(), done);
+            }
+            (status, _) => return Err(StepError::Broken(format!("cat ended with status {status}: {}", output.stderr))),
+        };
+        Err(StepError::Unmet(Done { asked, answered, transcript: None }))
+    }
+
+    pub(super) async fn write(&self, on: &str, write: &Write) -> Result<Done, StepError> {
+        let path = write.path.get_ref();
+        let mode = write.mode().ok_or_else(|| StepError::Broken(format!("{path} can have no such permissions")))?;
+        let connection = self.root_connection(on).await?;
+        let content = write.content.clone().into_bytes();
+        let sent = ssh::upload(connection, self.root(), PathBuf::from(path), mode, content, self.deadline());
+        sent.await.map_err(|error| StepError::Broken(error.to_string()))?;
+        let asked = format!("write {path} with mode {mode:04o}");
+        Ok(Done { asked, answered: format!("{} bytes", write.content.len()), transcript: Some(write.content.clone()) })
+    }
+
+    pub(super) async fn service(&self, on: &str, service: &Service) -> Result<Done, StepError> {
+        let jobs = [
+            ("stop", &service.stop),
+            ("start", &service.start),
+            ("restart", &service.restart),
+            ("reload", &service.reload),
+        ];
+        let wanted = jobs.into_iter().filter(|(_, units)| !units.is_empty());
+        let commands = wanted.map(|(job, units)| {
+            let units: Vec<_> = units.iter().map(|unit| quoted(unit)).collect();
+            format!("systemctl {job} -- {}", units.join(" "))
+        });
+        let command = commands.collect::<Vec<_>>().join(" && ");
+        self.machine(on)?.succeed(&command, self.deadline()).await?;
+        Ok(Done { asked: command, answered: "done".into(), transcript: None })
+    }
+
+    pub(super) async fn clock(&self, on: &str, clock: &Clock) -> Result<Done, StepError> {
+        let command = format!("date --set=@$(( $(date +%s) + {} ))", clock.advance.duration().as_secs());
+        let now = self.machine(on)?.succeed(&command, self.deadline()).await?;
+        let asked = format!("move the clock forward by {}", clock.advance);
+        Ok(Done { asked, answered: now.trim().to_owned(), transcript: None })
+    }
+
+    pub(super) async fn link(&self, on: &str, link: Link) -> Result<Done, StepError> {
+        let (state, words) = match link {
+            Link::Cut => (machine::Link::Down, "pull the network cable"),
+            Link::Restored => (machine::Link::Up, "plug the network cable in"),
+        };
+        let set = self.machine(on)?.set_link(state, self.deadline()).await;
+        set.map_err(|error| StepError::Broken(error.to_string()))?;
+        Ok(Done { asked: words.into(), answered: "done".into(), transcript: None })
+    }
+}

@@ -1,0 +1,168 @@
+//! A symptom that can be asked for by itself, again and again: does it still show?
+
+use super::step::{Action, Answer, Step};
+use super::steps::{Notes, Stage, StepError};
+use crate::lab::Lab;
+use std::fmt;
+use toml::Spanned;
+
+/// A step marked `symptom`, as a question.
+#[derive(Debug, Clone)]
+pub(super) struct Symptom {
+    /// What it is called, such as `imap-login`.
+    pub(super) label: String,
+    /// The step as it stands in the scenario.
+    shows: Step,
+    /// What a sound system does instead, if that can be asked for: a refused login is not healed by another refusal.
+    sound: Option<Step>,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Imap,
+    Smtp,
+    Ssh,
+    Delivery,
+    Command,
+    File,
+    Units,
+}
+
+impl Symptom {
+    /// The symptoms among steps that need nothing which other steps have left. Several of a kind are told apart by their
+    /// users or numbers.
+    pub(super) fn among<'s>(steps: impl Iterator<Item = &'s Step>) -> Vec<Self> {
+        let mut symptoms: Vec<_> = steps.filter(|step| step.symptom).filter_map(Self::of).collect();
+        let kinds: Vec<_> = symptoms.iter().map(|symptom| symptom.kind).collect();
+        for (index, symptom) in symptoms.iter_mut().enumerate() {
+            if kinds.iter().filter(|&&kind| kind == symptom.kind).count() > 1 {
+                let number = kinds[..=index].iter().filter(|&&kind| kind == symptom.kind).count();
+                symptom.label = format!("{}-{number}", symptom.label);
+            }
+        }
+        symptoms
+    }
+
+    fn of(step: &Step) -> Option<Self> {
+        let sound = |action| Some(Step { action, ..step.clone() });
+        let (kind, sound) = match &step.action {
+            Action::Imap(login) => {
+                let mut login = login.clone();
+                (login.expect, login.reason) = (other(login.expect), None);
+                (Kind::Imap, sound(Action::Imap(login)))
+            }
+            Action::Smtp(login) => {
+                let mut login = login.clone();
+                (login.expect, login.reason) = (other(login.expect), None);
+                (Kind::Smtp, sound(Action::Smtp(login)))
+            }
+            Action::Ssh(login) => {
+                let mut login = login.clone();
+                login.expect = other(login.expect);
+                (Kind::Ssh, sound(Action::Ssh(login)))
+            }
+            Action::Deliver(_) => (Kind::Delivery, None),
+            Action::Run(_) => (Kind::Command, None),
+            Action::File(_) => (Kind::File, None),
+            Action::Units(units) if units.same_since.is_none() => (Kind::Units, None),
+            // They compare with what earlier steps have remembered.
+            _ => return None,
+        };
+        Some(Self { label: kind.to_string(), shows: step.clone(), sound, kind })
+    }
+
+    /// The step's own sentence.
+    pub(super) fn sentence(&self) -> &str {
+        self.shows.name.get_ref()
+    }
+
+    /// What it concerns, for people: what is restored when it is healed.
+    pub(super) fn concern(&self) -> String {
+        let of = |user: &Spanned<String>, protocol: &str| format!("{protocol} login of {}", user.get_ref());
+        match &self.shows.action {
+            Action::Imap(login) => of(&login.user, "IMAP"),
+            Action::Smtp(login) => of(&login.user, "SMTP"),
+            Action::Ssh(login) => of(&login.user, "ssh"),
+            _ => format!("what \"{}\" is about", self.sentence()),
+        }
+    }
+
+    /// What files are called that belong to the service which shows it.
+    pub(super) fn words(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Imap => &["imap", "cyrus", "sasl"],
+            Kind::Smtp => &["smtp", "postfix", "sasl"],
+            Kind::Ssh => &["sshd", "ssh"],
+            Kind::Delivery => &["postfix", "cyrus", "lmtp"],
+            Kind::Command | Kind::File | Kind::Units => &[],
+        }
+    }
+
+    /// Whether the lab is healed of it. A step that cannot be carried out heals nothing.
+    pub(super) async fn is_healed(&self, lab: &Lab, domain: &str) -> bool {
+        let mut notes = Notes::default();
+        let Ok(mut stage) = Stage::new(lab, domain, &mut notes, &|_| ()) else { return false };
+        match &self.sound {
+            Some(sound) => stage.perform(sound).await.is_ok(),
+            None => matches!(stage.perform(&self.shows).await, Err(StepError::Unmet(_))),
+        }
+    }
+}
+
+/// What a sound system answers where a broken one answers this.
+fn other(answer: Answer) -> Answer {
+    match answer {
+        Answer::Accepted => Answer::Refused,
+        Answer::Refused | Answer::Unavailable => Answer::Accepted,
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Imap => "imap-login",
+            Self::Smtp => "smtp-login",
+            Self::Ssh => "ssh-login",
+            Self::Delivery => "delivery",
+            Self::Command => "command",
+            Self::File => "file",
+            Self::Units => "units",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct File {
+        step: Vec<Step>,
+    }
+
+    #[test]
+    fn symptoms_are_told_apart() {
+        let step = |symptom, action: &str| {
+            format!("[[step]]\nname = \"x\"\non = \"mail\"\nsymptom = {symptom}\ndo.{action}\n")
+        };
+        let text = [
+            step(true, "imap = { user = \"alice\", expect = \"refused\", reason = \"no\" }"),
+            step(false, "imap = { user = \"bob\", expect = \"refused\" }"),
+            step(true, "imap = { user = \"carol\", expect = \"refused\" }"),
+            step(true, "smtp = { user = \"alice\", expect = \"refused\" }"),
+            step(
+                true,
+                "cause = { user = \"alice\", service = \"imap\", since = \"x\", expect = \"pam-service-file\" }",
+            ),
+        ];
+        let steps = toml::from_str::<File>(&text.concat()).unwrap().step;
+        let symptoms = Symptom::among(steps.iter());
+        let labels: Vec<_> = symptoms.iter().map(|symptom| symptom.label.as_str()).collect();
+        assert_eq!(labels, ["imap-login-1", "imap-login-2", "smtp-login"]);
+        assert_eq!(symptoms[1].concern(), "IMAP login of carol");
+        // Healed is who is let in, whatever the words were.
+        let Some(Action::Imap(login)) = symptoms[0].sound.as_ref().map(|step| &step.action) else { panic!() };
+        assert_eq!((login.expect, &login.reason), (Answer::Accepted, &None));
+    }
+}

@@ -1,0 +1,150 @@
+//! `cargo xtask drift`: what changed in a machine's configuration between two moments of a run.
+#![expect(clippy::print_stdout, reason = "the command's result")]
+
+use crate::workbench::results;
+use anyhow::{Context as _, bail};
+use harness::drift::{Drift, Inventory};
+use harness::packages::Transaction;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const EXAMPLE: &str = "\
+Examples:
+
+    cargo xtask drift before upgraded          # two moments of the last run, by the names in its scenario
+    cargo xtask drift before upgraded --cell upgrade::variant=dropped
+    cargo xtask drift a.json b.json            # two inventories, wherever they are
+
+Moments are inventories (do.inventory) and kept checkpoints (do.checkpoint with keep = true).
+Exit code: 0 if nothing differs on disk, 1 if something does, 2 if there are no such moments.";
+
+/// What to compare.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Args {
+    /// The first moment: a name, or the file of an inventory
+    before: String,
+    /// The second moment
+    after: String,
+    /// The result directory of another run than the last one
+    #[arg(long, value_name = "DIRECTORY")]
+    results: Option<PathBuf>,
+    /// Only cells whose names contain this
+    #[arg(long, value_name = "SCENARIO::CELL")]
+    cell: Option<String>,
+    /// Only this machine
+    #[arg(long, value_name = "MACHINE")]
+    on: Option<String>,
+    /// Print one JSON array instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the drift of every machine and cell that has both moments.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let pairs = match pairs(args) {
+        Ok(pairs) => pairs,
+        Err(error) => return Err(error),
+    };
+    let mut drifts = Vec::new();
+    for Pair { cell, before, after } in pairs {
+        let (before, after) = (inventory(&before)?, inventory(&after)?);
+        let transaction = transaction(&cell, &after.machine)?;
+        drifts.push((cell, Drift::between(&before, &after, transaction.as_ref())));
+    }
+    if args.json {
+        let drifts: Vec<_> = drifts.iter().map(|(_, drift)| drift).collect();
+        println!("{}", serde_json::to_string(&drifts)?);
+    } else {
+        for (index, (cell, drift)) in drifts.iter().enumerate() {
+            let heading = if drifts.len() > 1 { format!("== {}\n", name_of(cell)) } else { String::new() };
+            let gap = if index > 0 { "\n" } else { "" };
+            print!("{gap}{heading}{drift}");
+        }
+    }
+    let is_same = drifts.iter().all(|(_, drift)| drift.is_empty());
+    Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Two inventories of one machine in one cell.
+struct Pair {
+    cell: PathBuf,
+    before: PathBuf,
+    after: PathBuf,
+}
+
+fn pairs(args: &Args) -> anyhow::Result<Vec<Pair>> {
+    let (before, after) = (Path::new(&args.before), Path::new(&args.after));
+    if before.is_file() && after.is_file() {
+        let cell = after.parent().unwrap_or(Path::new(".")).to_owned();
+        return Ok(vec![Pair { cell, before: before.to_owned(), after: after.to_owned() }]);
+    }
+    let run = args.results.clone().unwrap_or_else(|| results().join("latest"));
+    let mut pairs = Vec::new();
+    let mut known = BTreeSet::new();
+    for cell in cells(&run)? {
+        let wanted = args.cell.as_ref().is_none_or(|wanted| name_of(&cell).contains(wanted.as_str()));
+        for (moment, machine, _) in inventories(&cell)?.into_iter().filter(|_| wanted) {
+            known.insert(moment.clone());
+            let at = |moment: &str| cell.join(format!("inventory-{moment}-{machine}.json"));
+            let is_wanted = args.on.as_ref().is_none_or(|on| *on == machine);
+            if moment == args.before && is_wanted && at(&args.after).is_file() {
+                pairs.push(Pair { cell: cell.clone(), before: at(&args.before), after: at(&args.after) });
+            }
+        }
+    }
+    if pairs.is_empty() {
+        let known = if known.is_empty() { "none".into() } else { known.into_iter().collect::<Vec<_>>().join(", ") };
+        bail!(
+            "no machine in {} has both `{}` and `{}`; moments there: {known}",
+            run.display(),
+            args.before,
+            args.after
+        );
+    }
+    Ok(pairs)
+}
+
+/// The directories of a run's cells, by name.
+fn cells(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(run)
+        .with_context(|| format!("there is no run in {}: `cargo xtask test` makes one", run.display()))?;
+    let mut cells: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect();
+    cells.sort();
+    Ok(cells)
+}
+
+/// Moment, machine and file of each inventory of a cell. Names of machines have no hyphen.
+fn inventories(cell: &Path) -> anyhow::Result<Vec<(String, String, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(cell)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let inner = name.strip_prefix("inventory-").and_then(|name| name.strip_suffix(".json"));
+        if let Some((moment, machine)) = inner.and_then(|inner| inner.rsplit_once('-')) {
+            found.push((moment.to_owned(), machine.to_owned(), path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn inventory(path: &Path) -> anyhow::Result<Inventory> {
+    let bytes = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("{} is no inventory", path.display()))
+}
+
+/// What the package manager did in the cell, if that was logged.
+fn transaction(cell: &Path, machine: &str) -> anyhow::Result<Option<Transaction>> {
+    let path = cell.join(format!("transaction-{machine}.json"));
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    Ok(Some(serde_json::from_slice(&bytes).with_context(|| format!("{} is no transaction", path.display()))?))
+}
+
+fn name_of(cell: &Path) -> String {
+    cell.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,0 +1,120 @@
+//! `cargo xtask explain`: which changes of configuration are to blame for a scenario's symptoms.
+#![expect(clippy::print_stdout, reason = "the command's result")]
+#![expect(clippy::print_stderr, reason = "progress")]
+
+mod text;
+
+use crate::setup;
+use crate::workbench::{Workbench, project, results};
+use anyhow::{Context as _, anyhow};
+use harness::cache::Cache;
+use harness::evidence::Run;
+use harness::network::become_root_of_own_user_namespace;
+use harness::scenario::{Blame, Cell, Engine, Interrupt, Kind, Scenario};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXAMPLE: &str = "\
+The scenario must remember the healthy configuration, and keep the broken state:
+
+    do.inventory = { name = \"before\" }
+    do.checkpoint = { name = \"broken\", keep = true }
+
+and after that ask for logins or commands with symptom = true. Each trial thaws the broken state, puts some of the files
+back that have changed since, and asks for the symptoms. If the state is not kept yet, the scenario is run up to it.
+
+Exit code: 0 if all symptoms are explained, or none shows; 1 if one shows even with all files as they were.";
+
+/// What to explain.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Args {
+    /// A scenario, or one of its cells as SCENARIO::CELL; of a scenario, the first cell that is no control
+    scenario: String,
+    /// The name of the healthy inventory
+    #[arg(long, default_value = "before", value_name = "NAME")]
+    since: String,
+    /// Trials that run at once; as many as this host has cores, if it is not given
+    #[arg(long, short, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Another directory with scenario files, and their labs in labs/ below it
+    #[arg(long, value_name = "DIRECTORY")]
+    scenarios: Option<PathBuf>,
+    /// Run the scenario up to the broken state again, though that is kept
+    #[arg(long)]
+    fresh: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what is to blame.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    setup::ensure_tools(false)?;
+    let scenario = scenario(args)?;
+    let cell = cell(args, &scenario)?;
+    become_root_of_own_user_namespace()?;
+    let cache = Cache::open_default().context("failed to open the cache")?;
+    let workbench = Workbench::open(cache, &cell.lab.topology)?;
+    let run = Run::create(&results().join("explain"))?;
+    let stock = workbench.stock()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let interrupt = listen(&runtime)?;
+    let engine = Engine {
+        setup: &workbench.setup,
+        stock: &stock,
+        budget: &workbench.budget,
+        run: &run,
+        interrupt: &interrupt,
+        fresh: args.fresh,
+        say: &|text| eprintln!("{text}"),
+    };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let width = args.jobs.map_or(cores, usize::from);
+    let explained = runtime.block_on(engine.explain(&scenario, cell, &args.since, width));
+    let explanation = explained.map_err(|reason| anyhow!("{reason}"))?;
+    if args.json {
+        println!("{}", serde_json::to_string(&explanation)?);
+    } else {
+        print!("{}", text::render(&explanation));
+    }
+    let is_explained = explanation.symptoms.iter().all(|symptom| symptom.found != Blame::Elsewhere);
+    Ok(if is_explained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn scenario(args: &Args) -> anyhow::Result<Scenario> {
+    let directory = args.scenarios.clone().unwrap_or_else(|| project("scenarios"));
+    let name = args.scenario.split_once("::").map_or(args.scenario.as_str(), |(name, _)| name);
+    Scenario::load(&directory.join(format!("{name}.toml"))).map_err(crate::report)
+}
+
+fn cell<'s>(args: &Args, scenario: &'s Scenario) -> anyhow::Result<&'s Cell> {
+    let found = match args.scenario.split_once("::") {
+        Some((_, name)) => scenario.cells.iter().find(|cell| cell.name == name),
+        None => scenario.cells.iter().find(|cell| cell.kind != Kind::Control),
+    };
+    found.ok_or_else(|| {
+        let known: Vec<_> = scenario.cells.iter().map(|cell| cell.name.as_str()).collect();
+        anyhow!("scenario {} has no such cell; there are: {}", scenario.name, known.join(", "))
+    })
+}
+
+/// SIGINT and SIGTERM are wishes to end.
+fn listen(runtime: &tokio::runtime::Runtime) -> anyhow::Result<Interrupt> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupt = Interrupt::default();
+    let heard = interrupt.clone();
+    let _entered = runtime.enter();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    runtime.spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupted.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            heard.ask();
+        }
+    });
+    Ok(interrupt)
+}
