@@ -6,6 +6,7 @@ use harness::cache::{self, Cache};
 use harness::evidence::{Run, ScenarioResult, Verdict};
 use harness::host::{accelerator, memory};
 use harness::image::{Catalogue, Image, ensure};
+use harness::release::Archive;
 use harness::lab::{Budget, Media, Setup, Stock, Topology};
 use harness::scenario::{Cell, Engine, Interrupt, Scenario};
 use libtest_mimic::Conclusion;
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 /// Memory that is left to this host beside its guests.
@@ -32,6 +33,7 @@ pub(crate) struct Session {
     shared: OnceLock<Result<Shared, String>>,
     interrupt: Interrupt,
     images: Mutex<BTreeMap<String, Image>>,
+    disks: Mutex<BTreeMap<String, harness::release::Media>>,
     /// How many cells failed because this host lacks something that they need.
     hindered: AtomicU64,
 }
@@ -44,6 +46,7 @@ struct Shared {
     budget: Budget,
     cache: Cache,
     catalogue: Catalogue,
+    archive: Arc<Archive>,
 }
 
 /// Cells that run at once unless the user says otherwise: one for each core. They wait for guests more than they work.
@@ -58,6 +61,7 @@ impl Session {
             shared: OnceLock::new(),
             interrupt: Interrupt::default(),
             images: Mutex::default(),
+            disks: Mutex::default(),
             hindered: AtomicU64::new(0),
         }
     }
@@ -69,8 +73,10 @@ impl Session {
         if self.interrupt.asked() {
             return Err(anyhow!("interrupted before it started"));
         }
+        let topology = &cell.lab.topology;
         let setup = Setup {
-            media: self.media(shared, &cell.lab.topology).map_err(|error| self.hindered(error))?,
+            media: self.media(shared, topology).map_err(|error| self.hindered(error))?,
+            packages: self.packages(shared, topology).map_err(|error| self.hindered(error))?,
             ..shared.setup.clone()
         };
         let name = format!("{}::{cell}", scenario.name);
@@ -119,9 +125,13 @@ impl Session {
         let stock = Stock::open(cache.clone()).context("failed to open the templates of labs")?;
         let results = std::env::var_os(RESULTS_VARIABLE).map_or_else(|| target().join("rehearsal"), PathBuf::from);
         let run = Run::create(&results)?;
-        let catalogue =
-            Catalogue::load(&project().join("images")).map_err(|error| anyhow!("{:?}", miette::Report::new(error)))?;
-        Ok(Shared { runtime, run, setup, stock, budget, cache, catalogue })
+        let images = project().join("images");
+        let report = |error: miette::Report| anyhow!("{error:?}");
+        let archive = Archive::open(&images, cache.clone()).map_err(|error| report(error.into()))?;
+        let archive = Arc::new(archive);
+        let catalogue = Catalogue::load(&images).map_err(|error| report(error.into()))?;
+        let catalogue = catalogue.with_releases(archive.clone());
+        Ok(Shared { runtime, run, setup, stock, budget, cache, catalogue, archive })
     }
 
     /// SIGINT and SIGTERM are wishes to end.
@@ -160,6 +170,19 @@ impl Session {
         }
         let media = images.iter().map(|(name, image)| (name.clone(), Media::from(image)));
         Ok(media.collect())
+    }
+
+    /// The disks with packages of releases that a lab's machines have, made if they are missing, and held until the run ends.
+    fn packages(&self, shared: &Shared, topology: &Topology) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+        let mut disks = self.disks.lock().map_err(|_| anyhow!("another test panicked"))?;
+        for release in topology.releases() {
+            if let Entry::Vacant(missing) = disks.entry(release.to_owned()) {
+                let say = |words: String| eprintln!("release {release}: {words}");
+                let disk = shared.archive.disk(release, &say).map_err(|error| anyhow!("{:?}", miette::Report::new(error)));
+                missing.insert(disk.with_context(|| format!("lab {} cannot be had", topology.name))?);
+            }
+        }
+        Ok(disks.iter().map(|(name, media)| (name.clone(), media.disk())).collect())
     }
 
     /// Writes the results, and says where.

@@ -5,9 +5,11 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use harness::cache::{Cache, Kind};
 use harness::image::{Asked, Catalogue, Image, Progress, ensure};
+use harness::release::Archive;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What to do with images.
@@ -60,7 +62,7 @@ pub(crate) fn run(action: Action) -> anyhow::Result<ExitCode> {
 
 /// Builds the named images, or all, with a line of progress for each.
 pub(crate) fn build(names: &[String], refresh: bool, cache: &Cache) -> anyhow::Result<Vec<Image>> {
-    let catalogue = catalogue()?;
+    let catalogue = catalogue_with_releases(cache)?;
     let all = || catalogue.bootable().map(|recipe| recipe.name.clone()).collect();
     let names = if names.is_empty() { all() } else { names.to_vec() };
     names.iter().map(|name| one(&catalogue, name, refresh, cache)).collect()
@@ -74,6 +76,12 @@ fn recipes() -> PathBuf {
 /// The project's recipes.
 pub(crate) fn catalogue() -> anyhow::Result<Catalogue> {
     Catalogue::load(&recipes()).map_err(crate::report)
+}
+
+/// The same, with the releases that images are made of.
+fn catalogue_with_releases(cache: &Cache) -> anyhow::Result<Catalogue> {
+    let archive = Archive::open(&recipes(), cache.clone()).map_err(crate::report)?;
+    Ok(catalogue()?.with_releases(Arc::new(archive)))
 }
 
 fn one(catalogue: &Catalogue, name: &str, refresh: bool, cache: &Cache) -> anyhow::Result<Image> {
@@ -95,6 +103,7 @@ fn one(catalogue: &Catalogue, name: &str, refresh: bool, cache: &Cache) -> anyho
 /// An event as a person reads it.
 pub(crate) fn words(event: &Progress) -> String {
     match event {
+        Progress::Release(words) => format!("its release: {words}"),
         Progress::Planning => "asking the archive for package versions".into(),
         Progress::OldPlan => "the archive does not answer: taking the versions of last time".into(),
         Progress::Waiting => "waiting for another process that builds the same".into(),

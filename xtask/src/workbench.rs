@@ -8,6 +8,7 @@ use harness::host::memory;
 use harness::host::workspace::Workspace;
 use harness::image::Image;
 use harness::lab::{Budget, Media, Setup, Stock, Topology};
+use harness::release::Archive;
 use harness::scenario::LabFile;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub(crate) struct Workbench {
     pub(crate) scratch: Workspace,
     /// Held, so that nobody removes them meanwhile.
     _images: Vec<Image>,
+    _disks: Vec<harness::release::Media>,
 }
 
 /// A directory of the project.
@@ -42,12 +44,20 @@ impl Workbench {
         let images = image::build(&wanted.into_iter().collect::<Vec<_>>(), false, &cache)?;
         let selection = accelerator::choose()?;
         let mut setup = Setup::of_this_host(&selection, &project("cloud-init"), &cache);
+        let archive = Archive::open(&project("images"), cache.clone()).map_err(crate::report)?;
+        let mut disks = Vec::new();
+        for release in topology.releases() {
+            let say = |words: String| eprintln!("release {release}: {words}");
+            let media = archive.disk(release, &say).map_err(crate::report)?;
+            setup.packages.insert(release.to_owned(), media.disk());
+            disks.push(media);
+        }
         setup.media = images.iter().map(|image| (image.name.clone(), Media::from(image))).collect();
         let available = memory::available().context("/proc/meminfo does not tell how much memory is available")?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let budget = Budget::new(u32::try_from(available >> 20)?, u32::try_from(cores)?);
         let scratch = Workspace::create(&cache.labs(), "scratch").context("failed to make a directory for logs")?;
-        Ok(Self { cache, selection, setup, budget, scratch, _images: images })
+        Ok(Self { cache, selection, setup, budget, scratch, _images: images, _disks: disks })
     }
 
     /// A new stock: one that trusts nothing yet.

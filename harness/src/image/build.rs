@@ -27,6 +27,8 @@ pub enum Progress {
     OldPlan,
     /// Somebody else builds the same.
     Waiting,
+    /// The release of an image is made: its own words.
+    Release(String),
     /// A tree is made.
     Installing {
         /// The recipe.
@@ -85,6 +87,7 @@ pub fn ensure(
     let (key, in_use) = Site::work(catalogue, cache, refresh, progress, |site| match &recipe.source {
         Source::Disk(files) => site.foreign_disk(recipe, files),
         Source::Base(_) => site.disk(recipe),
+        Source::Release(release) => site.release_disk(recipe, release),
         Source::Suite(_) => Err(RecipeError::NotBootable { name: name.to_owned() }.into()),
     })?;
     Ok(image(recipe, key, in_use))
@@ -115,11 +118,11 @@ fn image(recipe: &Recipe, key: ContentKey, in_use: InUse) -> Image {
 }
 
 /// Where one image and all that it stands on is built.
-struct Site<'a> {
-    catalogue: &'a Catalogue,
+pub(super) struct Site<'a> {
+    pub(super) catalogue: &'a Catalogue,
     cache: &'a Cache,
     refresh: bool,
-    progress: &'a mut dyn FnMut(Progress),
+    pub(super) progress: &'a mut dyn FnMut(Progress),
     /// What the entry that is being built takes while it is built, if that is known.
     needed: Option<Size>,
     /// Whether anything was built.
@@ -190,7 +193,7 @@ impl<'a> Site<'a> {
     }
 
     /// An entry of the cache. If it is missing, `make` makes it in a directory, and it is published: whole, or not at all.
-    fn provide(
+    pub(super) fn provide(
         &mut self,
         entry: &EntryName,
         make: impl FnOnce(&mut Self, &Workspace, &Path) -> Result<(), ImageError>,
@@ -226,23 +229,11 @@ impl<'a> Site<'a> {
         workspace: &Workspace,
         new: &Path,
     ) -> Result<(), ImageError> {
-        let (tree, raw) = (workspace.path().join("tree"), workspace.path().join("disk.raw"));
+        let tree = workspace.path().join("tree");
         self.install(recipe, plan, base, "directory", &tree, workspace)?;
-        copy_newest(&tree, "vmlinuz-", &new.join("vmlinuz"), recipe)?;
-        copy_newest(&tree, "initrd.img-", &new.join("initrd.img"), recipe)?;
         (self.progress)(Progress::Disk);
-        let size = format!("{}M", recipe.size_mib);
-        // Without a journal: a lab's disk is thrown away, and after a crash its lab is, too.
-        let make =
-            ["-q", "-t", "ext4", "-L", "root", "-O", "^has_journal", "-E", "root_owner=0:0", "-d"].map(Into::into);
-        let make = make.into_iter().chain([tree.as_os_str(), raw.as_os_str(), size.as_ref()].map(ToOwned::to_owned));
-        tool::run("mke2fs", make.collect::<Vec<OsString>>(), &recipe.name, workspace.path(), &mut |_| {})?;
-        let disk = new.join("disk.qcow2");
-        let convert = ["convert".as_ref(), "-O".as_ref(), "qcow2".as_ref(), raw.as_os_str(), disk.as_os_str()];
-        tool::run("qemu-img", convert, &recipe.name, workspace.path(), &mut |_| {})?;
         let manifest = serde_json::json!({ "recipe": recipe, "packages": plan.packages });
-        fs_err::write(new.join("manifest.json"), serde_json::to_vec_pretty(&manifest).map_err(io::Error::from)?)?;
-        Ok(())
+        make_disk(recipe, &tree, &manifest, workspace.path(), new)
     }
 
     fn install(
@@ -271,6 +262,29 @@ impl<'a> Site<'a> {
         let suite = ingredients::suite(self.catalogue, recipe)?;
         install(recipe, suite, tree.as_deref(), format, target, workspace.path(), &mut watch)
     }
+}
+
+/// The files of an image with this tree: kernel, initial RAM disk, disk, manifest.
+pub(super) fn make_disk(
+    recipe: &Recipe,
+    tree: &Path,
+    manifest: &serde_json::Value,
+    workspace: &Path,
+    new: &Path,
+) -> Result<(), ImageError> {
+    let raw = workspace.join("disk.raw");
+    copy_newest(tree, "vmlinuz-", &new.join("vmlinuz"), recipe)?;
+    copy_newest(tree, "initrd.img-", &new.join("initrd.img"), recipe)?;
+    let size = format!("{}M", recipe.size_mib);
+    // Without a journal: a lab's disk is thrown away, and after a crash its lab is, too.
+    let make = ["-q", "-t", "ext4", "-L", "root", "-O", "^has_journal", "-E", "root_owner=0:0", "-d"].map(Into::into);
+    let make = make.into_iter().chain([tree.as_os_str(), raw.as_os_str(), size.as_ref()].map(ToOwned::to_owned));
+    tool::run("mke2fs", make.collect::<Vec<OsString>>(), &recipe.name, workspace, &mut |_| {})?;
+    let disk = new.join("disk.qcow2");
+    let convert = ["convert".as_ref(), "-O".as_ref(), "qcow2".as_ref(), raw.as_os_str(), disk.as_os_str()];
+    tool::run("qemu-img", convert, &recipe.name, workspace, &mut |_| {})?;
+    fs_err::write(new.join("manifest.json"), serde_json::to_vec_pretty(manifest).map_err(io::Error::from)?)?;
+    Ok(())
 }
 
 /// What a recipe builds on: an entry with a tree, as a tar file.

@@ -14,6 +14,15 @@ pub enum ImageError {
     /// A file could not be read or written.
     #[error("failed to build the image")]
     File(#[from] io::Error),
+    /// The release that an image is of could not be made.
+    #[error("failed to make release `{release}`")]
+    Release {
+        /// The release.
+        release: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The upper bound of the cache is not set as it must be.
     #[error("failed to read REHEARSAL_CACHE_LIMIT")]
     Limit(#[from] SizeError),

@@ -42,11 +42,8 @@ impl<'a> Chain<'a> {
     }
 
     fn key(&self, plan: &Plan) -> Result<ContentKey, ImageError> {
-        let mut ingredients = vec![FORMAT.to_owned()];
-        ingredients.extend(
-            [("mmdebstrap", "--version"), ("mke2fs", "-V"), ("qemu-img", "--version")]
-                .map(|(program, flag)| tool::version(program, flag)),
-        );
+        let mut ingredients = vec![FORMAT.to_owned(), tool::version("mmdebstrap", "--version")];
+        ingredients.extend(disk_makers());
         ingredients.extend(plan.packages.iter().map(|(name, version)| format!("{name}={version}")));
         for recipe in &self.recipes {
             let mut own = (*recipe).clone();
@@ -60,12 +57,18 @@ impl<'a> Chain<'a> {
     }
 }
 
+/// The versions of what makes disks.
+pub(super) fn disk_makers() -> [String; 2] {
+    [("mke2fs", "-V"), ("qemu-img", "--version")].map(|(program, flag)| tool::version(program, flag))
+}
+
 /// The Debian release that a recipe, or the lowest one that it builds on, is made of.
 pub(super) fn suite<'a>(catalogue: &'a Catalogue, recipe: &'a Recipe) -> Result<&'a str, RecipeError> {
     Ok(Chain::of(catalogue, recipe)?.suite)
 }
 
-fn contents(directory: &Path) -> Result<Vec<String>, ImageError> {
+/// The files below a directory: names, and what they hold.
+pub(super) fn contents(directory: &Path) -> Result<Vec<String>, ImageError> {
     let mut contents = Vec::new();
     for entry in walkdir::WalkDir::new(directory).sort_by_file_name().min_depth(1) {
         let entry = entry.map_err(io::Error::from)?;

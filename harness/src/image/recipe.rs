@@ -1,10 +1,12 @@
 //! Recipes of images, as files.
 
+use super::of_release::Releases;
 use crate::mistake::{Flaw, Mistake};
 use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What an image consists of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,6 +42,8 @@ pub enum Source {
     Suite(String),
     /// The tree of another recipe.
     Base(String),
+    /// The tree of an rpm release, made of Debian's packages.
+    Release(String),
     /// A disk that somebody else made.
     Disk(Foreign),
 }
@@ -74,6 +78,7 @@ struct File {
     summary: String,
     suite: Option<String>,
     base: Option<String>,
+    release: Option<String>,
     from: Option<Foreign>,
     #[serde(default)]
     packages: Vec<String>,
@@ -120,6 +125,14 @@ pub enum RecipeError {
         /// The recipe.
         name: String,
     },
+    /// A recipe is of a release, and nobody knows releases.
+    #[error("image recipe `{name}` is of release `{release}`, and releases are not known here")]
+    NoReleases {
+        /// The recipe.
+        name: String,
+        /// The release.
+        release: String,
+    },
     /// A recipe cannot be installed on what it names.
     #[error("image recipe `{name}` stands on no release: its `base` leads to a foreign disk, or back to itself")]
     Baseless {
@@ -132,6 +145,7 @@ pub enum RecipeError {
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     recipes: BTreeMap<String, Recipe>,
+    releases: Option<Arc<dyn Releases>>,
 }
 
 impl Catalogue {
@@ -145,13 +159,23 @@ impl Catalogue {
                 recipes.insert(recipe.name.clone(), recipe);
             }
         }
-        let catalogue = Self { recipes };
+        let catalogue = Self { recipes, releases: None };
         for recipe in catalogue.recipes.values() {
             if let Source::Base(base) = &recipe.source {
                 catalogue.get(base)?;
             }
         }
         Ok(catalogue)
+    }
+
+    /// The same, with somebody who knows the releases that recipes name.
+    #[must_use]
+    pub fn with_releases(self, releases: Arc<dyn Releases>) -> Self {
+        Self { releases: Some(releases), ..self }
+    }
+
+    pub(super) fn releases(&self) -> Option<Arc<dyn Releases>> {
+        self.releases.clone()
     }
 
     /// The recipe of that name.
@@ -186,14 +210,18 @@ fn parse(path: &Path, text: &str) -> Result<Recipe, RecipeError> {
 fn parse_text(path: &Path, text: &str) -> Result<Recipe, Flaw> {
     let file: File = toml::from_str(text)?;
     let directory = path.parent().unwrap_or(Path::new("."));
-    let source = match (file.suite, file.base, file.from) {
-        (Some(suite), None, None) => Source::Suite(suite),
-        (None, Some(base), None) => Source::Base(base),
-        (None, None, Some(from)) => {
+    let source = match (file.suite, file.base, file.release, file.from) {
+        (Some(suite), None, None, None) => Source::Suite(suite),
+        (None, Some(base), None, None) => Source::Base(base),
+        (None, None, Some(release), None) => Source::Release(release),
+        (None, None, None, Some(from)) => {
             Source::Disk(resolved(from, directory).map_err(|message| Flaw::new(message, None))?)
         }
-        _ => return Err(Flaw::new("a recipe needs one of `suite`, `base` and `[from]`", None)),
+        _ => return Err(Flaw::new("a recipe needs one of `suite`, `base`, `release` and `[from]`", None)),
     };
+    if matches!(source, Source::Release(_)) && !(file.packages.is_empty() && file.debconf.is_empty()) {
+        return Err(Flaw::new("what is in a release is said in its definition: no `packages`, no `debconf`", None));
+    }
     if matches!(source, Source::Disk(_)) && !(file.packages.is_empty() && file.files.is_none()) {
         return Err(Flaw::new("a foreign disk is taken as it is: no `packages`, no `files`", None));
     }
@@ -237,8 +265,8 @@ mod tests {
     #[rstest::rstest]
     #[case::unknown_key("summary = \"x\"\nsuit = \"bookworm\"\n", "unknown field `suit`", "line 2")]
     #[case::wrong_type("summary = \"x\"\nsuite = \"bookworm\"\npackages = \"a\"\n", "invalid type", "line 3")]
-    #[case::no_source("summary = \"x\"\n", "one of `suite`, `base` and `[from]`", "")]
-    #[case::two_sources("summary = \"x\"\nsuite = \"a\"\nbase = \"b\"\n", "one of `suite`, `base` and `[from]`", "")]
+    #[case::no_source("summary = \"x\"\n", "one of `suite`, `base`, `release` and `[from]`", "")]
+    #[case::two_sources("summary = \"x\"\nsuite = \"a\"\nbase = \"b\"\n", "one of `suite`, `base`, `release` and `[from]`", "")]
     #[case::bad_digest("summary = \"x\"\n[from.disk]\npath = \"a\"\nsha256 = \"12\"\n", "is no SHA-256", "")]
     fn mistakes_are_named(#[case] text: &str, #[case] words: &str, #[case] place: &str) {
         let message = message(text);
@@ -249,8 +277,8 @@ mod tests {
     fn the_projects_own_recipes_are_good() {
         let catalogue = Catalogue::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../images")).unwrap();
         let names: Vec<_> = catalogue.bootable().map(|recipe| recipe.name.as_str()).collect();
-        assert_eq!(names, ["directory", "mail"]);
+        assert_eq!(names, ["directory", "leap-mail", "mail"]);
         let error = catalogue.get("mial").unwrap_err().to_string();
-        assert_eq!(error, "there is no image recipe `mial`; there are: base, directory, mail");
+        assert_eq!(error, "there is no image recipe `mial`; there are: base, directory, leap-mail, mail");
     }
 }

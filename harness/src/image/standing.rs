@@ -44,6 +44,8 @@ impl Asked {
         for recipe in catalogue.iter() {
             let key = match &recipe.source {
                 Source::Disk(_) => Some(foreign(recipe)?),
+                // Whoever knows releases would have to make one.
+                Source::Release(_) => None,
                 Source::Suite(_) | Source::Base(_) => installed_as_planned(catalogue, recipe, cache)?,
             };
             match key {

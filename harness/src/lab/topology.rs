@@ -114,6 +114,11 @@ impl Topology {
         self.machines.iter().enumerate().filter(|(_, machine)| !machine.absent)
     }
 
+    /// The releases whose packages its machines have on a disk.
+    pub fn releases(&self) -> impl Iterator<Item = &str> {
+        self.present().filter_map(|(_, machine)| machine.packages.as_ref().map(|release| release.get_ref().as_str()))
+    }
+
     /// RAM of all machines, in MiB.
     #[must_use]
     pub fn memory_mib(&self) -> u32 {

@@ -22,6 +22,12 @@ pub enum ReleaseError {
         /// What there is.
         known: Vec<String>,
     },
+    /// A release that nothing is upgraded to.
+    #[error("release `{name}` names no release that is upgraded to it: `upgrades` in images/releases/{name}.toml")]
+    NoneBefore {
+        /// The release.
+        name: String,
+    },
     /// A file could not be read or written.
     #[error("failed to build the release")]
     File(#[from] io::Error),

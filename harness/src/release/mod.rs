@@ -29,6 +29,7 @@ mod deb;
 mod debs;
 mod definition;
 mod error;
+mod for_images;
 mod overlay;
 pub mod package;
 mod relation;
@@ -50,6 +51,7 @@ use std::path::{Path, PathBuf};
 pub use bench::{Bench, Writer};
 pub use definition::{Definition, Definitions};
 pub use error::ReleaseError;
+pub use for_images::Archive;
 pub use overlay::{Change, Changes, Digests, NewContent, Overlay};
 pub use repository::Media;
 pub use site::Progress;
@@ -171,6 +173,11 @@ impl Release {
     #[must_use]
     pub fn tree(&self) -> PathBuf {
         self.harvest.tree()
+    }
+
+    /// What nobody may remove while its files are used.
+    fn into_held(self) -> Vec<InUse> {
+        vec![self.in_use, self.harvest.into_in_use()]
     }
 
     /// The files of its packages: those of a variant, or of none.

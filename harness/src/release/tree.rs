@@ -72,6 +72,11 @@ impl Harvest {
         Ok(files)
     }
 
+    /// The entry of the cache that it is in.
+    pub(super) fn into_in_use(self) -> InUse {
+        self.in_use
+    }
+
     /// The tree, as a tar file.
     pub(super) fn tree(&self) -> PathBuf {
         self.in_use.place().join(TREE)
