@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Where the packages of a release keep what their scriptlets need.
-const HOME: &str = "/usr/lib/leap-like";
+pub(super) const HOME: &str = "/usr/lib/leap-like";
 
 /// The package with the helper that runs maintainer scripts.
 pub(super) const HELPER: &str = "leap-like-scripts";
@@ -151,8 +151,7 @@ fn add_scripts(deb: &Deb, files: &mut BTreeMap<String, File>, scriptlets: &mut S
     }
     if deb.scripts.contains_key("postinst") {
         let version = &deb.control.version;
-        scriptlets.post =
-            Some(Scriptlet::shell(format!(". {HOME}/maintain\nconfigure {package} '{version}' \"$1\"")));
+        scriptlets.post = Some(Scriptlet::shell(format!(". {HOME}/maintain\nconfigure {package} '{version}' \"$1\"")));
     }
     if deb.scripts.contains_key("prerm") {
         // In the interpreter of rpm itself: an upgrade, where there is nothing to do, starts no shell for it.

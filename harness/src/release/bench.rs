@@ -9,9 +9,9 @@ use std::path::Path;
 /// Who writes rpms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
-    /// The `rpm` crate, as releases are built.
-    Crate,
-    /// rpmbuild, with a spec of the same model.
+    /// As releases are built: the `rpm` crate, and rpmbuild for what that cannot say.
+    Rehearsal,
+    /// rpmbuild, for all of them, with specs of the same model.
     Rpmbuild,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Bench<'a> {
             let package = workshop.package(order)?;
             let file = target.join(package.file_name());
             match writer {
-                Writer::Crate => write::write(&package, &file),
+                Writer::Rehearsal => write::write(&package, &file, target).map(drop),
                 Writer::Rpmbuild => spec::write(&package, &file, target),
             }
         })?;

@@ -10,7 +10,7 @@ use super::package::{Package, Relations};
 use super::site::{Progress, Site};
 use super::translate::Members;
 use super::tree::Harvest;
-use super::{MANIFEST, Made, Manifest, spec, write};
+use super::{MANIFEST, Made, Manifest, write};
 use crate::cache::{ContentKey, Kind};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -19,7 +19,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Changes when the same ingredients become another rpm.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// One package to be made.
 pub(super) struct Order<'a> {
@@ -191,12 +191,7 @@ pub(super) fn make(
         }
         let package = workshop.package(order)?;
         let file = format!("{folder}/{}", package.file_name());
-        let by_rpmbuild = write::is_beyond_the_crate(&package);
-        if by_rpmbuild {
-            spec::write(&package, &new.join(&file), workspace)?;
-        } else {
-            write::write(&package, &new.join(&file))?;
-        }
+        let by_rpmbuild = write::write(&package, &new.join(&file), workspace)?;
         let changed = !order.changes.files.is_empty() || !order.changes.drop.is_empty();
         let evr = package.evr.to_string();
         Ok(Made { name: package.name, evr, file, key: order.key.clone(), changed, by_rpmbuild })

@@ -11,16 +11,21 @@
 //! Each step is an entry of the cache, [`Kind::Release`](crate::cache::Kind::Release): `NAME.debs`, `NAME.tree`, `NAME`, `NAME.disk`. A step whose
 //! ingredients are the same does nothing, and of changed ingredients only the packages that changed are fetched and made.
 //!
-//! **For a builder of an image**: [`ensure`] hands back a [`Release`]. [`Release::tree`] is Debian's tree of it, configured;
-//! [`Release::rpms`] are the packages to be entered into rpm's database of that tree (`rpm -U --justdb --nodeps --noscripts
-//! --force`); those of [`Release::changed`] differ from what lies in the tree, and must be installed over it for real (`rpm -U
-//! --replacepkgs --force --noscripts`). [`media`] hands back the disk with the repositories of the next release.
+//! **For a builder of an image**: [`ensure`] hands back a [`Release`]. [`Release::tree`] is Debian's tree of it, configured by
+//! Debian's scripts, and [`Release::rpms`] are the packages to be entered into rpm's database of that tree (`rpm --root R
+//! --dbpath /var/lib/rpm -U --justdb --nodeps --noscripts --force`). [`Release::added`] is a tar file of what all packages have
+//! beyond the tree: the helper's scripts and marks. The packages of [`Release::changed`] differ in other files, too, and are
+//! installed over the tree for real (`-U --replacepkgs --force --nodeps --noscripts`). dpkg's own data can go then, except
+//! /var/lib/dpkg/alternatives. [`media`] hands back the disk with the repositories of the next release, [`Media::disk`];
+//! [`Media::repository`] and [`Media::before`] say where a variant's packages are on it.
 //!
-//! The payloads of the rpms are packed by zstd at its fastest level. Under emulation every byte that is read, copied and
-//! digested costs; zypper and rpm each digest the package, and zstd unpacks faster than they digest.
+//! The payloads of the rpms are packed by zstd at level 1. Under emulation every byte that is read and digested costs, and
+//! zstd unpacks faster than rpm digests what it saves: an `rpm -U` of 94 MB in 2368 files took 5.2 s of a processor under
+//! QEMU's user emulation, 7.8 s without compression and 6.4 s with gzip. Level 19 was no faster, and takes minutes to make.
 //!
 //! This room knows package archives and the cache. It knows neither guests nor scenarios.
 
+mod added;
 mod assemble;
 mod bench;
 mod control;
@@ -153,6 +158,7 @@ fn release(site: &site::Site, definition: &Definition, refresh: bool) -> Result<
         for (name, orders) in &variants {
             manifest.variants.insert(name.clone(), make(orders, &format!("variants/{name}"))?);
         }
+        added::collect(new, &manifest.packages)?;
         fs_err::write(new.join(MANIFEST), serde_json::to_vec_pretty(&manifest).map_err(io::Error::from)?)?;
         Ok(())
     })?;
@@ -178,6 +184,12 @@ impl Release {
     /// What nobody may remove while its files are used.
     fn into_held(self) -> Vec<InUse> {
         vec![self.in_use, self.harvest.into_in_use()]
+    }
+
+    /// What all its packages have beyond the tree, for their scriptlets: a tar file.
+    #[must_use]
+    pub fn added(&self) -> PathBuf {
+        self.in_use.place().join(added::FILE)
     }
 
     /// The files of its packages: those of a variant, or of none.

@@ -5,8 +5,9 @@ use super::package::{Content, File, Package, Scriptlet};
 use super::write::VENDOR;
 use crate::image::run_tool;
 use crate::packages::entry::{Algorithm, Care};
+use std::collections::HashMap;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes a package to a file, with its intermediate files in `workspace`.
 pub(super) fn write(package: &Package, target: &Path, workspace: &Path) -> Result<(), ReleaseError> {
@@ -52,14 +53,15 @@ fn lay_out(package: &Package, root: &Path) -> Result<(), ReleaseError> {
             place.parent().unwrap_or(root)
         })?;
     }
+    let mut sets: HashMap<&str, PathBuf> = HashMap::new();
     for (path, file) in &package.files {
-        match (&file.content, &file.hard_link) {
+        let known = file.hard_link.as_deref().and_then(|set| sets.get(set));
+        match (&file.content, known) {
             (Content::Directory, _) => {}
             (Content::Link(target), _) => symlink(target, place(path))?,
-            (Content::File(_), Some(first)) if first != path && place(first).exists() => {
-                fs_err::hard_link(place(first), place(path))?;
-            }
-            (Content::File(bytes), _) => {
+            (Content::File(_), Some(first)) => fs_err::hard_link(first, place(path))?,
+            (Content::File(bytes), None) => {
+                sets.extend(file.hard_link.as_deref().map(|set| (set, place(path))));
                 fs_err::write(place(path), bytes.as_slice())?;
                 fs_err::set_permissions(place(path), std::fs::Permissions::from_mode(0o600))?;
                 let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(file.modified.into());

@@ -1,17 +1,19 @@
 //! Writer of rpms, with the `rpm` crate.
 //!
-//! It can say all that our packages need, except MD5 digests of files: a package with those goes through rpmbuild
-//! ([`super::spec`]).
+//! It can say all that our packages need, except two things: MD5 digests of files, and sets of hard links whose names
+//! alternate. A package with those goes through rpmbuild ([`super::spec`]).
 
 use super::error::ReleaseError;
 use super::package::{Content, File, Need, Package, Scriptlet};
+use super::spec;
 use crate::packages::entry::{Algorithm, Care};
 use rpm::{
     BuildConfig, CompressionWithLevel, Dependency, DependencyFlags, FileOptions, FileOptionsBuilder, PackageBuilder,
 };
+use std::collections::BTreeSet;
 use std::path::Path;
 
-/// When packages say that they were built: the same for all, so that the same ingredients make the same bytes.
+/// The time of files that are not Debian's: the same always, so that the same ingredients make the same bytes.
 /// 2018-05-25, the day on which Leap 15.0 came out.
 pub(super) const BUILT: u32 = 1_527_206_400;
 
@@ -22,12 +24,36 @@ pub(super) const VENDOR: &str = "Rehearsal";
 const PAYLOAD: CompressionWithLevel = CompressionWithLevel::Zstd(1);
 
 /// Whether a package must be written by rpmbuild.
-pub(super) fn is_beyond_the_crate(package: &Package) -> bool {
-    package.digests != Algorithm::Sha256
+fn is_beyond_the_crate(package: &Package) -> bool {
+    package.digests != Algorithm::Sha256 || has_alternating_links(package)
 }
 
-/// Writes a package to a file.
-pub(super) fn write(package: &Package, target: &Path) -> Result<(), ReleaseError> {
+/// Whether names of one file stand between names of another, in the order of all names. The crate writes hard links in that
+/// order; rpm takes every name until one with content for the same file, and would link lmtp to qmgr.
+fn has_alternating_links(package: &Package) -> bool {
+    let mut ended = BTreeSet::new();
+    let mut current = None;
+    package.files.values().filter_map(|file| file.hard_link.as_deref()).any(|set| {
+        if current != Some(set) {
+            ended.extend(current.replace(set));
+        }
+        ended.contains(set)
+    })
+}
+
+/// Writes a package to a file by the crate, or else by rpmbuild, whose intermediate files go to `workspace`. Says whether it
+/// was rpmbuild.
+pub(super) fn write(package: &Package, target: &Path, workspace: &Path) -> Result<bool, ReleaseError> {
+    let by_rpmbuild = is_beyond_the_crate(package);
+    if by_rpmbuild {
+        spec::write(package, target, workspace)?;
+    } else {
+        by_crate(package, target)?;
+    }
+    Ok(by_rpmbuild)
+}
+
+fn by_crate(package: &Package, target: &Path) -> Result<(), ReleaseError> {
     let failed = |error: rpm::Error| ReleaseError::Package { name: package.name.clone(), reason: error.to_string() };
     let built = build(package).map_err(failed)?;
     let mut file = std::io::BufWriter::new(fs_err::File::create(target)?);
@@ -45,8 +71,10 @@ fn build(package: &Package) -> Result<rpm::Package, rpm::Error> {
         architecture,
         &package.summary,
     );
-    // Room for signatures to come is of no use here.
-    let config = BuildConfig::v4().compression(PAYLOAD).source_date(BUILT).reserved_space(None);
+    // The package is as old as its newest file. An earlier date would make all files as old as that, and Python's byte code,
+    // which knows the time of its module, worthless. Room for signatures to come is of no use here.
+    let newest = package.files.values().map(|file| file.modified).max().unwrap_or(BUILT);
+    let config = BuildConfig::v4().compression(PAYLOAD).source_date(newest).reserved_space(None);
     builder.using_config(config).release(&package.evr.release).group(&package.section).vendor(VENDOR);
     if let Some(epoch) = package.evr.epoch {
         builder.epoch(epoch);

@@ -26,7 +26,10 @@ fn everything(digests: Algorithm) -> Package {
         ("/usr/bin/one".to_owned(), linked("/usr/bin/one")),
         ("/usr/bin/two".to_owned(), linked("/usr/bin/one")),
         ("/usr/bin/link".to_owned(), file(Content::Link("tool".into()), 0o777, Care::None)),
-        ("/var/lib/cyrus".to_owned(), File { owner: "cyrus".into(), group: "mail".into(), mode: 0o750, ..File::default() }),
+        (
+            "/var/lib/cyrus".to_owned(),
+            File { owner: "cyrus".into(), group: "mail".into(), mode: 0o750, ..File::default() },
+        ),
     ]);
     let need = |name: &str, version: Option<(&str, &str)>| Need {
         name: name.into(),
@@ -105,9 +108,10 @@ fn rpm_reads_what_was_meant() {
     }
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("sample.rpm");
-    write(&everything(Algorithm::Sha256), &file).unwrap();
+    by_crate(&everything(Algorithm::Sha256), &file).unwrap();
     insta::assert_snapshot!(seen(&file));
-    let checked = Command::new("rpm").args(["-K", "--nosignature", "-v"]).arg(&file).env("LC_ALL", "C").output().unwrap();
+    let checked =
+        Command::new("rpm").args(["-K", "--nosignature", "-v"]).arg(&file).env("LC_ALL", "C").output().unwrap();
     let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
     let sums: Vec<_> = checked.lines().filter(|line| line.contains("digest")).collect();
     assert!(!sums.is_empty() && sums.iter().all(|line| line.ends_with(": OK")), "{checked}");
@@ -124,10 +128,9 @@ fn rpmbuild_writes_the_same(#[case] digests: Algorithm) {
     let directory = tempfile::tempdir().unwrap();
     let [ours, theirs] = ["ours.rpm", "theirs.rpm"].map(|name| directory.path().join(name));
     let package = everything(digests);
-    assert_eq!(is_beyond_the_crate(&package), digests == Algorithm::Md5);
     spec::write(&package, &theirs, directory.path()).unwrap();
     if digests == Algorithm::Sha256 {
-        write(&package, &ours).unwrap();
+        by_crate(&package, &ours).unwrap();
         assert_eq!(seen(&theirs), seen(&ours));
     } else {
         // As rpm 4.11 wrote it: no algorithm is named, and the digest of `config` is the MD5.
@@ -142,15 +145,33 @@ fn the_same_package_is_the_same_file() {
     let directory = tempfile::tempdir().unwrap();
     let [one, two] = ["one.rpm", "two.rpm"].map(|name| directory.path().join(name));
     for file in [&one, &two] {
-        write(&everything(Algorithm::Sha256), file).unwrap();
+        by_crate(&everything(Algorithm::Sha256), file).unwrap();
     }
     assert!(std::fs::read(one).unwrap() == std::fs::read(two).unwrap());
 }
 
-/// Installed for real, in a root of its own, and verified by rpm; a change is noticed.
-#[test]
-fn rpm_installs_it() {
-    if is_skipped(&["rpm"]) || !nix::unistd::geteuid().is_root() {
+#[rstest]
+#[case::one_set(&["a", "a"], false)]
+#[case::one_after_the_other(&["a", "a", "b", "b"], false)]
+#[case::one_within_the_other(&["a", "b", "b", "a"], true)]
+#[case::in_turn(&["a", "b", "a", "b"], true)]
+fn links_that_alternate_are_beyond_the_crate(#[case] sets: &[&str], #[case] beyond: bool) {
+    let mut package = everything(Algorithm::Sha256);
+    package.files.clear();
+    for (number, set) in sets.iter().enumerate() {
+        let file = File { hard_link: Some((*set).into()), ..File::default() };
+        package.files.insert(format!("/usr/bin/{number}"), file);
+    }
+    assert_eq!(is_beyond_the_crate(&package), beyond);
+}
+
+/// Installed for real, in a root of its own, and verified by rpm; a change is noticed. As it is, and with hard links that
+/// alternate as those of postfix do.
+#[rstest]
+#[case::plain(&[])]
+#[case::alternating(&[("lmtp", "a"), ("nqmgr", "b"), ("qmgr", "b"), ("smtp", "a")])]
+fn rpm_installs_it(#[case] links: &[(&str, &str)]) {
+    if is_skipped(&["rpm", "rpmbuild", "unshare"]) || !nix::unistd::geteuid().is_root() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -160,7 +181,12 @@ fn rpm_installs_it() {
     for file in package.files.values_mut() {
         (file.owner, file.group) = ("root".into(), "root".into());
     }
-    write(&package, &file).unwrap();
+    for (name, set) in links {
+        let content = Content::File(Arc::new(format!("the content of {set}").into_bytes()));
+        let linked = File { content, hard_link: Some((*set).into()), ..File::default() };
+        package.files.insert(format!("/usr/lib/postfix/{name}"), linked);
+    }
+    write(&package, &file, directory.path()).unwrap();
     let root = directory.path().join("root");
     std::fs::create_dir_all(&root).unwrap();
     let rpm = |arguments: &[&str]| {

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let cache = Cache::open_default().context("failed to open the cache")?;
     let (mut ours, mut rpmbuild, mut packages) = (Seconds::default(), Seconds::default(), 0);
     for number in 1..=args.repeat {
-        for (writer, seconds) in [(Writer::Crate, &mut ours), (Writer::Rpmbuild, &mut rpmbuild)] {
+        for (writer, seconds) in [(Writer::Rehearsal, &mut ours), (Writer::Rpmbuild, &mut rpmbuild)] {
             let workspace = Workspace::create(&cache.building(), "bench-release")?;
             let site =
                 release::Bench::open(definition, &cache, &|event| tell(&args.name, &event)).map_err(crate::report)?;
