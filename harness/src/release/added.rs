@@ -22,7 +22,12 @@ pub(super) fn collect(release: &Path, packages: &[Made]) -> Result<(), ReleaseEr
             let path = file.metadata.path();
             if path.starts_with(HOME) && file.metadata.mode().file_type() == rpm::FileType::Regular {
                 let modified = u32::from(file.metadata.modified_at());
-                files.push((path, file.metadata.mode().permissions(), modified, file.content().unwrap_or_default().to_vec()));
+                files.push((
+                    path,
+                    file.metadata.mode().permissions(),
+                    modified,
+                    file.content().unwrap_or_default().to_vec(),
+                ));
             }
         }
         Ok(files)

@@ -1,7 +1,10 @@
 //! `cargo xtask selftest releases`: whole releases, looked at by the rpm of this host. No guest is needed.
 //!
 //! All packages of a release must fit together in an empty root; entered over Debian's tree of the same packages, rpm must
-//! find what its database says; and the next release must fit over that.
+//! find what its database says; and the next release must fit over that, and come over it by zypper, in a chroot without
+//! running services.
+
+mod dup;
 
 use super::{Outcome, Report};
 use crate::release::{definitions, tell};
@@ -10,17 +13,22 @@ use harness::cache::Cache;
 use harness::host::spawn::tie_to_thread;
 use harness::host::tools;
 use harness::host::workspace::Workspace;
+use harness::release::Media;
 use harness::release::{self, Definition, Release};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
 
+/// The variant that is upgraded for real: the story's.
+const LOSS: &str = "dropped";
+
 /// Runs all rows. Where nothing can be tried, it does not succeed.
 pub(super) fn run() -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
-    if let Some(missing) =
-        ["rpm", "createrepo_c", "mmdebstrap", "mke2fs", "tar"].into_iter().find(|name| tools::which(name).is_none())
+    if let Some(missing) = ["rpm", "createrepo_c", "mmdebstrap", "mke2fs", "debugfs", "tar", "unshare"]
+        .into_iter()
+        .find(|name| tools::which(name).is_none())
     {
         let reason = format!("{missing} is not on this host (cargo xtask setup installs it)");
         report.row("releases", || Ok(Outcome::Skipped(reason)));
@@ -56,6 +64,11 @@ fn try_all(report: &mut Report) -> anyhow::Result<()> {
             let name = format!("{} fits over {} ({})", definition.name, old.name, variant.name);
             report.row(&name, || upgrades(&before, &after, &variant.name, &root));
         }
+        let media =
+            release::media(old, definition, &cache, &|event| tell(&definition.name, &event)).map_err(crate::report)?;
+        report.row("the disk has what it says it has", || disk(&media, &after));
+        let name = format!("zypper upgrades {} to {} in a root of its own ({LOSS})", old.name, definition.name);
+        report.row(&name, || dup::run(&before, &after, &root, workspace.path()));
         report.row("a file that is changed is noticed", || notices(&root));
     }
     Ok(())
@@ -96,9 +109,11 @@ fn tempfile(workspace: &Path) -> anyhow::Result<PathBuf> {
 /// Unpacks Debian's tree, enters the release in rpm's database, installs what overlays changed, and has rpm verify all of it.
 fn enter(release: &Release, root: &Path) -> anyhow::Result<Outcome> {
     fs_err::create_dir_all(root)?;
-    let tree = release.tree();
-    let output = Command::new("tar").arg("--extract").arg("--directory").arg(root).arg("--file").arg(tree).output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for file in [release.tree(), release.added()] {
+        let output =
+            Command::new("tar").arg("--extract").arg("--directory").arg(root).arg("--file").arg(file).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
     fs_err::create_dir_all(root.join("var/lib/rpm"))?;
     let flags = |flags: &[&str]| flags.iter().map(PathBuf::from).collect::<Vec<_>>();
     let justdb = flags(&["-U", "--justdb", "--nodeps", "--noscripts", "--force"]);
@@ -117,6 +132,26 @@ fn enter(release: &Release, root: &Path) -> anyhow::Result<Outcome> {
     )))
 }
 
+/// Looks into the file system without mounting it: every variant has its repository with all packages, and the packages of
+/// the release before.
+fn disk(media: &Media, after: &Release) -> anyhow::Result<Outcome> {
+    let list = |directory: &str| -> anyhow::Result<Vec<String>> {
+        let output = Command::new("debugfs").args(["-R", &format!("ls -p {directory}")]).arg(media.disk()).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(text.lines().filter_map(|line| Some(line.split('/').nth(5)?.to_owned())).collect())
+    };
+    for variant in &media.variants {
+        let found: BTreeSet<_> = list(&media.repository(variant))?.into_iter().collect();
+        let rpms = after.rpms(Some(variant));
+        let missing = rpms.iter().filter_map(|rpm| rpm.file_name()?.to_str()).find(|name| !found.contains(*name));
+        ensure!(missing.is_none() && found.contains("repodata"), "{variant}: {missing:?} or repodata is missing");
+        let before = list(&media.before(variant))?.iter().filter(|name| name.ends_with(".rpm")).count();
+        ensure!(before > 0 || variant == "config-dropped", "{variant}: no package of the release before");
+    }
+    let size = harness::cache::Size::on_disk(&media.disk());
+    Ok(Outcome::Passed(format!("{} repositories: {}; {size}", media.variants.len(), media.variants.join(", "))))
+}
+
 fn verify(root: &Path) -> anyhow::Result<BTreeSet<String>> {
     let output = rpm(root, ["-Va", "--nodeps", "--noscripts"])?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -132,7 +167,9 @@ fn is_expected(line: &str) -> bool {
     let path = second.unwrap_or(first);
     // Edited when it was set up: content, size and time of configuration.
     let only_content = signs.chars().all(|sign| "S5T.".contains(sign));
-    (is_config && only_content) || ["/usr/share/dpkg", "/etc/hostname"].contains(&path)
+    // A script gives sssd's helpers their capabilities, at every upgrade; and two packages share a directory.
+    let is_helper = signs == "........P" && path.starts_with("/usr/libexec/sssd/");
+    (is_config && only_content) || is_helper || line.ends_with("/etc/ssl/private (replaced)")
 }
 
 /// Upgrades the entered release to another, without doing it.
