@@ -76,7 +76,7 @@ fn prepare(before: &Release, root: &Path) -> anyhow::Result<()> {
 /// Runs a command in the root, with /proc and a /run of its own; nothing of it is left afterwards.
 fn within(root: &Path, workspace: &Path, command: &str) -> anyhow::Result<Output> {
     // rpm 4.20 wants a root that is a mount point.
-    let script = "mount --bind \"$1\" \"$1\" && mount -t proc proc \"$1/proc\" && mount -t tmpfs run \"$1/run\" && \
+    let script = "mount --bind \"$1\" \"$1\" && mount -t proc proc \"$1/proc\" && mount -t tmpfs -o mode=0755 run \"$1/run\" && \
         exec chroot \"$1\" /bin/sh -c \"$2\"";
     let mut unshare = Command::new("unshare");
     unshare.args(["--fork", "--pid", "--kill-child", "--mount", "--", "sh", "-c", script, "sh"]).arg(root).arg(command);
