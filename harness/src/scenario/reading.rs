@@ -5,7 +5,7 @@ use super::lab_file::{self, LabFile};
 use super::matrix::{Combination, Matrix, Selection};
 use super::schema;
 use super::shape::Shape;
-use super::step::{Action, Invariant, Step};
+use super::step::{Action, Invariant, Power, Step};
 use super::variables::fill_in;
 use crate::mistake::{Flaw, Flaws};
 use serde::Deserialize;
@@ -199,6 +199,8 @@ impl<'t> Reading<'t> {
         // A name that stands in a step with mistakes is no name that is missing.
         if self.steps.iter().chain(&self.invariants).all(|raw| raw.good) {
             check_checkpoints(&steps, &mut self.flaws);
+            check_power(steps.iter(), &mut self.flaws);
+            check_power(steps.iter().filter(|step| !step.fault), &mut self.flaws);
             check_invariants(&steps, &invariants, &mut self.flaws);
         }
         (steps, invariants)
@@ -318,6 +320,36 @@ fn check_invariants(steps: &[Step], invariants: &[Step], flaws: &mut Flaws) {
         for name in step.restores.iter().filter(|name| !disturbed.contains(&name.get_ref().as_str())) {
             let message = format!("no earlier step disturbs `{}`", name.get_ref());
             flaws.push(Flaw::unknown(message, name.span(), name.get_ref(), disturbed.iter().copied()));
+        }
+    }
+}
+
+/// A machine is switched on when it was off, off when it was on, and a lab is kept with all its machines on.
+/// The same holds for the control, which leaves faults out.
+fn check_power<'s>(steps: impl Iterator<Item = &'s Step>, flaws: &mut Flaws) {
+    let mut off: Vec<&str> = Vec::new();
+    for step in steps {
+        let (machine, place) = (step.machine(), step.name.span());
+        let is_off = off.contains(&machine);
+        match &step.action {
+            Action::Power(Power::On) if !is_off => {
+                let flaw = Flaw::new(format!("no earlier step switches {machine} off"), place);
+                flaws.push(
+                    flaw.with_help("the control leaves faults out: where one is undone, mark both with `fault = true`"),
+                );
+            }
+            Action::Power(Power::On) => off.retain(|name| *name != machine),
+            Action::Checkpoint(_) if !off.is_empty() => {
+                let flaw = Flaw::new(format!("{} is off: the state of the lab cannot be kept", off[0]), place);
+                flaws.push(flaw.with_help("switch it on before with `do.power = \"on\"`"));
+            }
+            Action::Rewind(_) => off.clear(),
+            _ if is_off => {
+                let flaw = Flaw::new(format!("{machine} is off since an earlier step"), place);
+                flaws.push(flaw.with_help("switch it on before with `do.power = \"on\"`"));
+            }
+            Action::Power(_) => off.push(machine),
+            _ => {}
         }
     }
 }

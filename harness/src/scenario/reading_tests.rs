@@ -96,6 +96,12 @@ fn message(text: &str) -> String {
     "no invariant `x`",
     "line 6"
 )]
+#[case::on_without_off("name = \"a\"\non = \"mail\"\ndo.power = \"on\"", "no earlier step switches mail off", "line 4")]
+#[case::asked_while_off(
+    "name = \"a\"\non = \"mail\"\ndo.power = \"cut\"\n[[step]]\nname = \"b\"\non = \"mail\"\ndo.run = { command = \"true\" }",
+    "mail is off since",
+    "line 8"
+)]
 fn mistakes_have_a_place(#[case] step: &str, #[case] words: &str, #[case] place: &str) {
     let message = message(&in_lab(&format!("[[step]]\n{step}")));
     assert!(message.contains(words) && message.contains(place), "{message}");

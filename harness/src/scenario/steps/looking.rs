@@ -1,5 +1,6 @@
 //! Looking once, until something is so, or again and again; and the invariants.
 
+use super::super::span::TimeSpan;
 use super::super::step::{Looking, Step};
 use super::{Done, Stage, StepError, with};
 use crate::time::{Deadline, Pauses};
@@ -7,67 +8,13 @@ use crate::time::{Deadline, Pauses};
 impl Stage<'_> {
     /// Carries out one step, looking as often as it says.
     pub(in super::super) async fn look(&mut self, step: &Step) -> Result<Done, StepError> {
-        match step.looking() {
+        let looking = step.looking();
+        let deadline = |span: TimeSpan| self.lab.pace().deadline(span.duration());
+        match looking {
             Looking::Once => self.perform(step).await,
-            Looking::Within(span) => self.within(step, self.lab.pace().deadline(span.duration())).await,
-            Looking::Always(span) => self.always(step, self.lab.pace().deadline(span.duration())).await,
-            Looking::Never(span) => self.never(step, self.lab.pace().deadline(span.duration())).await,
-        }
-    }
-
-    /// A machine that cannot be asked yet is asked again, too: it may be starting.
-    async fn within(&mut self, step: &Step, deadline: Deadline) -> Result<Done, StepError> {
-        let mut pauses = Pauses::default();
-        for looks in 1_u32.. {
-            let answer = self.perform(step).await;
-            let words = format!("{:.1} s and {looks} looks", deadline.elapsed().as_secs_f64());
-            match answer {
-                Ok(done) => return Ok(with(done, &format!("after {words}: "))),
-                Err(StepError::Unmet(done)) if deadline.passed() => {
-                    return Err(StepError::Unmet(with(done, &format!("still, after {words}: "))));
-                }
-                Err(StepError::Broken(reason)) if deadline.passed() => {
-                    return Err(StepError::Broken(format!("still, after {words}: {reason}")));
-                }
-                Err(_) => pauses.next(&deadline).await,
-            }
-        }
-        Err(StepError::Broken("nobody looks so often".into()))
-    }
-
-    async fn always(&mut self, step: &Step, deadline: Deadline) -> Result<Done, StepError> {
-        let mut pauses = Pauses::default();
-        let mut looks = 0;
-        loop {
-            looks += 1;
-            let words = |deadline: &Deadline| format!("{:.1} s and {looks} looks", deadline.elapsed().as_secs_f64());
-            match self.perform(step).await {
-                Ok(done) if deadline.passed() => return Ok(with(done, &format!("for {}: ", words(&deadline)))),
-                Ok(_) => pauses.next(&deadline).await,
-                Err(StepError::Unmet(done)) => {
-                    return Err(StepError::Unmet(with(done, &format!("not any more after {}: ", words(&deadline)))));
-                }
-                Err(broken) => return Err(broken),
-            }
-        }
-    }
-
-    async fn never(&mut self, step: &Step, deadline: Deadline) -> Result<Done, StepError> {
-        let mut pauses = Pauses::default();
-        let mut looks = 0;
-        loop {
-            looks += 1;
-            let words = |deadline: &Deadline| format!("{:.1} s and {looks} looks", deadline.elapsed().as_secs_f64());
-            match self.perform(step).await {
-                Err(StepError::Unmet(done)) if deadline.passed() => {
-                    return Ok(with(done, &format!("not in {}: ", words(&deadline))));
-                }
-                Err(StepError::Unmet(_)) => pauses.next(&deadline).await,
-                Ok(done) => {
-                    return Err(StepError::Unmet(with(done, &format!("it came true after {}: ", words(&deadline)))));
-                }
-                Err(broken) => return Err(broken),
-            }
+            Looking::Within(span) => within(deadline(span), async || self.perform(step).await).await,
+            Looking::Always(span) => always(deadline(span), async || self.perform(step).await).await,
+            Looking::Never(span) => never(deadline(span), async || self.perform(step).await).await,
         }
     }
 
@@ -101,5 +48,148 @@ impl Stage<'_> {
         for name in names(&step.restores) {
             self.notes.disturbed.remove(&name);
         }
+    }
+}
+
+type Seen = Result<Done, StepError>;
+
+/// Looks until it is so. A machine that cannot be asked yet is asked again, too: it may be starting.
+async fn within(deadline: Deadline, mut look: impl AsyncFnMut() -> Seen) -> Seen {
+    let mut watch = Watch::new(deadline);
+    loop {
+        match watch.next(&mut look).await {
+            Ok(done) => return Ok(with(done, &format!("after {}: ", watch.words()))),
+            Err(error) if deadline.passed() => return Err(error.after(&format!("still, after {}: ", watch.words()))),
+            Err(_) => watch.pause().await,
+        }
+    }
+}
+
+/// Looks until the time is over: it must be so each time.
+async fn always(deadline: Deadline, mut look: impl AsyncFnMut() -> Seen) -> Seen {
+    let mut watch = Watch::new(deadline);
+    loop {
+        match watch.next(&mut look).await {
+            Ok(done) if deadline.passed() => return Ok(with(done, &format!("for {}: ", watch.words()))),
+            Ok(_) => watch.pause().await,
+            Err(error) => return Err(error.after(&format!("not any more after {}: ", watch.words()))),
+        }
+    }
+}
+
+/// Looks until the time is over: it must not be so once. What cannot be looked at shows nothing.
+async fn never(deadline: Deadline, mut look: impl AsyncFnMut() -> Seen) -> Seen {
+    let mut watch = Watch::new(deadline);
+    loop {
+        match watch.next(&mut look).await {
+            Err(StepError::Unmet(done)) if deadline.passed() => {
+                return Ok(with(done, &format!("not in {}: ", watch.words())));
+            }
+            Err(StepError::Unmet(_)) => watch.pause().await,
+            Ok(done) => return Err(StepError::Unmet(with(done, &format!("it came true after {}: ", watch.words())))),
+            Err(broken) => return Err(broken),
+        }
+    }
+}
+
+/// Looks, counted.
+struct Watch {
+    deadline: Deadline,
+    pauses: Pauses,
+    looks: u32,
+}
+
+impl Watch {
+    fn new(deadline: Deadline) -> Self {
+        Self { deadline, pauses: Pauses::default(), looks: 0 }
+    }
+
+    async fn next(&mut self, look: &mut impl AsyncFnMut() -> Seen) -> Seen {
+        self.looks += 1;
+        look().await
+    }
+
+    async fn pause(&mut self) {
+        self.pauses.next(&self.deadline).await;
+    }
+
+    fn words(&self) -> String {
+        let looks = if self.looks == 1 { "one look".into() } else { format!("{} looks", self.looks) };
+        format!("{:.1} s and {looks}", self.deadline.elapsed().as_secs_f64())
+    }
+}
+
+impl StepError {
+    /// The same, with words before it.
+    fn after(self, words: &str) -> Self {
+        match self {
+            Self::Unmet(done) => Self::Unmet(with(done, words)),
+            Self::Broken(reason) => Self::Broken(format!("{words}{reason}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn done(answered: &str) -> Done {
+        Done { asked: String::new(), answered: answered.into(), transcript: None }
+    }
+
+    /// What is seen in turn; the last, again and again: `y` it is so, `n` it is not, `b` nobody can look.
+    fn script(letters: &'static str) -> impl AsyncFnMut() -> Seen {
+        let mut letters = letters.chars().peekable();
+        let mut last = 'b';
+        async move || {
+            last = letters.next().unwrap_or(last);
+            match last {
+                'y' => Ok(done("yes")),
+                'n' => Err(StepError::Unmet(done("no"))),
+                _ => Err(StepError::Broken("gone".into())),
+            }
+        }
+    }
+
+    fn words(seen: Seen) -> String {
+        match seen {
+            Ok(done) => format!("ok {}", done.answered),
+            Err(StepError::Unmet(done)) => format!("unmet {}", done.answered),
+            Err(StepError::Broken(reason)) => format!("broken {reason}"),
+        }
+    }
+
+    const TIME: Duration = Duration::from_millis(60);
+
+    #[rstest::rstest]
+    #[case::at_once("y", "ok after", "one look: yes")]
+    #[case::soon("nby", "ok after", "3 looks: yes")]
+    #[case::not_at_all("n", "unmet still, after", ": no")]
+    #[case::nobody_can_look("b", "broken still, after", ": gone")]
+    #[tokio::test]
+    async fn within_waits_until_it_is_so(#[case] seen: &'static str, #[case] begin: &str, #[case] end: &str) {
+        let words = words(within(Deadline::after(TIME), script(seen)).await);
+        assert!(words.starts_with(begin) && words.ends_with(end), "{words}");
+    }
+
+    #[rstest::rstest]
+    #[case::all_the_time("y", "ok for", ": yes")]
+    #[case::not_any_more("yyn", "unmet not any more after", "3 looks: no")]
+    #[case::nobody_can_look("yb", "broken not any more after", ": gone")]
+    #[tokio::test]
+    async fn always_ends_with_the_first_no(#[case] seen: &'static str, #[case] begin: &str, #[case] end: &str) {
+        let words = words(always(Deadline::after(TIME), script(seen)).await);
+        assert!(words.starts_with(begin) && words.ends_with(end), "{words}");
+    }
+
+    #[rstest::rstest]
+    #[case::not_once("n", "ok not in", ": no")]
+    #[case::once("nny", "unmet it came true after", "3 looks: yes")]
+    #[case::nobody_can_look("nb", "broken", "gone")]
+    #[tokio::test]
+    async fn never_ends_with_the_first_yes(#[case] seen: &'static str, #[case] begin: &str, #[case] end: &str) {
+        let words = words(never(Deadline::after(TIME), script(seen)).await);
+        assert!(words.starts_with(begin) && words.ends_with(end), "{words}");
     }
 }
