@@ -43,12 +43,8 @@ pub(crate) struct Args {
 
 /// Prints the drift of every machine and cell that has both moments.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let pairs = match pairs(args) {
-        Ok(pairs) => pairs,
-        Err(error) => return Err(error),
-    };
     let mut drifts = Vec::new();
-    for Pair { cell, before, after } in pairs {
+    for Pair { cell, before, after } in pairs(args)? {
         let (before, after) = (inventory(&before)?, inventory(&after)?);
         let transaction = transaction(&cell, &after.machine)?;
         drifts.push((cell, Drift::between(&before, &after, transaction.as_ref())));

@@ -29,7 +29,7 @@ Exit code: 0 if all symptoms are explained, or none shows; 1 if one shows even w
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Args {
-    /// A scenario, or one of its cells as SCENARIO::CELL; of a scenario, the first cell that is no control
+    /// A scenario, or one of its cells as `SCENARIO::CELL`; of a scenario, the first cell that is no control
     scenario: String,
     /// The name of the healthy inventory
     #[arg(long, default_value = "before", value_name = "NAME")]

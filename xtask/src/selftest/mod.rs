@@ -4,6 +4,7 @@
 mod archive;
 mod builder;
 mod foreign;
+mod kept;
 mod kills;
 mod labs;
 mod pair;
@@ -27,7 +28,7 @@ pub(crate) enum Action {
     Images(Choice),
     /// Copies of labs, damaged templates, runs that are killed while they freeze a lab, full disks
     Labs(Choice),
-    /// Runs that are interrupted or killed, guests that panic, a QEMU that ends
+    /// Runs that are interrupted or killed, guests that panic, a QEMU that ends; kept checkpoints that are damaged
     Runs(Choice),
     /// What `predict` says of configuration files, against an upgrade by the rpm of this host
     Predict,
@@ -114,7 +115,7 @@ const IMAGES: &[(&str, Group)] = &[
 const LABS: &[(&str, Group)] =
     &[("copies", labs::copies), ("damage", labs::damage), ("interrupted", labs::interrupted)];
 
-const RUNS: &[(&str, Group)] = &[("runs", runs::run)];
+const RUNS: &[(&str, Group)] = &[("runs", runs::run), ("kept", kept::run)];
 
 /// Runs the command; fails if any row failed.
 pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {

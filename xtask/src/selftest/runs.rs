@@ -65,13 +65,14 @@ pub(super) fn run(given: &Given, report: &mut Report) {
     report.row("runs: a scenario passes after all that", || passes(&stage));
 }
 
-struct Stage {
-    site: Site,
+/// Where scenarios are run: a cache of its own, and a lab of one small machine.
+pub(super) struct Stage {
+    pub(super) site: Site,
     scenarios: PathBuf,
 }
 
 impl Stage {
-    fn new(given: &Given) -> anyhow::Result<Self> {
+    pub(super) fn new(given: &Given) -> anyhow::Result<Self> {
         let site = Site::new(given)?;
         site.take_plans(given, Duration::ZERO)?;
         site.take_image(given)?;
@@ -87,6 +88,11 @@ impl Stage {
         for (name, command) in steps {
             write!(text, "[[step]]\nname = \"{name}\"\non = \"{machine}\"\ndo.run = {{ command = \"{command}\" }}\n")?;
         }
+        self.start_file(&text, variables)
+    }
+
+    /// The runner with this scenario.
+    pub(super) fn start_file(&self, text: &str, variables: &[(&str, &str)]) -> anyhow::Result<Builder> {
         fs_err::write(self.scenarios.join("bad-day.toml"), text)?;
         let mut command = Command::new(crate::test::build_runner()?);
         command.env("XDG_CACHE_HOME", self.site.home()).env("REHEARSAL_SCENARIOS", &self.scenarios);
@@ -96,7 +102,7 @@ impl Stage {
     }
 
     /// Nothing but the image and the template is left.
-    fn wait_until_clear(&self) -> anyhow::Result<()> {
+    pub(super) fn wait_until_clear(&self) -> anyhow::Result<()> {
         self.site.wait_until_clear(&["directory"])
     }
 
@@ -108,7 +114,7 @@ impl Stage {
         Ok(run)
     }
 
-    fn results(&self) -> PathBuf {
+    pub(super) fn results(&self) -> PathBuf {
         self.site.path().join("results")
     }
 }
