@@ -11,6 +11,7 @@ pub mod mail;
 pub mod mistake;
 pub mod network;
 pub mod packages;
+pub mod release;
 pub mod scenario;
 pub mod seed;
 pub mod size;

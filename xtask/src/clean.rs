@@ -19,18 +19,21 @@ pub(crate) struct Args {
     /// Images, and the package versions that they are planned with
     #[arg(long)]
     images: bool,
-    /// Both
+    /// Rpm distributions, and the packages that they were made of
+    #[arg(long)]
+    releases: bool,
+    /// All of these
     #[arg(long)]
     all: bool,
-    /// Only what nobody began to use for so long, such as `7d`, `12h` or `2w`; of both, if neither is named
+    /// Only what nobody began to use for so long, such as `7d`, `12h` or `2w`; of all, if none is named
     #[arg(long, value_name = "AGE")]
     older_than: Option<Age>,
 }
 
 impl Args {
     fn kinds(&self) -> Vec<Kind> {
-        let all = self.all || (self.older_than.is_some() && !self.templates && !self.images);
-        let chosen = [(Kind::Template, self.templates), (Kind::Image, self.images)];
+        let chosen = [(Kind::Template, self.templates), (Kind::Image, self.images), (Kind::Release, self.releases)];
+        let all = self.all || (self.older_than.is_some() && !chosen.iter().any(|(_, chosen)| *chosen));
         chosen.into_iter().filter(|(_, chosen)| *chosen || all).map(|(kind, _)| kind).collect()
     }
 }
@@ -95,19 +98,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_age_alone_means_both() {
+    fn an_age_alone_means_all() {
         let args = |templates, images, all, age: Option<&str>| Args {
             templates,
             images,
+            releases: false,
             all,
             older_than: age.map(|age| age.parse().unwrap()),
         };
         assert!(args(false, false, false, None).kinds().is_empty());
         assert_eq!(args(true, false, false, Some("7d")).kinds(), [Kind::Template]);
-        for both in
-            [args(false, false, false, Some("7d")), args(false, false, true, None), args(true, true, false, None)]
-        {
-            assert_eq!(both.kinds(), [Kind::Template, Kind::Image]);
+        for all in [args(false, false, false, Some("7d")), args(false, false, true, None)] {
+            assert_eq!(all.kinds(), Kind::ALL);
         }
+        assert_eq!(args(true, true, false, None).kinds(), [Kind::Template, Kind::Image]);
     }
 }

@@ -10,6 +10,7 @@ mod image;
 mod kept;
 mod lab;
 mod predict;
+mod release;
 mod selftest;
 mod setup;
 mod test;
@@ -35,6 +36,9 @@ enum Action {
     /// Build images of machines, and show those in the cache
     #[command(subcommand)]
     Image(image::Action),
+    /// Build rpm distributions that guests are upgraded from and to
+    #[command(subcommand)]
+    Release(release::Action),
     /// Show the labs that are kept, booted and frozen
     #[command(subcommand)]
     Lab(lab::Action),
@@ -61,6 +65,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Action::Setup(args) => setup::run(args),
         Action::Doctor(args) => doctor::run(args),
         Action::Image(action) => image::run(action),
+        Action::Release(action) => release::run(&action),
         Action::Lab(action) => lab::run(&action),
         Action::Clean(args) => clean::run(&args),
         Action::Selftest(action) => selftest::run(&action),

@@ -53,7 +53,8 @@ impl Cache {
 
     /// What lies in the cache and is none of its things: nothing here ever removes it.
     pub fn strangers(&self) -> io::Result<Vec<PathBuf>> {
-        let rooms = [self.entries(Kind::Image), self.entries(Kind::Template), self.building(), self.labs()];
+        let rooms: Vec<_> =
+            Kind::ALL.map(|kind| self.entries(kind)).into_iter().chain([self.building(), self.labs()]).collect();
         let mut strangers = Vec::new();
         for directory in [self.root().to_owned()].iter().chain(&rooms) {
             for entry in fs_err::read_dir(directory)? {

@@ -41,10 +41,10 @@ pub fn declare_foundations<'a>(new: &Path, images: impl IntoIterator<Item = &'a 
 }
 
 impl Kept {
-    /// Whether this is a template that needs the image `other`.
+    /// Whether this is a template that needs `other`, an image or a release's disk.
     #[must_use]
     pub fn stands_on(&self, other: &Self) -> bool {
-        let is_pair = self.kind == Kind::Template && other.kind == Kind::Image;
+        let is_pair = self.kind == Kind::Template && other.kind != Kind::Template;
         is_pair && self.foundations.as_ref().is_none_or(|images| images.contains(&other.name))
     }
 }

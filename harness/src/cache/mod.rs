@@ -1,6 +1,6 @@
 //! The cache: finished things that took long to make, kept by the content that they were made from.
 //!
-//! There are two [`Kind`]s of entries, images of machines and templates of booted labs. An entry is a directory that is
+//! There are three [`Kind`]s of entries: images of machines, templates of booted labs, and releases. An entry is a directory that is
 //! complete and never changed: whoever builds one holds its [`Claim`], builds in [`Cache::building`], and publishes in one
 //! step. Whoever uses one holds an [`InUse`]; as long as it lives, nobody removes the entry.
 //!

@@ -11,13 +11,15 @@ use std::path::{Path, PathBuf};
 pub enum Kind {
     /// The disk of a machine, and what it boots with.
     Image,
-    /// A lab that was booted once and frozen; it stands on images.
+    /// A lab that was booted once and frozen; it stands on images, and on disks of releases.
     Template,
+    /// A step on the way to an rpm distribution: packages, a tree of them, rpms, a disk with repositories.
+    Release,
 }
 
 impl Kind {
-    /// Both, those that stand on others first.
-    pub const ALL: [Self; 2] = [Self::Template, Self::Image];
+    /// All, those that stand on others first.
+    pub const ALL: [Self; 3] = [Self::Template, Self::Image, Self::Release];
 
     /// The name of its directory.
     #[must_use]
@@ -25,6 +27,7 @@ impl Kind {
         match self {
             Self::Image => "images",
             Self::Template => "templates",
+            Self::Release => "releases",
         }
     }
 }

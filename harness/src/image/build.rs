@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What is installed nowhere: nobody reads it in a guest.
-const LEFT_OUT: [&str; 4] = ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*"];
+pub(crate) const LEFT_OUT: [&str; 4] =
+    ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*"];
 
 /// What happens during [`ensure`].
 #[derive(Debug, Clone, PartialEq, Eq)]

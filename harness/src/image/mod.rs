@@ -18,8 +18,11 @@ mod recipe;
 mod standing;
 mod tool;
 
+pub(crate) use build::LEFT_OUT;
 pub use build::{Image, Progress, ensure, ensure_base};
 pub use error::ImageError;
 pub use plan::forget_plans;
+pub(crate) use plan::mirror;
 pub use recipe::{Catalogue, Recipe, RecipeError, Source};
 pub use standing::{Asked, Standing};
+pub(crate) use tool::{run as run_tool, version as tool_version};

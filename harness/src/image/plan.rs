@@ -118,7 +118,7 @@ pub fn forget_plans(cache: &Cache, before: SystemTime) -> io::Result<Vec<(PathBu
 }
 
 /// Another mirror than mmdebstrap's own choice, if the user names one.
-pub(super) fn mirror() -> Option<String> {
+pub(crate) fn mirror() -> Option<String> {
     std::env::var("REHEARSAL_MIRROR").ok().filter(|mirror| !mirror.is_empty())
 }
 

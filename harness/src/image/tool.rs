@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 /// workspace, and passes every line that it writes to `watch`. When the thread that called dies, `unshare` is killed, with
 /// it the first process of the namespace, and so everything in it (`pid_namespaces(7)`): no mount and no process of a
 /// package script stays.
-pub(super) fn run<S: AsRef<OsStr>>(
+pub(crate) fn run<S: AsRef<OsStr>>(
     program: &str,
     arguments: impl IntoIterator<Item = S>,
     recipe: &str,
@@ -43,7 +43,7 @@ pub(super) fn run<S: AsRef<OsStr>>(
 }
 
 /// The first line that a program says about its version; empty if it cannot be run.
-pub(super) fn version(program: &str, flag: &str) -> String {
+pub(crate) fn version(program: &str, flag: &str) -> String {
     let output = Command::new(program).arg(flag).stdin(Stdio::null()).output();
     let Ok(output) = output else { return String::new() };
     let text = [output.stdout, output.stderr].concat();

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: how long things take here, side by side in one run.
 
 mod figures;
+mod release;
 mod thaw;
 
 use clap::Subcommand;
@@ -11,11 +12,14 @@ use std::process::ExitCode;
 pub(crate) enum Action {
     /// Labs booted from nothing, thawed from a template, and loaded from plain snapshots; memory of many copies
     Thaw(thaw::Args),
+    /// All packages of a release, made by us and by rpmbuild
+    Release(release::Args),
 }
 
 /// Runs the command.
 pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
     match action {
         Action::Thaw(args) => thaw::run(args),
+        Action::Release(args) => release::run(args),
     }
 }

@@ -9,6 +9,7 @@ mod kills;
 mod labs;
 mod pair;
 mod predict;
+mod releases;
 mod runs;
 mod site;
 mod space;
@@ -32,6 +33,8 @@ pub(crate) enum Action {
     Runs(Choice),
     /// What `predict` says of configuration files, against an upgrade by the rpm of this host
     Predict,
+    /// Whole releases, against the rpm of this host: whether packages fit together, over Debian's tree and over each other
+    Releases,
 }
 
 /// What of it.
@@ -124,6 +127,7 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
         Action::Labs(choice) => (choice, LABS),
         Action::Runs(choice) => (choice, RUNS),
         Action::Predict => return predict::run(),
+        Action::Releases => return releases::run(),
     };
     anyhow::ensure!(nix::unistd::geteuid().is_root(), "it needs root here: run it as root");
     setup::ensure_tools(*yes)?;

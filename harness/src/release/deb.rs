@@ -1,0 +1,166 @@
+//! Reader of Debian packages (deb(5)): an `ar` archive of `debian-binary`, `control.tar.*` and `data.tar.*`.
+
+use super::control::Control;
+use super::package::{Content, File};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+use tar::EntryType;
+
+/// What the control part of a package says.
+#[derive(Debug)]
+pub(super) struct Deb {
+    pub(super) control: Control,
+    /// Maintainer scripts and debconf's templates, by name.
+    pub(super) scripts: BTreeMap<String, String>,
+    pub(super) conffiles: BTreeSet<String>,
+}
+
+/// Files of the control part that go on in the rpm.
+const SCRIPTS: [&str; 4] = ["postinst", "prerm", "postrm", "templates"];
+
+/// Top-level directories that are links into /usr in both releases. What a package ships below them lies below /usr: rpm
+/// compares paths, and would take the two names of one file for two files.
+const MERGED: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+
+impl Deb {
+    /// Reads the control part of the package in a file.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let mut members = BTreeMap::new();
+        in_part(path, "control", |tar| {
+            for entry in tar.entries()? {
+                let mut entry = entry?;
+                if entry.header().entry_type().is_file() {
+                    let name = entry.path()?.display().to_string();
+                    let mut text = Vec::new();
+                    entry.read_to_end(&mut text)?;
+                    members
+                        .insert(name.trim_start_matches("./").to_owned(), String::from_utf8_lossy(&text).into_owned());
+                }
+            }
+            Ok(())
+        })?;
+        let control = members.get("control").ok_or_else(|| damaged(path, "it has no control file"))?;
+        let control = Control::parse(control).map_err(|flaw| damaged(path, &flaw))?;
+        let conffiles = members.get("conffiles").map_or("", String::as_str).lines().map(str::trim);
+        // `remove-on-upgrade PATH` names a file that this version no longer has.
+        let conffiles = conffiles.filter(|line| line.starts_with('/')).map(canonical).collect();
+        let scripts = SCRIPTS.iter().filter_map(|name| members.remove_entry(*name)).collect();
+        Ok(Self { control, scripts, conffiles })
+    }
+}
+
+/// Reads the files of the package in `path`, without those that `wanted` refuses by their path.
+pub(super) fn files(path: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<BTreeMap<String, File>> {
+    let mut files: BTreeMap<String, File> = BTreeMap::new();
+    in_part(path, "data", |tar| {
+        for entry in tar.entries()? {
+            let mut entry = entry?;
+            let name = canonical(&entry.path()?.to_string_lossy());
+            if name == "/" || !wanted(&name) {
+                continue;
+            }
+            let content = match entry.header().entry_type() {
+                EntryType::Regular => {
+                    let mut bytes = Vec::with_capacity(usize::try_from(entry.size()).unwrap_or_default());
+                    entry.read_to_end(&mut bytes)?;
+                    Content::File(Arc::new(bytes))
+                }
+                EntryType::Directory => Content::Directory,
+                EntryType::Symlink => Content::Link(link_of(&entry)?),
+                EntryType::Link => {
+                    let first = canonical(&link_of(&entry)?);
+                    let known = files.get_mut(&first).ok_or_else(|| damaged(path, &format!("{first} is not there")))?;
+                    // All names of one file know each other by its first one.
+                    let first = known.hard_link.get_or_insert(first).clone();
+                    let same = File { hard_link: Some(first), ..known.clone() };
+                    files.insert(name, same);
+                    continue;
+                }
+                other => {
+                    return Err(damaged(
+                        path,
+                        &format!("{name} is of a kind ({other:?}) that no package of Debian has"),
+                    ));
+                }
+            };
+            let file = file(path, &entry, content)?;
+            // A directory that is named twice, once through a merged one, is one directory.
+            files.entry(name).or_insert(file);
+        }
+        Ok(())
+    })?;
+    Ok(files)
+}
+
+fn file(path: &Path, entry: &tar::Entry<impl Read>, content: Content) -> io::Result<File> {
+    let header = entry.header();
+    let name = |name: Option<&str>, id: u64| match name {
+        Some(name) if !name.is_empty() => Ok(name.to_owned()),
+        _ if id == 0 => Ok("root".to_owned()),
+        _ => Err(damaged(path, &format!("the owner {id} of a file has no name"))),
+    };
+    let text = |bytes: io::Result<Option<&str>>| bytes.ok().flatten().map(ToOwned::to_owned);
+    let (user, group) =
+        (text(header.username().map_err(io::Error::other)), text(header.groupname().map_err(io::Error::other)));
+    Ok(File {
+        content,
+        mode: u16::try_from(header.mode()? & 0o7777).unwrap_or_default(),
+        owner: name(user.as_deref(), header.uid()?)?,
+        group: name(group.as_deref(), header.gid()?)?,
+        modified: u32::try_from(header.mtime()?).unwrap_or_default(),
+        ..File::default()
+    })
+}
+
+fn link_of(entry: &tar::Entry<impl Read>) -> io::Result<String> {
+    let target = entry.link_name()?.ok_or_else(|| io::Error::other("a link without a target"))?;
+    Ok(target.to_string_lossy().into_owned())
+}
+
+/// The path that a member of a package has on the machine.
+pub(super) fn canonical(member: &str) -> String {
+    let relative = member.strip_prefix('.').filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(member);
+    let relative = relative.trim_matches('/');
+    match relative.split_once('/') {
+        Some((first, _)) if MERGED.contains(&first) => format!("/usr/{relative}"),
+        _ => format!("/{relative}"),
+    }
+}
+
+/// Whether a path is one of the links into /usr.
+pub(super) fn is_merged(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|name| MERGED.contains(&name))
+}
+
+/// Unpacks the part `control` or `data`, and hands it over.
+fn in_part<T>(
+    path: &Path,
+    part: &str,
+    read: impl FnOnce(&mut tar::Archive<Box<dyn Read + '_>>) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut archive = ar::Archive::new(BufReader::new(fs_err::File::open(path)?));
+    while let Some(entry) = archive.next_entry() {
+        let entry = entry.map_err(|error| damaged(path, &error.to_string()))?;
+        let name = String::from_utf8_lossy(entry.header().identifier()).into_owned();
+        let Some(suffix) = name.strip_prefix(part).and_then(|rest| rest.strip_prefix(".tar")) else { continue };
+        let unpacked: Box<dyn Read + '_> = match suffix {
+            "" => Box::new(entry),
+            ".gz" => Box::new(flate2::read::GzDecoder::new(entry)),
+            ".xz" => Box::new(liblzma::read::XzDecoder::new(entry)),
+            ".zst" => Box::new(ruzstd::decoding::StreamingDecoder::new(entry).map_err(io::Error::other)?),
+            _ => return Err(damaged(path, &format!("{name} is packed in a way that is not read here"))),
+        };
+        return read(&mut tar::Archive::new(unpacked)).map_err(|error| damaged(path, &error.to_string()));
+    }
+    Err(damaged(path, &format!("it has no {part}.tar")))
+}
+
+fn damaged(path: &Path, flaw: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{} is no good Debian package: {flaw}", path.display()))
+}
+
+#[cfg(test)]
+#[path = "deb_tests.rs"]
+mod tests;

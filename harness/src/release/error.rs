@@ -1,0 +1,83 @@
+//! Why there is no release.
+
+use crate::cache::{Size, SizeError};
+use crate::image::ImageError;
+use crate::mistake::Mistake;
+use miette::Diagnostic;
+use std::io;
+use std::path::PathBuf;
+
+/// Why there is no release.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum ReleaseError {
+    /// A definition or an overlay is not what it must be.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Content(#[from] Mistake),
+    /// There is no such release.
+    #[error("there is no release `{name}`; there are: {}", known.join(", "))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A file could not be read or written.
+    #[error("failed to build the release")]
+    File(#[from] io::Error),
+    /// The upper bound of the cache is not set as it must be.
+    #[error("failed to read REHEARSAL_CACHE_LIMIT")]
+    Limit(#[from] SizeError),
+    /// apt, mmdebstrap or another program failed.
+    #[error(transparent)]
+    Program(#[from] ImageError),
+    /// The file system of the cache would become full.
+    #[error(
+        "no space left in {}: {free} free, {needed} needed for this release; `cargo xtask clean --all` empties the cache, \
+         XDG_CACHE_HOME moves it", place.display()
+    )]
+    Full {
+        /// Where.
+        place: PathBuf,
+        /// What is free there now.
+        free: Size,
+        /// What the release takes while it is built.
+        needed: Size,
+    },
+    /// apt named a package in a way that is not understood.
+    #[error("apt's list of packages cannot be read: `{line}`; look whether apt on this host has changed its words")]
+    Answer {
+        /// Its words.
+        line: String,
+    },
+    /// A package that was fetched is not the one that apt named.
+    #[error(
+        "{file} has SHA-256 {found}, and the archive's index says {wanted}; build again, or name another mirror by REHEARSAL_MIRROR"
+    )]
+    Digest {
+        /// The file.
+        file: String,
+        /// What it has.
+        found: String,
+        /// What it should have.
+        wanted: String,
+    },
+    /// An overlay names what the release does not have.
+    #[error(
+        "overlay `{overlay}` changes {what}, which the release does not have: correct images/overlays/{overlay}.toml"
+    )]
+    Overlay {
+        /// The overlay.
+        overlay: String,
+        /// A package or a path.
+        what: String,
+    },
+    /// A package cannot be written.
+    #[error("failed to write the rpm of {name}: {reason}")]
+    Package {
+        /// The package.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+}

@@ -1,0 +1,93 @@
+//! `cargo xtask release`: builds rpm distributions and shows them.
+
+use crate::kept;
+use crate::workbench::project;
+use anyhow::Context as _;
+use clap::Subcommand;
+use harness::cache::{Cache, Kind};
+use harness::release::{self, Definitions, Progress};
+use std::process::ExitCode;
+
+/// What to do with releases.
+#[derive(Subcommand)]
+pub(crate) enum Action {
+    /// Build releases that are not in the cache yet, and the disks with which guests upgrade to them
+    Build {
+        /// The releases; all, if none is named
+        names: Vec<String>,
+        /// Ask the archive for package versions even if that was done today
+        #[arg(long)]
+        refresh: bool,
+    },
+    /// Show what of releases is in the cache
+    List {
+        /// Print one JSON array instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the command.
+pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
+    let cache = Cache::open_default().context("failed to open the cache")?;
+    match action {
+        Action::Build { names, refresh } => build(names, *refresh, &cache)?,
+        Action::List { json } => list(&cache, *json)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The project's releases.
+pub(crate) fn definitions() -> anyhow::Result<Definitions> {
+    Definitions::load(&project("images")).map_err(crate::report)
+}
+
+fn build(names: &[String], refresh: bool, cache: &Cache) -> anyhow::Result<()> {
+    let definitions = definitions()?;
+    let all = || definitions.iter().map(|definition| definition.name.clone()).collect();
+    let names: Vec<String> = if names.is_empty() { all() } else { names.to_vec() };
+    for name in &names {
+        let definition = definitions.get(name).map_err(crate::report)?;
+        let made = release::ensure(definition, cache, refresh, &|event| tell(name, &event))
+            .map_err(crate::report)
+            .with_context(|| format!("failed to make release `{name}`"))?;
+        let by_rpmbuild = made.manifest.all().filter(|made| made.by_rpmbuild).count();
+        print(&format!(
+            "{name}  {}  {} packages, {} more in {} variants; {by_rpmbuild} written by rpmbuild  {}",
+            made.key,
+            made.manifest.packages.len(),
+            made.manifest.all().count() - made.manifest.packages.len(),
+            made.manifest.variants.len(),
+            made.directory().display()
+        ));
+        if let Some(old) = &definition.upgrades {
+            let old = definitions.get(old).map_err(crate::report)?;
+            let media = release::media(old, definition, cache, &|event| tell(name, &event)).map_err(crate::report)?;
+            print(&format!("{name}  {}  {}", media.key, media.disk().display()));
+        }
+    }
+    Ok(())
+}
+
+fn list(cache: &Cache, json: bool) -> anyhow::Result<()> {
+    let kept = cache.list(Kind::Release)?;
+    if json {
+        print(&serde_json::to_string(&kept.iter().map(|entry| kept::as_json(entry, None)).collect::<Vec<_>>())?);
+        return Ok(());
+    }
+    for entry in &kept {
+        print(&kept::line(entry));
+    }
+    print(&kept::total(&kept, &cache.entries(Kind::Release)));
+    Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "progress for people and logs")]
+pub(crate) fn tell(name: &str, event: &Progress) {
+    eprintln!("release {name}: {event}");
+}
+
+#[expect(clippy::print_stdout, reason = "the command's result")]
+fn print(line: &str) {
+    println!("{line}");
+}
