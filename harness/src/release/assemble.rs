@@ -151,8 +151,7 @@ fn add_scripts(deb: &Deb, files: &mut BTreeMap<String, File>, scriptlets: &mut S
     }
     if deb.scripts.contains_key("postinst") {
         let version = &deb.control.version;
-        scriptlets.post =
-            Some(Scriptlet::shell(format!(". {HOME}/maintain\nconfigure {package} '{version}' \"$1\"")));
+        scriptlets.post = Some(Scriptlet::shell(format!(". {HOME}/maintain\nconfigure {package} '{version}' \"$1\"")));
     }
     if deb.scripts.contains_key("prerm") {
         // In the interpreter of rpm itself: an upgrade, where there is nothing to do, starts no shell for it.

@@ -144,7 +144,8 @@ mod tests {
         crate::mistake::plain_text(&Definitions::load(directory.path()).unwrap_err())
     }
 
-    const DEFINITION: &str = "summary = \"x\"\nsuite = \"bookworm\"\nversion = \"1\"\npackages = []\noverlays = [\"o\"]\n";
+    const DEFINITION: &str =
+        "summary = \"x\"\nsuite = \"bookworm\"\nversion = \"1\"\npackages = []\noverlays = [\"o\"]\n";
 
     #[rstest]
     #[case::unknown_key(&format!("{DEFINITION}packges = []"), "", "unknown field `packges`", "line 6")]
@@ -157,8 +158,18 @@ mod tests {
         "line 3"
     )]
     #[case::no_path(DEFINITION, "summary = \"x\"\n[package.a.files]\n\"a\" = {}\n", "`a` is no path", "line 3")]
-    #[case::no_mode(DEFINITION, "summary = \"x\"\n[package.a.files]\n\"/a\" = { mode = \"9\" }\n", "`9` is no mode", "line 3")]
-    #[case::no_source(DEFINITION, "summary = \"x\"\n[package.a.files]\n\"/a\" = { source = \"b\" }\n", "No such file", "line 3")]
+    #[case::no_mode(
+        DEFINITION,
+        "summary = \"x\"\n[package.a.files]\n\"/a\" = { mode = \"9\" }\n",
+        "`9` is no mode",
+        "line 3"
+    )]
+    #[case::no_source(
+        DEFINITION,
+        "summary = \"x\"\n[package.a.files]\n\"/a\" = { source = \"b\" }\n",
+        "No such file",
+        "line 3"
+    )]
     fn mistakes_are_named(#[case] definition: &str, #[case] overlay: &str, #[case] words: &str, #[case] place: &str) {
         let message = message(definition, overlay);
         assert!(message.contains(words) && message.contains(place), "{message}");

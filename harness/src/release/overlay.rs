@@ -272,7 +272,10 @@ drop = ["/etc/c"]
         assert!(matches!(&file.content, Some(NewContent::Text(text)) if text == "2"));
         assert_eq!((file.care, file.mode), (Some(Care::NoReplace), Some(0o600)));
         assert!(!two.files.contains_key("/etc/b"));
-        assert_eq!((&two.drop[..], &two.withdrawn[..]), (&["/etc/b".to_owned(), "/etc/c".to_owned()][..], &["/etc/b".to_owned()][..]));
+        assert_eq!(
+            (&two.drop[..], &two.withdrawn[..]),
+            (&["/etc/b".to_owned(), "/etc/c".to_owned()][..], &["/etc/b".to_owned()][..])
+        );
         assert_eq!(two.post.as_deref(), Some("one\ntwo"));
     }
 }

@@ -26,7 +26,10 @@ fn everything(digests: Algorithm) -> Package {
         ("/usr/bin/one".to_owned(), linked("/usr/bin/one")),
         ("/usr/bin/two".to_owned(), linked("/usr/bin/one")),
         ("/usr/bin/link".to_owned(), file(Content::Link("tool".into()), 0o777, Care::None)),
-        ("/var/lib/cyrus".to_owned(), File { owner: "cyrus".into(), group: "mail".into(), mode: 0o750, ..File::default() }),
+        (
+            "/var/lib/cyrus".to_owned(),
+            File { owner: "cyrus".into(), group: "mail".into(), mode: 0o750, ..File::default() },
+        ),
     ]);
     let need = |name: &str, version: Option<(&str, &str)>| Need {
         name: name.into(),
@@ -107,7 +110,8 @@ fn rpm_reads_what_was_meant() {
     let file = directory.path().join("sample.rpm");
     write(&everything(Algorithm::Sha256), &file).unwrap();
     insta::assert_snapshot!(seen(&file));
-    let checked = Command::new("rpm").args(["-K", "--nosignature", "-v"]).arg(&file).env("LC_ALL", "C").output().unwrap();
+    let checked =
+        Command::new("rpm").args(["-K", "--nosignature", "-v"]).arg(&file).env("LC_ALL", "C").output().unwrap();
     let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
     let sums: Vec<_> = checked.lines().filter(|line| line.contains("digest")).collect();
     assert!(!sums.is_empty() && sums.iter().all(|line| line.ends_with(": OK")), "{checked}");

@@ -27,6 +27,7 @@ mod span;
 mod step;
 mod steps;
 mod symptom;
+mod trial;
 mod variables;
 mod verb;
 
