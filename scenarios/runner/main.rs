@@ -13,30 +13,58 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    match run(&mut arguments) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:?}");
-            ExitCode::FAILURE
-        }
+/// The meaning of an exit code, as `cargo xtask` has it, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// An expectation failed.
+    Failed = 1,
+    /// A file is wrong.
+    Invalid = 2,
+    /// This host lacks something.
+    Host = 3,
+    /// Something else went wrong.
+    Internal = 4,
+    /// Somebody wanted it to end.
+    Interrupted = 130,
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        Self::from(end as u8)
     }
 }
 
-fn run(arguments: &mut Arguments) -> anyhow::Result<ExitCode> {
-    let scenarios = scenarios()?;
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    let scenarios = match scenarios() {
+        Ok(scenarios) => scenarios,
+        Err(error) => {
+            eprintln!("Error: {error:?}");
+            return End::Invalid.into();
+        }
+    };
+    run(&mut arguments, &scenarios).unwrap_or_else(|error| {
+        eprintln!("Error: {error:?}");
+        End::Internal.into()
+    })
+}
+
+fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<ExitCode> {
     if arguments.list {
+        harness::host::pipe::end_quietly_without_reader();
         let session = Arc::new(Session::new(1));
-        libtest_mimic::run(arguments, trials(&scenarios, &session, Tier::Quick)).exit();
+        libtest_mimic::run(arguments, trials(scenarios, &session, Tier::Quick)).exit();
     }
-    become_root_of_own_user_namespace()?;
+    if let Err(error) = become_root_of_own_user_namespace() {
+        eprintln!("Error: {error}");
+        return Ok(End::Host.into());
+    }
     let jobs = arguments.test_threads.unwrap_or_else(session::jobs_of_this_host);
     arguments.test_threads = Some(jobs);
     let started = Instant::now();
     let session = Arc::new(Session::new(jobs));
-    let conclusion = libtest_mimic::run(arguments, trials(&scenarios, &session, asked(arguments, &scenarios)));
-    session.finish(started, &conclusion, &left_out(arguments, &scenarios))
+    let conclusion = libtest_mimic::run(arguments, trials(scenarios, &session, asked(arguments, scenarios)));
+    session.finish(started, &conclusion, &left_out(arguments, scenarios))
 }
 
 /// The tier that a person asks for. Who names one cell in full means that cell, whatever its tier.
@@ -77,11 +105,8 @@ const SCENARIOS_VARIABLE: &str = "REHEARSAL_SCENARIOS";
 
 fn scenarios() -> anyhow::Result<Vec<Scenario>> {
     let directory = std::env::var_os(SCENARIOS_VARIABLE).map_or_else(|| project().join("scenarios"), PathBuf::from);
-    let entries = std::fs::read_dir(&directory)
-        .with_context(|| format!("failed to look for scenarios in {}", directory.display()))?;
-    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml") && !path.ends_with("Cargo.toml"));
-    paths.sort();
+    let paths = Scenario::files_in(&directory);
+    let paths = paths.with_context(|| format!("failed to look for scenarios in {}", directory.display()))?;
     paths.iter().map(|path| Scenario::load(path).map_err(|error| anyhow!("{:?}", miette::Report::new(error)))).collect()
 }
 

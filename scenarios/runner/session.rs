@@ -1,6 +1,6 @@
 //! What the cells of one run share: host, cache, images, templates, results.
 
-use crate::project;
+use crate::{End, project};
 use anyhow::{Context as _, anyhow};
 use harness::cache::{self, Cache};
 use harness::evidence::{Run, ScenarioResult, Verdict};
@@ -13,6 +13,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
@@ -31,6 +32,8 @@ pub(crate) struct Session {
     shared: OnceLock<Result<Shared, String>>,
     interrupt: Interrupt,
     images: Mutex<BTreeMap<String, Image>>,
+    /// How many cells failed because this host lacks something that they need.
+    hindered: AtomicU64,
 }
 
 struct Shared {
@@ -50,17 +53,26 @@ pub(crate) fn jobs_of_this_host() -> usize {
 
 impl Session {
     pub(crate) fn new(jobs: usize) -> Self {
-        Self { jobs, shared: OnceLock::new(), interrupt: Interrupt::default(), images: Mutex::default() }
+        Self {
+            jobs,
+            shared: OnceLock::new(),
+            interrupt: Interrupt::default(),
+            images: Mutex::default(),
+            hindered: AtomicU64::new(0),
+        }
     }
 
     /// Runs one cell.
     pub(crate) fn test(&self, scenario: &Scenario, cell: &Cell) -> anyhow::Result<()> {
         let shared = self.shared.get_or_init(|| self.prepare().map_err(|error| format!("{error:#}")));
-        let shared = shared.as_ref().map_err(|error| anyhow!("{error}"))?;
+        let shared = shared.as_ref().map_err(|error| self.hindered(anyhow!("{error}")))?;
         if self.interrupt.asked() {
             return Err(anyhow!("interrupted before it started"));
         }
-        let setup = Setup { media: self.media(shared, &cell.lab.topology)?, ..shared.setup.clone() };
+        let setup = Setup {
+            media: self.media(shared, &cell.lab.topology).map_err(|error| self.hindered(error))?,
+            ..shared.setup.clone()
+        };
         let name = format!("{}::{cell}", scenario.name);
         let engine = Engine {
             setup: &setup,
@@ -76,6 +88,11 @@ impl Session {
             Verdict::Failed => Err(anyhow!("{}", result.reason.unwrap_or_default())),
             Verdict::Passed | Verdict::Skipped => Ok(()),
         }
+    }
+
+    fn hindered(&self, error: anyhow::Error) -> anyhow::Error {
+        self.hindered.fetch_add(1, Ordering::Relaxed);
+        error
     }
 
     /// Where several cells run at once, each line says whose it is.
@@ -166,9 +183,13 @@ impl Session {
             }
         }
         if self.interrupt.asked() {
-            return Ok(ExitCode::from(130));
+            return Ok(End::Interrupted.into());
         }
-        Ok(if conclusion.has_failed() { ExitCode::from(101) } else { ExitCode::SUCCESS })
+        Ok(match conclusion.num_failed {
+            0 => ExitCode::SUCCESS,
+            failed if failed == self.hindered.load(Ordering::Relaxed) => End::Host.into(),
+            _ => End::Failed.into(),
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask doctor`: what this host can do.
 #![expect(clippy::print_stdout, reason = "the report is what this command is for")]
 
+use crate::exit::End;
 use anyhow::Context;
 use harness::cache::Cache;
 use harness::host::doctor;
@@ -24,5 +25,5 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         print!("{report}");
     }
-    Ok(if report.usable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.usable { ExitCode::SUCCESS } else { End::Host.into() })
 }

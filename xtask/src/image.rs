@@ -14,6 +14,7 @@ use std::time::Duration;
 #[derive(Subcommand)]
 pub(crate) enum Action {
     /// Build images that are not in the cache yet
+    #[command(after_help = "Example, with the package versions of now:\n\n    cargo xtask image build --refresh mail")]
     Build {
         /// The recipes; all that can boot, if none is named
         names: Vec<String>,
@@ -22,12 +23,16 @@ pub(crate) enum Action {
         refresh: bool,
     },
     /// Show the images in the cache, and whether the recipes ask for them
+    #[command(after_help = "Example, for a script:\n\n    cargo xtask image list --json")]
     List {
         /// Print one JSON array instead of a table
         #[arg(long)]
         json: bool,
     },
     /// Print the directory of an image, building it first if need be
+    #[command(
+        after_help = "Example, to look into a disk:\n\n    qemu-img info $(cargo xtask image path mail)/disk.qcow2"
+    )]
     Path {
         /// The recipe
         name: String,

@@ -17,12 +17,14 @@ use std::time::Instant;
 #[derive(Subcommand)]
 pub(crate) enum Action {
     /// Show the labs in the cache
+    #[command(after_help = "Example, for a script:\n\n    cargo xtask lab list --json")]
     List {
         /// Print one JSON array instead of a table
         #[arg(long)]
         json: bool,
     },
     /// Boot a lab and freeze it, if that was not done yet: every scenario in it then starts in seconds
+    #[command(after_help = "Example, before a day of work:\n\n    cargo xtask lab freeze mail-lan")]
     Freeze {
         /// The lab: a file in scenarios/labs, without its ending
         lab: String,

@@ -2,13 +2,18 @@
 
 mod age;
 mod bench;
+mod check;
 mod clean;
+mod coverage;
+mod docs;
 mod doctor;
 mod drift;
 mod explain;
+mod exit;
 mod image;
 mod kept;
 mod lab;
+mod manual;
 mod predict;
 mod release;
 mod selftest;
@@ -19,10 +24,18 @@ mod workbench;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+const AFTER: &str = "\
+Exit codes: 0 all is well, 1 an expectation failed, 2 the command line or a file is wrong,
+3 this host lacks something, 4 something else went wrong; 130 after Ctrl-C.
+
+Example, from a fresh clone to the first results:
+
+    cargo xtask test --yes pam-loss";
+
 /// Rehearses the life of a private mail server in disposable virtual machines.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
-struct Cli {
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = AFTER)]
+pub(crate) struct Cli {
     #[command(subcommand)]
     action: Action,
 }
@@ -30,8 +43,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Action {
     /// Install the programs that Rehearsal needs on this host
+    #[command(after_help = "Example, to see what would be done:\n\n    cargo xtask setup --dry-run")]
     Setup(setup::Args),
     /// Say what this host can do, and what would make it better
+    #[command(after_help = "Example, for a script:\n\n    cargo xtask doctor --json")]
     Doctor(doctor::Args),
     /// Build images of machines, and show those in the cache
     #[command(subcommand)]
@@ -43,25 +58,53 @@ enum Action {
     #[command(subcommand)]
     Lab(lab::Action),
     /// Remove what is kept in the cache, and what killed processes have left
+    #[command(after_help = "Example, of what nobody used this week:\n\n    cargo xtask clean --older-than 7d")]
     Clean(clean::Args),
     /// Live through bad days for real: slow, and not part of `cargo test`
     #[command(subcommand)]
     Selftest(selftest::Action),
     /// Run the scenarios in guests
+    #[command(after_help = test::EXAMPLES)]
     Test(test::Args),
     /// Say what changed in a machine's configuration between two moments of a run
     Drift(drift::Args),
     /// Say which changes of configuration are to blame for a scenario's symptoms
     Explain(explain::Args),
+    /// Say whether the files of scenarios and labs are right, and where they are not
+    #[command(after_help = "Example, while a scenario is written:\n\n    cargo xtask check scenarios/pam-loss.toml")]
+    Check(check::Args),
+    /// Say which rows of the specification the scenarios drive
+    #[command(
+        after_help = "Example, the rows that nobody drives yet:\n\n    cargo xtask coverage --json | jq -r '.uncovered[]'"
+    )]
+    Coverage(coverage::Args),
+    /// Write the pages and schemas that are made from the types
+    #[command(after_help = "Example, after a verb was added:\n\n    cargo xtask docs")]
+    Docs,
     /// Say what an upgrade with rpm will do to each configuration file of a system
     Predict(predict::Args),
     /// Measure how long things take on this host, side by side
     #[command(subcommand)]
     Bench(bench::Action),
+    /// Print completions for a shell
+    #[command(after_help = manual::COMPLETIONS_EXAMPLE)]
+    Completions(manual::CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    #[command(after_help = "Example, to read it:\n\n    cargo xtask man | man -l -")]
+    Man(manual::ManArgs),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().action {
+#[expect(clippy::print_stderr, reason = "the error is the last that is said")]
+fn main() -> ExitCode {
+    harness::host::pipe::end_quietly_without_reader();
+    run(Cli::parse().action).unwrap_or_else(|error| {
+        eprintln!("Error: {error:?}");
+        exit::of(&error).into()
+    })
+}
+
+fn run(action: Action) -> anyhow::Result<ExitCode> {
+    match action {
         Action::Setup(args) => setup::run(args),
         Action::Doctor(args) => doctor::run(args),
         Action::Image(action) => image::run(action),
@@ -72,12 +115,42 @@ fn main() -> anyhow::Result<ExitCode> {
         Action::Test(args) => test::run(args),
         Action::Drift(args) => drift::run(&args),
         Action::Explain(args) => explain::run(&args),
+        Action::Check(args) => check::run(&args),
+        Action::Coverage(args) => coverage::run(&args),
+        Action::Docs => docs::run(),
         Action::Predict(args) => predict::run(&args),
         Action::Bench(action) => bench::run(&action),
+        Action::Completions(args) => manual::completions(args),
+        Action::Man(args) => manual::man(&args),
     }
 }
 
 /// A diagnostic with its place in the file, as an error for the end of `main`.
 fn report(diagnostic: impl miette::Diagnostic + Send + Sync + 'static) -> anyhow::Error {
-    anyhow::anyhow!("{:?}", miette::Report::new(diagnostic))
+    exit::Invalid(format!("{:?}", miette::Report::new(diagnostic))).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Command, CommandFactory as _};
+
+    /// The help of a command and of all below it.
+    fn help(command: &Command, path: &str, all: &mut Vec<String>) {
+        let mut own = command.clone().bin_name(path).disable_help_subcommand(true);
+        all.push(format!("$ {path} --help\n\n{}", own.render_long_help()));
+        for below in command.get_subcommands() {
+            help(below, &format!("{path} {}", below.get_name()), all);
+        }
+    }
+
+    #[test]
+    fn every_command_has_help_with_an_example() {
+        let mut all = Vec::new();
+        help(&Cli::command(), "cargo xtask", &mut all);
+        let leaf = |text: &&String| !text.contains("\nCommands:\n");
+        let without: Vec<_> = all.iter().filter(leaf).filter(|text| !text.contains("Example")).collect();
+        assert!(without.is_empty(), "without an example: {without:#?}");
+        insta::assert_snapshot!(all.join("\n\n"));
+    }
 }

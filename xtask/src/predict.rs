@@ -4,13 +4,11 @@
 
 mod text;
 
+use crate::exit::End;
 use harness::packages::predict::wanted;
 use harness::packages::{COLLECTOR, Extent, Forecast, Plan, Repository, System, predict};
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// The exit code for a dump or repository that cannot be used, as for a wrong command line.
-const BAD_INPUT: u8 = 2;
 
 const EXAMPLE: &str = "\
 Example, for a mail server that is to be upgraded (root's login is needed, as some files in /etc are private):
@@ -70,9 +68,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn bad_input(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("Error: {error}");
-    ExitCode::from(BAD_INPUT)
+    End::Invalid.into()
 }
 
 fn exit_code(forecast: &Forecast) -> ExitCode {
-    if forecast.losses().next().is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if forecast.losses().next().is_some() { End::Failed.into() } else { ExitCode::SUCCESS }
 }

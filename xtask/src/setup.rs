@@ -3,6 +3,7 @@
 //! What is to be done is planned as data by `harness::host::install`; here a person sees it, agrees, and it is done.
 #![expect(clippy::print_stdout, reason = "people read here what is done to their host, and are asked")]
 
+use crate::exit::{End, HostLacks};
 use anyhow::{Context, bail};
 use harness::host::install::{self, CommandLine, OnFailure, Plan, Step};
 use harness::host::tools::{self, Finding, Tool};
@@ -32,7 +33,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     } else if let Err(error) = ensure_tools(yes) {
         println!("\n{error:#}");
-        return Ok(ExitCode::FAILURE);
+        return Ok(End::Host.into());
     }
     println!("All programs that Rehearsal needs are here.");
     Ok(ExitCode::SUCCESS)
@@ -41,7 +42,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Sees to it that all tools are here: shows what is missing, asks unless `yes`, installs. Says nothing when none is.
 pub(crate) fn ensure_tools(yes: bool) -> anyhow::Result<()> {
     let missing = look();
-    if missing.is_empty() { Ok(()) } else { install(&show(&missing)?, yes) }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let installed = show(&missing).and_then(|plan| install(&plan, yes));
+    installed.map_err(|error| HostLacks(format!("{error:#}")).into())
 }
 
 fn look() -> Vec<Finding> {

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: checks the host, builds images, and runs the scenarios in guests.
 
+use crate::exit::End;
 use crate::{image, setup};
 use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
@@ -7,6 +8,14 @@ use harness::cache::Cache;
 use harness::host::spawn::tie_to_thread;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+
+    cargo xtask test --yes                 all that is quick; builds what is missing
+    cargo xtask test pam-loss              one scenario
+    cargo xtask test pam-loss::control     one cell
+    cargo xtask test --tier full           everything";
 
 /// What to run.
 #[derive(ClapArgs)]
@@ -72,7 +81,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runner = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
     forward_signals(runner)?;
     let status = child.wait()?;
-    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(End::Internal as u8)))
 }
 
 /// Compiles the runner and says where it is.

@@ -6,6 +6,7 @@ mod child;
 pub mod doctor;
 pub mod install;
 pub mod memory;
+pub mod pipe;
 mod probe;
 pub mod spawn;
 pub mod tools;

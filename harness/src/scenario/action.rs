@@ -31,13 +31,13 @@ pub enum Action {
     Run(Run),
     /// Look at the state of units.
     Units(Units),
-    /// Start, stop or restart units.
+    /// Start, stop or restart units; what is to stop stops first.
     Service(Service),
     /// Make a local account with a password.
     Account(Account),
     /// Look at a file.
     File(FileState),
-    /// Write a file.
+    /// Write a file; what was there before is gone.
     Write(Write),
     /// Keep copies of files.
     Keep(Paths),
@@ -106,7 +106,7 @@ impl Action {
     }
 
     /// Every machine and account that it names is in the lab.
-    pub(super) fn check(&self, lab: &Topology, flaws: &mut Flaws) {
+    pub(super) fn check(&self, lab: Option<&Topology>, flaws: &mut Flaws) {
         let mut account = |name: &Spanned<String>| check_account(name, lab, flaws);
         match self {
             Self::Imap(login) => account(&login.user),

@@ -5,7 +5,7 @@ use super::step::{Action, Step};
 use crate::mistake::Mistakes;
 use miette::Diagnostic;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ pub enum Kind {
 }
 
 /// Which runs a cell belongs to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// Every run.

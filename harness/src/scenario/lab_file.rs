@@ -8,7 +8,6 @@ use crate::lab::Topology;
 use crate::lab::topology::Definition;
 use crate::mistake::{Flaw, Flaws};
 use crate::network::Segment;
-use schemars::JsonSchema;
 use serde::Deserialize;
 use std::ops::Range;
 use std::path::Path;
@@ -24,9 +23,9 @@ pub struct LabFile {
     pub ready: Vec<Step>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Header {
+struct Header {
     #[expect(dead_code, reason = "for whoever reads the file")]
     summary: Option<String>,
     /// The DNS domain of all machines.
@@ -76,7 +75,7 @@ impl LabFile {
         let topology = Topology::new(name.to_owned(), header.domain, header.accounts, header.segments, header.machines);
         let topology = flaws.take(topology)?;
         for step in &ready {
-            step.check(&topology, flaws);
+            step.check(Some(&topology), flaws);
         }
         Some(Self { topology, ready })
     }

@@ -8,21 +8,18 @@ use super::shape::Shape;
 use super::step::{Action, Invariant, Step};
 use super::variables::fill_in;
 use crate::mistake::{Flaw, Flaws};
-use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
 /// What is said once, for all cells.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Header {
-    /// One line for people.
+struct Header {
     summary: String,
-    #[schemars(with = "Option<String>")]
     lab: Option<Spanned<String>>,
     #[serde(default)]
     tier: Tier,
@@ -74,6 +71,23 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// The files of scenarios, or of labs, in a directory; sorted.
+    pub fn files_in(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for entry in fs_err::read_dir(directory)? {
+            let path = entry?.path();
+            // The package of the runner has its manifest there.
+            let manifest = path.file_name().is_some_and(|name| name == "Cargo.toml");
+            if path.extension().is_some_and(|extension| extension == "toml") && !manifest {
+                files.push(path);
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+}
+
 impl<'t> Reading<'t> {
     fn scenario(&mut self, mut table: Spanned<DeTable<'t>>) -> Result<Option<Scenario>, ScenarioError> {
         let own = table.get_mut();
@@ -87,16 +101,11 @@ impl<'t> Reading<'t> {
         self.invariants = self.raw(own.remove("invariant"), "invariant", &schema::INVARIANT);
         let topology = own.remove("topology");
         let good = Shape::of(&schema::HEADER).check_table(own, None, &mut self.flaws);
+        // Where the rest is wrong, the lab is still good for finding mistakes in the steps.
+        let lab = own.get("lab").and_then(|lab| Some(Spanned::new(lab.span(), lab.get_ref().as_str()?.to_owned())));
         let header: Option<Header> =
             if good { self.flaws.take(Deserialize::deserialize(toml::de::Deserializer::from(table))) } else { None };
-        let Some(header) = header else {
-            // Only for the mistakes in the steps.
-            for combination in self.matrix.combinations() {
-                self.steps_of(&combination, None);
-            }
-            self.check_unused(None);
-            return Ok(None);
-        };
+        let header = header.unwrap_or_else(|| Header { lab, ..Header::default() });
         self.topology(topology, header.lab.as_ref());
         let mut cells = Vec::new();
         for combination in self.matrix.combinations() {
@@ -155,7 +164,11 @@ impl<'t> Reading<'t> {
         let Some(name) = name else { return Ok(self.labs.get("").cloned().flatten()) };
         let span = name.span();
         let mut value = Spanned::new(span.clone(), DeValue::String(DeString::Borrowed(name.get_ref())));
+        let before = self.flaws.len();
         fill_in(&mut value, combination, self.text, &mut self.flaws);
+        if self.flaws.len() > before {
+            return Ok(None);
+        }
         let name = value.get_ref().as_str().unwrap_or_default().to_owned();
         if let Some(known) = self.labs.get(&name) {
             return Ok(known.clone());
@@ -217,9 +230,7 @@ impl<'t> Reading<'t> {
             return None;
         }
         let step: Step = self.flaws.take(T::deserialize(ValueDeserializer::from(value)))?.into();
-        if let Some(lab) = lab {
-            step.check(&lab.topology, &mut self.flaws);
-        }
+        step.check(lab.map(|lab| &lab.topology), &mut self.flaws);
         Some(step)
     }
 
@@ -274,7 +285,7 @@ impl<'t> Reading<'t> {
     /// Where a step is called a symptom, something must be able to show that it can fail.
     fn check_symptoms(&mut self, cells: &[Cell]) {
         for cell in cells.iter().filter(|cell| cell.kind == Kind::Main) {
-            for step in cell.steps.iter().filter(|step| step.symptom) {
+            for step in cell.steps.iter().filter(|step| step.symptom && step.action.expects()) {
                 let flaw = Flaw::new("a symptom, and no control in which it must not show", step.name.span());
                 let help = "mark the step that breaks something with `fault = true`, or name a control in [matrix]";
                 self.flaws.push(flaw.with_help(help));
@@ -330,13 +341,10 @@ fn check_checkpoints(steps: &[Step], flaws: &mut Flaws) {
     }
 }
 
-/// Names of the TOML files in a directory, without their ending.
+/// Names of the labs in a directory.
 fn names_in(directory: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    let files = entries.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    let mut names: Vec<_> = files.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect();
-    names.sort();
-    names
+    let files = Scenario::files_in(directory).unwrap_or_default();
+    files.iter().filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect()
 }
 
 #[cfg(test)]

@@ -2,18 +2,27 @@
 //! page, and for the check that finds all mistakes at once.
 
 use super::format::Tier;
-use super::lab_file;
 use super::matrix::Table;
-use super::reading::Header;
 use super::step::{Invariant, Step};
-use schemars::{JsonSchema, schema_for};
+use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
-pub(super) static HEADER: LazyLock<Value> = LazyLock::new(|| schema_for!(Header).to_value());
+/// Of a scenario's file without its lists, which are read step by step.
+pub(super) static HEADER: LazyLock<Value> = LazyLock::new(|| without(schema_for!(ScenarioFile), "step"));
 pub(super) static STEP: LazyLock<Value> = LazyLock::new(|| schema_for!(Step).to_value());
 pub(super) static INVARIANT: LazyLock<Value> = LazyLock::new(|| schema_for!(Invariant).to_value());
-pub(super) static LAB_HEADER: LazyLock<Value> = LazyLock::new(|| schema_for!(lab_file::Header).to_value());
+/// Of a lab's file; its steps `[[ready]]` are read one by one.
+pub(super) static LAB_HEADER: LazyLock<Value> = LazyLock::new(|| schema_for!(LabFile).to_value());
+
+/// A schema in which one key need not be there.
+fn without(schema: Schema, key: &str) -> Value {
+    let mut schema = schema.to_value();
+    if let Some(required) = schema["required"].as_array_mut() {
+        required.retain(|name| name != key);
+    }
+    schema
+}
 
 /// A scenario: what is done to a lab, and what is expected of it.
 #[derive(JsonSchema)]
@@ -55,21 +64,32 @@ struct LabFile {
     ready: Option<Vec<Step>>,
 }
 
+/// Whom a schema is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    /// Editors, which see variables and not their values: where certain texts are wanted, a text with a variable is
+    /// right, too.
+    Editors,
+    /// People, as the reference page.
+    People,
+}
+
 /// The schema of scenario files.
 #[must_use]
-pub fn scenario() -> Value {
-    for_editors(schema_for!(ScenarioFile).to_value())
+pub fn scenario(whom: For) -> Value {
+    made_for(whom, schema_for!(ScenarioFile).to_value())
 }
 
 /// The schema of labs' files.
 #[must_use]
-pub fn lab() -> Value {
-    for_editors(schema_for!(LabFile).to_value())
+pub fn lab(whom: For) -> Value {
+    made_for(whom, schema_for!(LabFile).to_value())
 }
 
-/// An editor sees variables and not their values: where certain texts are wanted, a text with a variable is right, too.
-fn for_editors(mut schema: Value) -> Value {
-    admit_variables(&mut schema);
+fn made_for(whom: For, mut schema: Value) -> Value {
+    if whom == For::Editors {
+        admit_variables(&mut schema);
+    }
     schema
 }
 

@@ -106,8 +106,8 @@ pub(super) enum Concern {
 }
 
 impl Step {
-    /// Every machine and account that it names is in the lab, and its marks go together.
-    pub(super) fn check(&self, lab: &Topology, flaws: &mut Flaws) {
+    /// Every machine and account that it names is in the lab, if that is known, and its marks go together.
+    pub(super) fn check(&self, lab: Option<&Topology>, flaws: &mut Flaws) {
         match (self.action.concern(), &self.on) {
             (Concern::Lab, None) => {}
             (Concern::Lab, Some(on)) => {
@@ -182,7 +182,8 @@ impl From<Invariant> for Step {
 }
 
 /// `name` is a machine of the lab.
-pub(super) fn check_machine(name: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
+pub(super) fn check_machine(name: &Spanned<String>, lab: Option<&Topology>, flaws: &mut Flaws) {
+    let Some(lab) = lab else { return };
     if lab.machine(name.get_ref()).is_none() {
         let message = format!("there is no machine `{}` in lab `{}`", name.get_ref(), lab.name);
         let known = lab.machines.iter().map(|machine| machine.name.get_ref().as_str());
@@ -191,7 +192,8 @@ pub(super) fn check_machine(name: &Spanned<String>, lab: &Topology, flaws: &mut 
 }
 
 /// `name` is an account of the lab.
-pub(super) fn check_account(name: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
+pub(super) fn check_account(name: &Spanned<String>, lab: Option<&Topology>, flaws: &mut Flaws) {
+    let Some(lab) = lab else { return };
     if !lab.accounts.contains(name.get_ref()) {
         let message = format!("there is no account `{}` in lab `{}`", name.get_ref(), lab.name);
         flaws.push(Flaw::unknown(message, name.span(), name.get_ref(), lab.accounts.iter().map(String::as_str)));

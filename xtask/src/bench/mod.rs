@@ -11,6 +11,7 @@ use std::process::ExitCode;
 #[derive(Subcommand)]
 pub(crate) enum Action {
     /// Labs booted from nothing, thawed from a template, and loaded from plain snapshots; memory of many copies
+    #[command(after_help = "Example, for a script:\n\n    cargo xtask bench thaw --json")]
     Thaw(thaw::Args),
     /// All packages of a release, made by us and by rpmbuild
     Release(release::Args),

@@ -14,6 +14,7 @@ mod runs;
 mod site;
 mod space;
 
+use crate::exit::{End, HostLacks};
 use crate::{image, setup};
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -26,12 +27,16 @@ use std::time::Instant;
 #[derive(Subcommand)]
 pub(crate) enum Action {
     /// Builders that are killed, two at once, full disks, dead mirrors, foreign images; asks the archive
+    #[command(after_help = "Example:\n\n    cargo xtask selftest images space")]
     Images(Choice),
     /// Copies of labs, damaged templates, runs that are killed while they freeze a lab, full disks
+    #[command(after_help = "Example:\n\n    cargo xtask selftest labs damage")]
     Labs(Choice),
     /// Runs that are interrupted or killed, guests that panic, a QEMU that ends; kept checkpoints that are damaged
+    #[command(after_help = "Example:\n\n    cargo xtask selftest runs")]
     Runs(Choice),
     /// What `predict` says of configuration files, against an upgrade by the rpm of this host
+    #[command(after_help = "Example:\n\n    cargo xtask selftest predict")]
     Predict,
     /// Whole releases, against the rpm of this host: whether packages fit together, over Debian's tree and over each other
     Releases,
@@ -129,7 +134,9 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
         Action::Predict => return predict::run(),
         Action::Releases => return releases::run(),
     };
-    anyhow::ensure!(nix::unistd::geteuid().is_root(), "it needs root here: run it as root");
+    if !nix::unistd::geteuid().is_root() {
+        return Err(HostLacks("it needs root here: run it as root".into()).into());
+    }
     setup::ensure_tools(*yes)?;
     let given = given()?;
     let mut report = Report::default();
@@ -138,7 +145,7 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
     }
     report.close();
     let tried = report.passed + report.failed + report.skipped > 0;
-    Ok(if tried && report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if tried && report.failed == 0 { ExitCode::SUCCESS } else { End::Failed.into() })
 }
 
 fn given() -> anyhow::Result<Given> {

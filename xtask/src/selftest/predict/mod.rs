@@ -10,6 +10,7 @@ mod packages;
 mod scriptlets;
 
 use super::{Outcome, Report};
+use crate::exit::End;
 use anyhow::{Context as _, bail, ensure};
 use cases::{Case, Deed, Thing};
 use harness::cache::Cache;
@@ -43,7 +44,7 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
         compare(workspace.path(), &mut report)?;
     }
     report.close();
-    Ok(if report.failed == 0 && report.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.failed == 0 && report.passed > 0 { ExitCode::SUCCESS } else { End::Failed.into() })
 }
 
 /// A way to bring the second release.

@@ -1,0 +1,71 @@
+//! How commands end: what an exit code means, and who decides it.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// The meaning of an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// An expectation failed, or what was asked after is not so.
+    Failed = 1,
+    /// The command line, or a file that a person wrote, is wrong.
+    Invalid = 2,
+    /// This host lacks something.
+    Host = 3,
+    /// Something else went wrong.
+    Internal = 4,
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        Self::from(end as u8)
+    }
+}
+
+/// A file that a person wrote is wrong; with the place, as it is shown.
+#[derive(Debug)]
+pub(crate) struct Invalid(pub(crate) String);
+
+/// This host lacks something; what, and the cure.
+#[derive(Debug)]
+pub(crate) struct HostLacks(pub(crate) String);
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for HostLacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Invalid {}
+impl std::error::Error for HostLacks {}
+
+/// The end that an error means.
+pub(crate) fn of(error: &anyhow::Error) -> End {
+    if error.chain().any(|cause| cause.is::<Invalid>()) {
+        End::Invalid
+    } else if error.chain().any(|cause| cause.is::<HostLacks>()) {
+        End::Host
+    } else {
+        End::Internal
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn the_end_is_found_below_other_words() {
+        let invalid: anyhow::Result<()> = Err(Invalid("x".into()).into());
+        assert_eq!(of(&invalid.context("failed to load").unwrap_err()), End::Invalid);
+        assert_eq!(of(&HostLacks("x".into()).into()), End::Host);
+        assert_eq!(of(&anyhow::anyhow!("x")), End::Internal);
+    }
+}
