@@ -1,8 +1,9 @@
 //! `cargo xtask drift`: what changed in a machine's configuration between two moments of a run.
 #![expect(clippy::print_stdout, reason = "the command's result")]
 
+use crate::exit::Invalid;
 use crate::workbench::results;
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use harness::drift::{Drift, Inventory};
 use harness::packages::Transaction;
 use std::collections::BTreeSet;
@@ -92,12 +93,13 @@ fn pairs(args: &Args) -> anyhow::Result<Vec<Pair>> {
     }
     if pairs.is_empty() {
         let known = if known.is_empty() { "none".into() } else { known.into_iter().collect::<Vec<_>>().join(", ") };
-        bail!(
+        let reason = format!(
             "no machine in {} has both `{}` and `{}`; moments there: {known}",
             run.display(),
             args.before,
             args.after
         );
+        return Err(Invalid(reason).into());
     }
     Ok(pairs)
 }

@@ -115,6 +115,23 @@ struct Effort {
     seconds: f64,
 }
 
+/// Why nothing can be explained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The scenario is not made for it.
+    #[error("{0}")]
+    Scenario(String),
+    /// The broken state could not be reached, or a trial not be made.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<String> for ExplainError {
+    fn from(reason: String) -> Self {
+        Self::Failed(reason)
+    }
+}
+
 impl Engine<'_> {
     /// Finds the changes that are to blame in one cell, with at most `width` trials at a time. `since` is the name of the
     /// healthy inventory.
@@ -124,12 +141,12 @@ impl Engine<'_> {
         cell: &Cell,
         since: &str,
         width: usize,
-    ) -> Result<Explanation, String> {
+    ) -> Result<Explanation, ExplainError> {
         let begun = Instant::now();
-        let (index, symptoms) = point(&cell.steps).ok_or_else(|| no_point(scenario, cell))?;
+        let (index, symptoms) = point(&cell.steps).ok_or_else(|| ExplainError::Scenario(no_point(scenario, cell)))?;
         let logs = self.run.cell(&scenario.name, &format!("explain,{cell}")).map_err(|error| error.to_string())?;
         let (template, papers) = self.checkpoint(scenario, cell, index).await?;
-        let drifts = drifts(&papers, since, checkpoint_name(&cell.steps[index]))?;
+        let drifts = drifts(&papers, since, checkpoint_name(&cell.steps[index])).map_err(ExplainError::Scenario)?;
         let (candidates, left_out) = candidates(&drifts);
         let bench = Bench { engine: self, cell, template, drifts: &drifts, logs };
         let case = Case { bench, symptoms, candidates, left_out, width };

@@ -69,6 +69,8 @@ pub(super) fn run(given: &Given, report: &mut Report) {
 pub(super) struct Stage {
     pub(super) site: Site,
     scenarios: PathBuf,
+    /// Compiled once: two runs that are to meet must start at once.
+    runner: PathBuf,
 }
 
 impl Stage {
@@ -79,7 +81,7 @@ impl Stage {
         let scenarios = site.path().join("scenarios");
         fs_err::create_dir_all(scenarios.join("labs"))?;
         fs_err::write(scenarios.join("labs/alone.toml"), LAB)?;
-        Ok(Self { site, scenarios })
+        Ok(Self { site, scenarios, runner: crate::test::build_runner()? })
     }
 
     /// The runner with a scenario of these steps.
@@ -94,7 +96,7 @@ impl Stage {
     /// The runner with this scenario.
     pub(super) fn start_file(&self, text: &str, variables: &[(&str, &str)]) -> anyhow::Result<Builder> {
         fs_err::write(self.scenarios.join("bad-day.toml"), text)?;
-        let mut command = Command::new(crate::test::build_runner()?);
+        let mut command = Command::new(&self.runner);
         command.env("XDG_CACHE_HOME", self.site.home()).env("REHEARSAL_SCENARIOS", &self.scenarios);
         command.env("REHEARSAL_RESULTS", self.results());
         command.envs(variables.iter().copied());
