@@ -1,8 +1,9 @@
 //! `cargo xtask drift`: what changed in a machine's configuration between two moments of a run.
 #![expect(clippy::print_stdout, reason = "the command's result")]
 
+use crate::exit::Invalid;
 use crate::workbench::results;
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use harness::drift::{Drift, Inventory};
 use harness::packages::Transaction;
 use std::collections::BTreeSet;
@@ -43,12 +44,8 @@ pub(crate) struct Args {
 
 /// Prints the drift of every machine and cell that has both moments.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let pairs = match pairs(args) {
-        Ok(pairs) => pairs,
-        Err(error) => return Err(error),
-    };
     let mut drifts = Vec::new();
-    for Pair { cell, before, after } in pairs {
+    for Pair { cell, before, after } in pairs(args)? {
         let (before, after) = (inventory(&before)?, inventory(&after)?);
         let transaction = transaction(&cell, &after.machine)?;
         drifts.push((cell, Drift::between(&before, &after, transaction.as_ref())));
@@ -96,12 +93,13 @@ fn pairs(args: &Args) -> anyhow::Result<Vec<Pair>> {
     }
     if pairs.is_empty() {
         let known = if known.is_empty() { "none".into() } else { known.into_iter().collect::<Vec<_>>().join(", ") };
-        bail!(
+        let reason = format!(
             "no machine in {} has both `{}` and `{}`; moments there: {known}",
             run.display(),
             args.before,
             args.after
         );
+        return Err(Invalid(reason).into());
     }
     Ok(pairs)
 }

@@ -2,7 +2,8 @@
 //!
 //! The scenario has remembered the healthy configuration (`do.inventory`), and kept the broken state (`do.checkpoint` with
 //! `keep`). A trial thaws that state, puts some of the changed files back as they were, and asks the scenario's own
-//! symptoms whether they still show. Which trials are made is [`crate::drift::minimal`]'s decision.
+//! symptoms whether they still show. Which trials are made is [`crate::drift::minimal`]'s decision. What no file heals by itself
+//! is tried again with the services started again after the files were put back.
 
 use super::engine::Engine;
 use super::format::{Cell, Scenario};
@@ -11,21 +12,16 @@ use super::resume::checkpoint_name;
 use super::step::{Action, Concern, Step};
 use super::steps::Kept;
 use super::symptom::Symptom;
+use super::trial::{Bench, Candidate, Manner, Tried};
 use crate::drift::minimal::{Next, Search, Subset};
-use crate::drift::putback::{can_put_back, put_back};
+use crate::drift::putback::can_put_back;
 use crate::drift::suspicion::order;
-use crate::drift::{Change, DoneBy, Drift};
+use crate::drift::{DoneBy, Drift};
 use crate::guest_path::GuestPath;
-use crate::lab::{Lab, Purpose, Template};
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How long it may take to put files back: nominal.
-const PUTTING_BACK: Duration = Duration::from_secs(20);
+use std::time::Instant;
 
 /// What is to blame.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -71,6 +67,10 @@ pub enum Blame {
     NoSymptom,
     /// So many changes are to blame.
     Changes(usize),
+    /// So many changes are to blame, and the services must be started again when they are undone.
+    ChangesAndRestart(usize),
+    /// No change is to blame: it is gone when the services are started again.
+    Restart,
     /// It shows even when all files are as they were.
     Elsewhere,
 }
@@ -92,22 +92,44 @@ pub struct Culprit {
     pub heals: Vec<String>,
 }
 
-/// What trials are made with.
+/// What is looked into.
 struct Case<'a> {
-    engine: &'a Engine<'a>,
-    cell: &'a Cell,
-    template: Arc<Template>,
+    bench: Bench<'a>,
     symptoms: Vec<Symptom>,
-    /// For each machine its drift, and the healthy inventory with its contents.
-    drifts: Vec<(Drift, Kept)>,
-    logs: PathBuf,
+    candidates: Vec<Candidate<'a>>,
+    left_out: Vec<String>,
+    /// Trials that run at once.
+    width: usize,
 }
 
-/// One change that can be undone.
-#[derive(Clone, Copy)]
-struct Candidate<'a> {
-    drift: &'a Drift,
-    change: &'a Change,
+/// What was found of one symptom.
+struct Finding {
+    next: Next,
+    manner: Manner,
+}
+
+/// What the trials took.
+#[derive(Default)]
+struct Effort {
+    trials: usize,
+    seconds: f64,
+}
+
+/// Why nothing can be explained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The scenario is not made for it.
+    #[error("{0}")]
+    Scenario(String),
+    /// The broken state could not be reached, or a trial not be made.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<String> for ExplainError {
+    fn from(reason: String) -> Self {
+        Self::Failed(reason)
+    }
 }
 
 impl Engine<'_> {
@@ -119,14 +141,16 @@ impl Engine<'_> {
         cell: &Cell,
         since: &str,
         width: usize,
-    ) -> Result<Explanation, String> {
+    ) -> Result<Explanation, ExplainError> {
         let begun = Instant::now();
-        let (index, symptoms) = point(&cell.steps).ok_or_else(|| no_point(scenario, cell))?;
+        let (index, symptoms) = point(&cell.steps).ok_or_else(|| ExplainError::Scenario(no_point(scenario, cell)))?;
         let logs = self.run.cell(&scenario.name, &format!("explain,{cell}")).map_err(|error| error.to_string())?;
         let (template, papers) = self.checkpoint(scenario, cell, index).await?;
-        let drifts = drifts(&papers, since, checkpoint_name(&cell.steps[index]))?;
-        let case = Case { engine: self, cell, template, symptoms, drifts, logs };
-        let mut explanation = case.explain(scenario, width).await?;
+        let drifts = drifts(&papers, since, checkpoint_name(&cell.steps[index])).map_err(ExplainError::Scenario)?;
+        let (candidates, left_out) = candidates(&drifts);
+        let bench = Bench { engine: self, cell, template, drifts: &drifts, logs };
+        let case = Case { bench, symptoms, candidates, left_out, width };
+        let mut explanation = case.explain(scenario).await?;
         explanation.seconds = begun.elapsed().as_secs_f64();
         Ok(explanation)
     }
@@ -181,127 +205,88 @@ fn drifts(papers: &Papers, since: &str, checkpoint: &str) -> Result<Vec<(Drift, 
     Ok(drifts)
 }
 
-impl Case<'_> {
-    async fn explain(&self, scenario: &Scenario, width: usize) -> Result<Explanation, String> {
-        let (candidates, left_out) = self.candidates();
-        let changes: Vec<_> = candidates.iter().map(|candidate| candidate.change).collect();
-        (self.engine.say)(&format!(
-            "  {} changes since all was well; {} symptoms: {}",
-            changes.len(),
-            self.symptoms.len(),
-            self.symptoms.iter().map(|symptom| symptom.label.as_str()).collect::<Vec<_>>().join(", ")
-        ));
-        let mut search = Search::new(self.symptoms.iter().map(|symptom| order(&changes, symptom.words())).collect());
-        let mut in_trials = 0.0;
-        loop {
-            let batch = search.batch(width);
-            if batch.is_empty() {
-                break;
-            }
-            let first = search.trials() + 1;
-            let trials = batch.into_iter().enumerate().map(|(at, undone)| self.trial(first + at, undone, &candidates));
-            for (undone, healed, seconds) in self.engine.unless_interrupted(try_join_all(trials)).await? {
-                in_trials += seconds;
-                search.learn(undone, healed);
+/// What can be put back, and what cannot.
+fn candidates(drifts: &[(Drift, Kept)]) -> (Vec<Candidate<'_>>, Vec<String>) {
+    let mut left_out = Vec::new();
+    let mut candidates = Vec::new();
+    for (drift, before) in drifts {
+        for change in drift.changes.iter().filter(|change| change.can_be_put_back()) {
+            match can_put_back(change, &before.inventory, &before.contents) {
+                Ok(()) => candidates.push(Candidate { machine: &drift.machine, change }),
+                Err(why) => left_out.push(why.to_string()),
             }
         }
-        let found: Vec<_> = (0..self.symptoms.len()).map(|symptom| search.next(symptom)).collect();
+    }
+    (candidates, left_out)
+}
+
+impl Case<'_> {
+    async fn explain(&self, scenario: &Scenario) -> Result<Explanation, String> {
+        let labels: Vec<_> = self.symptoms.iter().map(|symptom| symptom.label.as_str()).collect();
+        (self.bench.engine.say)(&format!(
+            "  {} changes since all was well; {} symptoms: {}",
+            self.candidates.len(),
+            labels.len(),
+            labels.join(", ")
+        ));
+        let mut effort = Effort::default();
+        let all: Vec<_> = (0..self.symptoms.len()).collect();
+        let mut findings = self.hunt(&all, Manner::AsItRuns, &mut effort).await?;
+        // What no file heals by itself may need a service that reads it again.
+        let open: Vec<_> = all.into_iter().filter(|&index| findings[index].next == Next::Elsewhere).collect();
+        if !open.is_empty() && !self.bench.units().is_empty() {
+            for (index, finding) in open.iter().zip(self.hunt(&open, Manner::Restarted, &mut effort).await?) {
+                findings[*index] = finding;
+            }
+        }
         Ok(Explanation {
             scenario: scenario.name.clone(),
-            cell: self.cell.to_string(),
-            changes: changes.len(),
-            trials: search.trials(),
+            cell: self.bench.cell.to_string(),
+            changes: self.candidates.len(),
+            trials: effort.trials,
             seconds: 0.0,
             #[expect(clippy::cast_precision_loss, reason = "there are few")]
-            seconds_per_trial: in_trials / search.trials().max(1) as f64,
-            symptoms: self.symptoms.iter().zip(&found).map(|(symptom, found)| asked(symptom, found)).collect(),
-            culprits: self.culprits(&candidates, &found),
-            left_out,
+            seconds_per_trial: effort.seconds / effort.trials.max(1) as f64,
+            symptoms: self.symptoms.iter().zip(&findings).map(|(symptom, finding)| asked(symptom, finding)).collect(),
+            culprits: self.culprits(&findings),
+            left_out: self.left_out.clone(),
         })
     }
 
-    /// What can be put back, and what cannot.
-    fn candidates(&self) -> (Vec<Candidate<'_>>, Vec<String>) {
-        let mut left_out = Vec::new();
-        let mut candidates = Vec::new();
-        for (drift, before) in &self.drifts {
-            for change in drift.changes.iter().filter(|change| change.can_be_put_back()) {
-                match can_put_back(change, &before.inventory, &before.contents) {
-                    Ok(()) => candidates.push(Candidate { drift, change }),
-                    Err(why) => left_out.push(why.to_string()),
-                }
+    /// Makes trials until nothing more can be learned of these symptoms.
+    async fn hunt(&self, which: &[usize], manner: Manner, effort: &mut Effort) -> Result<Vec<Finding>, String> {
+        let symptoms: Vec<_> = which.iter().map(|&index| &self.symptoms[index]).collect();
+        let changes: Vec<_> = self.candidates.iter().map(|candidate| candidate.change).collect();
+        let mut search = Search::new(symptoms.iter().map(|symptom| order(&changes, symptom.words())).collect());
+        let engine = self.bench.engine;
+        loop {
+            let batch = search.batch(self.width);
+            if batch.is_empty() {
+                break;
+            }
+            let trials = batch.into_iter().enumerate().map(|(at, undone)| {
+                let number = effort.trials + at + 1;
+                self.bench.trial(number, undone, &self.candidates, &symptoms, manner)
+            });
+            for Tried { undone, healed, seconds } in engine.unless_interrupted(try_join_all(trials)).await? {
+                effort.trials += 1;
+                effort.seconds += seconds;
+                search.learn(undone, healed);
             }
         }
-        (candidates, left_out)
+        Ok((0..symptoms.len()).map(|symptom| Finding { next: search.next(symptom), manner }).collect())
     }
 
-    /// Undoes some changes in a fresh copy, and asks which symptoms are healed. A lab that breaks is tried once more.
-    async fn trial(
-        &self,
-        number: usize,
-        undone: Subset,
-        candidates: &[Candidate<'_>],
-    ) -> Result<(Subset, Vec<bool>, f64), Failed> {
-        let chosen: Vec<_> = undone.iter().map(|&index| candidates[index]).collect();
-        let logs = self.logs.join(format!("trial-{number:02}"));
-        let waiting = |wait: &_| (self.engine.say)(&format!("  wait  trial {number} {wait}"));
-        let topology = &self.cell.lab.topology;
-        let _share = self.engine.budget.memory(topology.memory_mib(), &waiting).await.map_err(failed)?;
-        let begun = Instant::now();
-        let healed = match self.try_once(&logs, &chosen).await {
-            Ok(healed) => healed,
-            Err(Failed(reason)) => {
-                (self.engine.say)(&format!("  again trial {number}: {reason}"));
-                self.try_once(&logs, &chosen).await?
-            }
-        };
-        let seconds = begun.elapsed().as_secs_f64();
-        let labels =
-            self.symptoms.iter().zip(&healed).filter(|(_, healed)| **healed).map(|(symptom, _)| &*symptom.label);
-        let labels: Vec<_> = labels.collect();
-        let outcome =
-            if labels.is_empty() { "all symptoms show".into() } else { format!("gone: {}", labels.join(", ")) };
-        let words = words(&chosen, candidates.len());
-        (self.engine.say)(&format!("  trial {number:>2}  {words} → {outcome} ({seconds:.1} s)"));
-        Ok((undone, healed, seconds))
-    }
-
-    async fn try_once(&self, logs: &Path, chosen: &[Candidate<'_>]) -> Result<Vec<bool>, Failed> {
-        fs_err::create_dir_all(logs).map_err(failed)?;
-        let topology = &self.cell.lab.topology;
-        let lab = Lab::thaw(&self.template, topology, self.engine.setup, Purpose::Use, logs, &|_| ());
-        let lab = lab.await.map_err(failed)?;
-        let healed = tokio::select! {
-            healed = self.undo_and_ask(&lab, chosen) => healed,
-            (machine, trouble) = lab.trouble() => Err(Failed(format!("machine {machine}: {trouble}"))),
-        };
-        lab.tear_down().await.map_err(failed)?;
-        healed
-    }
-
-    async fn undo_and_ask(&self, lab: &Lab, chosen: &[Candidate<'_>]) -> Result<Vec<bool>, Failed> {
-        for (drift, before) in &self.drifts {
-            let own = chosen.iter().filter(|candidate| candidate.drift.machine == drift.machine);
-            let changes: Vec<_> = own.map(|candidate| candidate.change).collect();
-            if let Some(machine) = lab.machine(&drift.machine).filter(|_| !changes.is_empty()) {
-                let deadline = lab.pace().deadline(PUTTING_BACK);
-                let done = put_back(machine, &changes, &before.inventory, &before.contents, deadline);
-                done.await.map_err(failed)?;
-            }
-        }
-        let domain = &self.cell.lab.topology.domain;
-        Ok(join_all(self.symptoms.iter().map(|symptom| symptom.is_healed(lab, domain))).await)
-    }
-
-    fn culprits(&self, candidates: &[Candidate<'_>], found: &[Next]) -> Vec<Culprit> {
+    fn culprits(&self, findings: &[Finding]) -> Vec<Culprit> {
+        let nothing = Subset::new();
         let sets: Vec<_> =
-            found.iter().map(|next| if let Next::Found(set) = next { set.clone() } else { Subset::new() }).collect();
-        let all: BTreeSet<_> = sets.iter().flatten().copied().collect();
+            findings.iter().map(|finding| if let Next::Found(set) = &finding.next { set } else { &nothing }).collect();
+        let all: BTreeSet<_> = sets.iter().flat_map(|set| set.iter()).copied().collect();
         let culprits = all.into_iter().map(|index| {
-            let Candidate { drift, change, .. } = candidates[index];
+            let Candidate { machine, change } = self.candidates[index];
             let heals = self.symptoms.iter().zip(&sets).filter(|(_, set)| set.contains(&index));
             Culprit {
-                machine: drift.machine.clone(),
+                machine: machine.to_owned(),
                 path: change.path.clone(),
                 owner: change.owners_before.first().or(change.owners_after.first()).cloned(),
                 fate: change.fate(),
@@ -313,32 +298,15 @@ impl Case<'_> {
     }
 }
 
-fn asked(symptom: &Symptom, found: &Next) -> Asked {
-    let found = match found {
-        Next::Found(set) if set.is_empty() => Blame::NoSymptom,
-        Next::Found(set) => Blame::Changes(set.len()),
+fn asked(symptom: &Symptom, finding: &Finding) -> Asked {
+    let found = match (&finding.next, finding.manner) {
+        (Next::Found(set), Manner::AsItRuns) if set.is_empty() => Blame::NoSymptom,
+        (Next::Found(set), Manner::Restarted) if set.is_empty() => Blame::Restart,
+        (Next::Found(set), Manner::AsItRuns) => Blame::Changes(set.len()),
+        (Next::Found(set), Manner::Restarted) => Blame::ChangesAndRestart(set.len()),
         // All wanted trials were made, so nothing is wanted any more.
-        Next::Elsewhere | Next::Try(_) => Blame::Elsewhere,
+        (Next::Elsewhere | Next::Try(_), _) => Blame::Elsewhere,
     };
     let (label, step) = (symptom.label.clone(), symptom.sentence().to_owned());
     Asked { label, step, concern: symptom.concern(), found }
-}
-
-/// What a trial puts back, in few words.
-fn words(chosen: &[Candidate<'_>], of: usize) -> String {
-    match chosen {
-        [] => "nothing put back".into(),
-        [one] => format!("{} put back", one.change.path),
-        _ if chosen.len() == of => format!("all {of} put back"),
-        _ => format!("{} of {of} put back", chosen.len()),
-    }
-}
-
-/// Why a trial has no outcome.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Failed(String);
-
-fn failed(error: impl std::error::Error) -> Failed {
-    Failed(super::engine::chain(&error))
 }

@@ -27,12 +27,13 @@ mod span;
 mod step;
 mod steps;
 mod symptom;
+mod trial;
 mod variables;
 mod verb;
 
 pub use action::Action;
 pub use engine::Engine;
-pub use explain::{Asked, Blame, Culprit, Explanation};
+pub use explain::{Asked, Blame, Culprit, ExplainError, Explanation};
 pub use format::{Cell, Kind, Scenario, ScenarioError, Tier};
 pub use interrupt::Interrupt;
 pub use lab_file::LabFile;

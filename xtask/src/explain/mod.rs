@@ -4,13 +4,14 @@
 
 mod text;
 
+use crate::exit::Invalid;
 use crate::setup;
 use crate::workbench::{Workbench, project, results};
 use anyhow::{Context as _, anyhow};
 use harness::cache::Cache;
 use harness::evidence::Run;
 use harness::network::become_root_of_own_user_namespace;
-use harness::scenario::{Blame, Cell, Engine, Interrupt, Kind, Scenario};
+use harness::scenario::{Blame, Cell, Engine, ExplainError, Interrupt, Kind, Scenario};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,13 +24,18 @@ The scenario must remember the healthy configuration, and keep the broken state:
 and after that ask for logins or commands with symptom = true. Each trial thaws the broken state, puts some of the files
 back that have changed since, and asks for the symptoms. If the state is not kept yet, the scenario is run up to it.
 
+Examples:
+
+    cargo xtask explain culprits
+    cargo xtask explain culprits::control      # nothing is wrong there
+
 Exit code: 0 if all symptoms are explained, or none shows; 1 if one shows even with all files as they were.";
 
 /// What to explain.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Args {
-    /// A scenario, or one of its cells as SCENARIO::CELL; of a scenario, the first cell that is no control
+    /// A scenario, or one of its cells as `SCENARIO::CELL`; of a scenario, the first cell that is no control
     scenario: String,
     /// The name of the healthy inventory
     #[arg(long, default_value = "before", value_name = "NAME")]
@@ -72,7 +78,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let width = args.jobs.map_or(cores, usize::from);
     let explained = runtime.block_on(engine.explain(&scenario, cell, &args.since, width));
-    let explanation = explained.map_err(|reason| anyhow!("{reason}"))?;
+    let explanation = explained.map_err(|error| match error {
+        ExplainError::Scenario(reason) => Invalid(reason).into(),
+        ExplainError::Failed(reason) => anyhow!("{reason}"),
+    })?;
     if args.json {
         println!("{}", serde_json::to_string(&explanation)?);
     } else {
@@ -95,7 +104,7 @@ fn cell<'s>(args: &Args, scenario: &'s Scenario) -> anyhow::Result<&'s Cell> {
     };
     found.ok_or_else(|| {
         let known: Vec<_> = scenario.cells.iter().map(|cell| cell.name.as_str()).collect();
-        anyhow!("scenario {} has no such cell; there are: {}", scenario.name, known.join(", "))
+        Invalid(format!("scenario {} has no such cell; there are: {}", scenario.name, known.join(", "))).into()
     })
 }
 

@@ -55,6 +55,9 @@ fn restores(culprit: &Culprit, explanation: &Explanation) -> String {
         .filter_map(healed)
         .map(|symptom| match symptom.found {
             Blame::Changes(1) => format!("putting it back restores {}", symptom.concern),
+            Blame::ChangesAndRestart(1) => {
+                format!("putting it back and starting the services again restores {}", symptom.concern)
+            }
             _ => format!("it has a part in {}", symptom.concern),
         })
         .collect();
@@ -67,14 +70,17 @@ fn note(symptom: &Asked, explanation: &Explanation) -> Option<String> {
     match symptom.found {
         Blame::NoSymptom if all_absent => None,
         Blame::NoSymptom => Some(format!("  {}: does not show.\n", symptom.label)),
-        Blame::Changes(1) => None,
-        Blame::Changes(count) => Some(format!(
+        Blame::Changes(1) | Blame::ChangesAndRestart(1) => None,
+        Blame::Restart => {
+            Some(format!("  {}: gone when the services are started again; no file is to blame.\n", symptom.label))
+        }
+        Blame::Changes(count) | Blame::ChangesAndRestart(count) => Some(format!(
             "  {}: the {count} files with a part in it must be put back together; none of them can be left out.\n",
             symptom.label
         )),
         Blame::Elsewhere => Some(format!(
-            "  {}: shows even with all files as they were. Look elsewhere: services that still run with what they read \
-             before, data, other machines.\n",
+            "  {}: shows even with all files as they were, and the services that the scenario names started again. Look \
+             elsewhere: other services, data, other machines.\n",
             symptom.label
         )),
     }

@@ -4,6 +4,7 @@
 mod archive;
 mod builder;
 mod foreign;
+mod kept;
 mod kills;
 mod labs;
 mod pair;
@@ -31,7 +32,7 @@ pub(crate) enum Action {
     /// Copies of labs, damaged templates, runs that are killed while they freeze a lab, full disks
     #[command(after_help = "Example:\n\n    cargo xtask selftest labs damage")]
     Labs(Choice),
-    /// Runs that are interrupted or killed, guests that panic, a QEMU that ends
+    /// Runs that are interrupted or killed, guests that panic, a QEMU that ends; kept checkpoints that are damaged
     #[command(after_help = "Example:\n\n    cargo xtask selftest runs")]
     Runs(Choice),
     /// What `predict` says of configuration files, against an upgrade by the rpm of this host
@@ -122,7 +123,7 @@ const IMAGES: &[(&str, Group)] = &[
 const LABS: &[(&str, Group)] =
     &[("copies", labs::copies), ("damage", labs::damage), ("interrupted", labs::interrupted)];
 
-const RUNS: &[(&str, Group)] = &[("runs", runs::run)];
+const RUNS: &[(&str, Group)] = &[("runs", runs::run), ("kept", kept::run)];
 
 /// Runs the command; fails if any row failed.
 pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {

@@ -65,20 +65,23 @@ pub(super) fn run(given: &Given, report: &mut Report) {
     report.row("runs: a scenario passes after all that", || passes(&stage));
 }
 
-struct Stage {
-    site: Site,
+/// Where scenarios are run: a cache of its own, and a lab of one small machine.
+pub(super) struct Stage {
+    pub(super) site: Site,
     scenarios: PathBuf,
+    /// Compiled once: two runs that are to meet must start at once.
+    runner: PathBuf,
 }
 
 impl Stage {
-    fn new(given: &Given) -> anyhow::Result<Self> {
+    pub(super) fn new(given: &Given) -> anyhow::Result<Self> {
         let site = Site::new(given)?;
         site.take_plans(given, Duration::ZERO)?;
         site.take_image(given)?;
         let scenarios = site.path().join("scenarios");
         fs_err::create_dir_all(scenarios.join("labs"))?;
         fs_err::write(scenarios.join("labs/alone.toml"), LAB)?;
-        Ok(Self { site, scenarios })
+        Ok(Self { site, scenarios, runner: crate::test::build_runner()? })
     }
 
     /// The runner with a scenario of these steps.
@@ -87,8 +90,13 @@ impl Stage {
         for (name, command) in steps {
             write!(text, "[[step]]\nname = \"{name}\"\non = \"{machine}\"\ndo.run = {{ command = \"{command}\" }}\n")?;
         }
+        self.start_file(&text, variables)
+    }
+
+    /// The runner with this scenario.
+    pub(super) fn start_file(&self, text: &str, variables: &[(&str, &str)]) -> anyhow::Result<Builder> {
         fs_err::write(self.scenarios.join("bad-day.toml"), text)?;
-        let mut command = Command::new(crate::test::build_runner()?);
+        let mut command = Command::new(&self.runner);
         command.env("XDG_CACHE_HOME", self.site.home()).env("REHEARSAL_SCENARIOS", &self.scenarios);
         command.env("REHEARSAL_RESULTS", self.results());
         command.envs(variables.iter().copied());
@@ -96,7 +104,7 @@ impl Stage {
     }
 
     /// Nothing but the image and the template is left.
-    fn wait_until_clear(&self) -> anyhow::Result<()> {
+    pub(super) fn wait_until_clear(&self) -> anyhow::Result<()> {
         self.site.wait_until_clear(&["directory"])
     }
 
@@ -108,7 +116,7 @@ impl Stage {
         Ok(run)
     }
 
-    fn results(&self) -> PathBuf {
+    pub(super) fn results(&self) -> PathBuf {
         self.site.path().join("results")
     }
 }

@@ -1,0 +1,178 @@
+//! One trial: some changes are undone in a fresh copy of the broken state, and symptoms are asked for.
+
+use super::engine::{Engine, chain};
+use super::format::Cell;
+use super::step::Action;
+use super::steps::Kept;
+use super::symptom::Symptom;
+use crate::drift::minimal::Subset;
+use crate::drift::putback::put_back;
+use crate::drift::{Change, Drift};
+use crate::lab::{Lab, Purpose, Template};
+use crate::machine::quoted;
+use futures_util::future::join_all;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long it may take to put files back: nominal.
+const PUTTING_BACK: Duration = Duration::from_secs(20);
+/// How long it may take to start services again: nominal.
+const STARTING: Duration = Duration::from_secs(60);
+
+/// What trials are made with.
+pub(super) struct Bench<'a> {
+    pub(super) engine: &'a Engine<'a>,
+    pub(super) cell: &'a Cell,
+    /// The broken state.
+    pub(super) template: Arc<Template>,
+    /// For each machine its drift, and the healthy inventory with its contents.
+    pub(super) drifts: &'a [(Drift, Kept)],
+    pub(super) logs: PathBuf,
+}
+
+/// One change that can be undone.
+#[derive(Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    pub(super) machine: &'a str,
+    pub(super) change: &'a Change,
+}
+
+/// What is done between putting files back and asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// Nothing: services run as they do.
+    AsItRuns,
+    /// The services that the scenario names are started again.
+    Restarted,
+}
+
+/// The outcome of a trial.
+pub(super) struct Tried {
+    pub(super) undone: Subset,
+    /// Which symptoms are gone.
+    pub(super) healed: Vec<bool>,
+    pub(super) seconds: f64,
+}
+
+/// Why a trial has no outcome.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Failed(String);
+
+fn failed(error: impl std::error::Error) -> Failed {
+    Failed(chain(&error))
+}
+
+impl Bench<'_> {
+    /// Undoes some changes in a fresh copy, and asks which symptoms are gone. A lab that breaks is tried once more.
+    pub(super) async fn trial(
+        &self,
+        number: usize,
+        undone: Subset,
+        candidates: &[Candidate<'_>],
+        symptoms: &[&Symptom],
+        manner: Manner,
+    ) -> Result<Tried, Failed> {
+        let chosen: Vec<_> = undone.iter().map(|&index| candidates[index]).collect();
+        let logs = self.logs.join(format!("trial-{number:02}"));
+        let say = self.engine.say;
+        let waiting = |wait: &_| say(&format!("  wait  trial {number} {wait}"));
+        let memory = self.cell.lab.topology.memory_mib();
+        let _share = self.engine.budget.memory(memory, &waiting).await.map_err(failed)?;
+        let begun = Instant::now();
+        let healed = match self.try_once(&logs, &chosen, symptoms, manner).await {
+            Ok(healed) => healed,
+            Err(Failed(reason)) => {
+                say(&format!("  again trial {number}: {reason}"));
+                self.try_once(&logs, &chosen, symptoms, manner).await?
+            }
+        };
+        let seconds = begun.elapsed().as_secs_f64();
+        let gone = symptoms.iter().zip(&healed).filter(|(_, healed)| **healed);
+        let gone: Vec<_> = gone.map(|(symptom, _)| symptom.label.as_str()).collect();
+        let outcome = if gone.is_empty() { "all symptoms show".into() } else { format!("gone: {}", gone.join(", ")) };
+        let words = words(&chosen, candidates.len(), manner);
+        say(&format!("  trial {number:>2}  {words} → {outcome} ({seconds:.1} s)"));
+        Ok(Tried { undone, healed, seconds })
+    }
+
+    async fn try_once(
+        &self,
+        logs: &Path,
+        chosen: &[Candidate<'_>],
+        symptoms: &[&Symptom],
+        manner: Manner,
+    ) -> Result<Vec<bool>, Failed> {
+        fs_err::create_dir_all(logs).map_err(failed)?;
+        let topology = &self.cell.lab.topology;
+        let lab = Lab::thaw(&self.template, topology, self.engine.setup, Purpose::Use, logs, &|_| ());
+        let lab = lab.await.map_err(failed)?;
+        let healed = tokio::select! {
+            healed = self.undo_and_ask(&lab, chosen, symptoms, manner) => healed,
+            (machine, trouble) = lab.trouble() => Err(Failed(format!("machine {machine}: {trouble}"))),
+        };
+        lab.tear_down().await.map_err(failed)?;
+        healed
+    }
+
+    async fn undo_and_ask(
+        &self,
+        lab: &Lab,
+        chosen: &[Candidate<'_>],
+        symptoms: &[&Symptom],
+        manner: Manner,
+    ) -> Result<Vec<bool>, Failed> {
+        for (drift, before) in self.drifts {
+            let own = chosen.iter().filter(|candidate| candidate.machine == drift.machine);
+            let changes: Vec<_> = own.map(|candidate| candidate.change).collect();
+            if let Some(machine) = lab.machine(&drift.machine).filter(|_| !changes.is_empty()) {
+                let deadline = lab.pace().deadline(PUTTING_BACK);
+                let done = put_back(machine, &changes, &before.inventory, &before.contents, deadline);
+                done.await.map_err(failed)?;
+            }
+        }
+        if manner == Manner::Restarted {
+            self.start_again(lab).await?;
+        }
+        let domain = &self.cell.lab.topology.domain;
+        Ok(join_all(symptoms.iter().map(|symptom| symptom.is_healed(lab, domain))).await)
+    }
+
+    /// The units that steps of the scenario look at, by machine.
+    pub(super) fn units(&self) -> BTreeMap<&str, BTreeSet<&str>> {
+        let mut units: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for step in &self.cell.steps {
+            if let Action::Units(looked_at) = &step.action {
+                units.entry(step.machine()).or_default().extend(looked_at.active.iter().map(String::as_str));
+            }
+        }
+        units
+    }
+
+    async fn start_again(&self, lab: &Lab) -> Result<(), Failed> {
+        for (name, units) in self.units() {
+            let Some(machine) = lab.machine(name) else { continue };
+            let units: Vec<_> = units.into_iter().map(quoted).collect();
+            let command = format!("systemctl daemon-reload; systemctl restart -- {}", units.join(" "));
+            // A service that does not come up heals nothing, and that is what is asked next.
+            machine.execute(&command, lab.pace().deadline(STARTING)).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a trial puts back, in few words.
+fn words(chosen: &[Candidate<'_>], of: usize, manner: Manner) -> String {
+    let put_back = match chosen {
+        [] => "nothing put back".into(),
+        [one] => format!("{} put back", one.change.path),
+        _ if chosen.len() == of => format!("all {of} put back"),
+        _ => format!("{} of {of} put back", chosen.len()),
+    };
+    match manner {
+        Manner::AsItRuns => put_back,
+        Manner::Restarted => format!("{put_back}, services started again"),
+    }
+}
