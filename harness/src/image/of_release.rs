@@ -93,7 +93,11 @@ fn script(recipe: &Recipe) -> io::Result<String> {
     let mut script = String::from(UNPACK);
     if let Some(files) = &recipe.files {
         let files = std::path::absolute(files)?;
-        let _ = writeln!(script, "cp --recursive --no-preserve=ownership {}/. \"$1\"", quoted(&files.display().to_string()));
+        let _ = writeln!(
+            script,
+            "cp --recursive --no-preserve=ownership {}/. \"$1\"",
+            quoted(&files.display().to_string())
+        );
     }
     let mut inside = |command: &str| {
         let _ = writeln!(script, "chroot \"$1\" /bin/sh -e -c {}", quoted(command));

@@ -34,11 +34,7 @@ impl Archive {
 }
 
 impl Releases for Archive {
-    fn tree(
-        &self,
-        release: &str,
-        say: &(dyn Fn(String) + Sync),
-    ) -> Result<ReleaseTree, Box<dyn Error + Send + Sync>> {
+    fn tree(&self, release: &str, say: &(dyn Fn(String) + Sync)) -> Result<ReleaseTree, Box<dyn Error + Send + Sync>> {
         let made = self.release(release, say)?;
         let (tree, key) = (made.tree(), made.key.clone());
         let (packages, changed) = (made.rpms(None), made.changed());
