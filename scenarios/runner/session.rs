@@ -6,8 +6,8 @@ use harness::cache::{self, Cache};
 use harness::evidence::{Run, ScenarioResult, Verdict};
 use harness::host::{accelerator, memory};
 use harness::image::{Catalogue, Image, ensure};
-use harness::release::Archive;
 use harness::lab::{Budget, Media, Setup, Stock, Topology};
+use harness::release::Archive;
 use harness::scenario::{Cell, Engine, Interrupt, Scenario};
 use libtest_mimic::Conclusion;
 use std::collections::btree_map::Entry;
@@ -178,7 +178,8 @@ impl Session {
         for release in topology.releases() {
             if let Entry::Vacant(missing) = disks.entry(release.to_owned()) {
                 let say = |words: String| eprintln!("release {release}: {words}");
-                let disk = shared.archive.disk(release, &say).map_err(|error| anyhow!("{:?}", miette::Report::new(error)));
+                let disk =
+                    shared.archive.disk(release, &say).map_err(|error| anyhow!("{:?}", miette::Report::new(error)));
                 missing.insert(disk.with_context(|| format!("lab {} cannot be had", topology.name))?);
             }
         }

@@ -266,7 +266,11 @@ mod tests {
     #[case::unknown_key("summary = \"x\"\nsuit = \"bookworm\"\n", "unknown field `suit`", "line 2")]
     #[case::wrong_type("summary = \"x\"\nsuite = \"bookworm\"\npackages = \"a\"\n", "invalid type", "line 3")]
     #[case::no_source("summary = \"x\"\n", "one of `suite`, `base`, `release` and `[from]`", "")]
-    #[case::two_sources("summary = \"x\"\nsuite = \"a\"\nbase = \"b\"\n", "one of `suite`, `base`, `release` and `[from]`", "")]
+    #[case::two_sources(
+        "summary = \"x\"\nsuite = \"a\"\nbase = \"b\"\n",
+        "one of `suite`, `base`, `release` and `[from]`",
+        ""
+    )]
     #[case::bad_digest("summary = \"x\"\n[from.disk]\npath = \"a\"\nsha256 = \"12\"\n", "is no SHA-256", "")]
     fn mistakes_are_named(#[case] text: &str, #[case] words: &str, #[case] place: &str) {
         let message = message(text);
