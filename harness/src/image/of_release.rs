@@ -30,6 +30,8 @@ pub struct ReleaseTree {
     pub key: ContentKey,
     /// Its tree, as dpkg has left it: a tar file.
     pub tree: PathBuf,
+    /// What its packages have beyond the tree: a tar file.
+    pub added: PathBuf,
     /// Its packages.
     pub packages: Vec<PathBuf>,
     /// Those of them that say something else than what lies in the tree.
@@ -40,20 +42,22 @@ pub struct ReleaseTree {
 
 const UNPACK: &str = "set -e
 mkdir \"$1\" && tar --extract --numeric-owner --directory \"$1\" --file \"$2\"
+tar --extract --numeric-owner --directory \"$1\" --file \"$4\"
 mkdir -p \"$1/var/tmp/packages\" && cp --recursive --dereference \"$3\"/. \"$1/var/tmp/packages\"
 mount -t proc proc \"$1/proc\" && mount --bind /dev \"$1/dev\"
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ";
 
 /// Makes a tree that dpkg has installed one that rpm has installed: every package is entered in rpm's database, those that
-/// differ from what lies in the tree are installed over it, and dpkg's database goes. Of a file that is configuration, the
+/// differ from what lies in the tree are installed over it, and dpkg's database goes, except update-alternatives' own. Of a file that is configuration, the
 /// package's is what counts: what a maintainer script wrote there goes first, or rpm would take it for an administrator's.
 const ENTER: &str = "cd /var/tmp/packages
 mkdir -p /var/lib/rpm /etc/rpm; echo '%_dbpath /var/lib/rpm' > /etc/rpm/macros
 rpm -U --justdb --nodeps --noscripts --force all/*.rpm
 rpm -qp --configfiles changed/*.rpm | grep '^/' | grep -vx /etc/rpm/macros | xargs -r rm -f
 rpm -U --nodeps --noscripts --force changed/*.rpm
-rm -rf /var/tmp/packages /var/lib/dpkg /var/cache/apt /var/lib/apt /etc/apt/sources.list /etc/apt/sources.list.d";
+find /var/lib/dpkg -mindepth 1 -maxdepth 1 ! -name alternatives -exec rm -rf {} +
+rm -rf /var/tmp/packages /var/cache/apt /var/lib/apt /etc/apt/sources.list /etc/apt/sources.list.d";
 
 impl Site<'_> {
     /// The disk of a recipe that is an rpm release.
@@ -77,7 +81,8 @@ impl Site<'_> {
             link_all(&tree.changed, &packages.join("changed"))?;
             let script = script(recipe)?;
             let arguments = ["-c", &script, "sh"].map(AsRef::<OsStr>::as_ref).into_iter();
-            let arguments = arguments.chain([there.as_os_str(), tree.tree.as_os_str(), packages.as_os_str()]);
+            let files = [there.as_os_str(), tree.tree.as_os_str(), packages.as_os_str(), tree.added.as_os_str()];
+            let arguments = arguments.chain(files);
             tool::run("sh", arguments, &recipe.name, workspace.path(), &mut |_| {})?;
             (site.progress)(Progress::Disk);
             let names: Vec<_> = tree.packages.iter().filter_map(|path| path.file_name()?.to_str()).collect();
@@ -87,7 +92,7 @@ impl Site<'_> {
     }
 }
 
-/// Makes the tree `$1` of the tar file `$2` and the packages in `$3`, as the recipe says. The mounts are in a namespace that
+/// Makes the tree `$1` of the tar files `$2` and `$4` and the packages in `$3`, as the recipe says. The mounts are in a namespace that
 /// ends with the script.
 fn script(recipe: &Recipe) -> io::Result<String> {
     let mut script = String::from(UNPACK);

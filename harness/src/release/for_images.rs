@@ -36,9 +36,9 @@ impl Archive {
 impl Releases for Archive {
     fn tree(&self, release: &str, say: &(dyn Fn(String) + Sync)) -> Result<ReleaseTree, Box<dyn Error + Send + Sync>> {
         let made = self.release(release, say)?;
-        let (tree, key) = (made.tree(), made.key.clone());
+        let (tree, added, key) = (made.tree(), made.added(), made.key.clone());
         let (packages, changed) = (made.rpms(None), made.changed());
         let held: Vec<InUse> = made.into_held();
-        Ok(ReleaseTree { key, tree, packages, changed, held })
+        Ok(ReleaseTree { key, tree, added, packages, changed, held })
     }
 }
