@@ -69,6 +69,8 @@ impl Symptom {
             // They compare with what earlier steps have remembered.
             _ => return None,
         };
+        // What must never come true in a broken system is what a sound one does.
+        let sound = if step.never.is_some() { Some(step.clone()) } else { sound };
         Some(Self { label: kind.to_string(), shows: step.clone(), sound, kind })
     }
 
@@ -161,6 +163,9 @@ mod tests {
         let labels: Vec<_> = symptoms.iter().map(|symptom| symptom.label.as_str()).collect();
         assert_eq!(labels, ["imap-login-1", "imap-login-2", "smtp-login"]);
         assert_eq!(symptoms[1].concern(), "IMAP login of carol");
+        let never = Step { never: Some(Spanned::new(0..0, "1 s".parse().unwrap())), ..steps[0].clone() };
+        let sound = Symptom::of(&never).and_then(|symptom| symptom.sound).map(|step| step.action);
+        assert!(matches!(sound, Some(Action::Imap(login)) if login.expect == Answer::Refused));
         // Healed is who is let in, whatever the words were.
         let Some(Action::Imap(login)) = symptoms[0].sound.as_ref().map(|step| &step.action) else { panic!() };
         assert_eq!((login.expect, &login.reason), (Answer::Accepted, &None));
