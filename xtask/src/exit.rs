@@ -47,13 +47,11 @@ impl std::error::Error for HostLacks {}
 
 /// The end that an error means.
 pub(crate) fn of(error: &anyhow::Error) -> End {
-    if error.chain().any(|cause| cause.is::<Invalid>()) {
-        End::Invalid
-    } else if error.chain().any(|cause| cause.is::<HostLacks>()) {
-        End::Host
-    } else {
-        End::Internal
-    }
+    let end = |cause: &(dyn std::error::Error + 'static)| {
+        let invalid = cause.is::<Invalid>().then_some(End::Invalid);
+        invalid.or_else(|| cause.is::<HostLacks>().then_some(End::Host))
+    };
+    error.chain().find_map(end).unwrap_or(End::Internal)
 }
 
 #[cfg(test)]

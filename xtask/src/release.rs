@@ -12,6 +12,7 @@ use std::process::ExitCode;
 #[derive(Subcommand)]
 pub(crate) enum Action {
     /// Build releases that are not in the cache yet, and the disks with which guests upgrade to them
+    #[command(after_help = "Example, of one release:\n\n    cargo xtask release build leap-15.0-like")]
     Build {
         /// The releases; all, if none is named
         names: Vec<String>,
@@ -20,6 +21,7 @@ pub(crate) enum Action {
         refresh: bool,
     },
     /// Show what of releases is in the cache
+    #[command(after_help = "Example, for a script:\n\n    cargo xtask release list --json")]
     List {
         /// Print one JSON array instead of a table
         #[arg(long)]

@@ -14,7 +14,7 @@ const BOOT: Duration = Duration::from_secs(40);
 
 /// Prints the kernel that a boot loader would choose: the newest, and the RAM disk that belongs to it.
 const NEWEST_KERNEL: &str = "kernel=$(ls /boot/vmlinuz-* | sort --version-sort | tail -n 1) && version=${kernel#/boot/vmlinuz-} && \
-                             echo $version && sync && ls $kernel /boot/initrd.img-$version";
+                             echo $version && sync && ls $kernel && ls /boot/initrd.img-$version";
 
 /// What a machine started with, again.
 #[derive(Debug, Clone, PartialEq, Eq)]

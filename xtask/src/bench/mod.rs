@@ -14,6 +14,7 @@ pub(crate) enum Action {
     #[command(after_help = "Example, for a script:\n\n    cargo xtask bench thaw --json")]
     Thaw(thaw::Args),
     /// All packages of a release, made by us and by rpmbuild
+    #[command(after_help = "Example, of another release:\n\n    cargo xtask bench release leap-15.0-like --repeat 1")]
     Release(release::Args),
 }
 

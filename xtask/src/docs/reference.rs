@@ -82,9 +82,8 @@ impl Page<'_> {
                 object["required"].as_array().is_some_and(|names| names.contains(&Value::from(name.as_str())));
             let default = match &schema["default"] {
                 _ if required => "required".to_owned(),
-                Value::Null => "optional".to_owned(),
+                Value::Null | Value::Bool(false) => "optional".to_owned(),
                 Value::Array(items) if items.is_empty() => "optional".to_owned(),
-                Value::Bool(false) => "optional".to_owned(),
                 other => format!("`{other}` if not given"),
             };
             let meaning = words(&schema["description"]);
@@ -140,10 +139,10 @@ impl Page<'_> {
         }
         let schema = self.resolved(schema);
         if let Some(choices) = schema["oneOf"].as_array() {
-            return choices.iter().flat_map(|choice| self.choices(choice)).collect::<Vec<_>>().join(", ");
+            return choices.iter().flat_map(texts).collect::<Vec<_>>().join(", ");
         }
         if schema["enum"].is_array() {
-            return self.choices(&schema).join(", ");
+            return texts(&schema).join(", ");
         }
         let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str());
         match kind {
@@ -160,16 +159,17 @@ impl Page<'_> {
             _ => "any".into(),
         }
     }
+}
 
-    fn choices(&self, choice: &Value) -> Vec<String> {
-        let texts = choice["enum"].as_array().into_iter().flatten().chain(choice.get("const"));
-        let meaning = words(&choice["description"]);
-        let meaning = meaning.trim_end_matches('.');
-        texts
-            .filter_map(Value::as_str)
-            .map(|text| if meaning.is_empty() { format!("`\"{text}\"`") } else { format!("`\"{text}\"` ({meaning})") })
-            .collect()
-    }
+/// The texts that a part of a schema admits, each with its meaning.
+fn texts(choice: &Value) -> Vec<String> {
+    let values = choice["enum"].as_array().into_iter().flatten().chain(choice.get("const"));
+    let meaning = words(&choice["description"]);
+    let meaning = meaning.trim_end_matches('.');
+    values
+        .filter_map(Value::as_str)
+        .map(|text| if meaning.is_empty() { format!("`\"{text}\"`") } else { format!("`\"{text}\"` ({meaning})") })
+        .collect()
 }
 
 /// A description in one line, as part of a table.

@@ -39,6 +39,7 @@ pub(crate) enum Action {
     #[command(after_help = "Example:\n\n    cargo xtask selftest predict")]
     Predict,
     /// Whole releases, against the rpm of this host: whether packages fit together, over Debian's tree and over each other
+    #[command(after_help = "Example:\n\n    cargo xtask selftest releases")]
     Releases,
 }
 
