@@ -38,7 +38,8 @@ pub(super) fn collect(release: &Path, packages: &[Made]) -> Result<(), ReleaseEr
         header.set_size(content.len() as u64);
         header.set_mode(mode.into());
         header.set_mtime(modified.into());
-        (header.set_uid(0), header.set_gid(0));
+        header.set_uid(0);
+        header.set_gid(0);
         let below = path.strip_prefix("/").unwrap_or(&path);
         tar.append_data(&mut header, below, content.as_slice())?;
     }

@@ -218,10 +218,122 @@ fn changed(package: &Package, path: &str, change: &Change) -> Option<File> {
 
 impl Attributes {
     fn apply(&self, file: &mut File) {
-        if !matches!(file.content, Content::Link(_)) {
-            file.mode = self.mode;
+        match (&mut file.content, &self.link) {
+            // A directory of the package that a script has made a link, as /var/run: through the link, rpm would give the
+            // directory that it leads to the mode of this one.
+            (Content::Directory, Some(target)) => {
+                file.content = Content::Link(target.clone());
+                file.mode = 0o777;
+            }
+            (Content::Link(_), _) | (_, Some(_)) => {}
+            _ => file.mode = self.mode,
         }
         file.owner.clone_from(&self.owner);
         file.group.clone_from(&self.group);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn text(text: &str) -> Content {
+        Content::File(Arc::new(text.as_bytes().to_vec()))
+    }
+
+    #[rstest]
+    #[case::a_directory_with_a_new_mode(Content::Directory, 0o755, None, "directory 750 cyrus")]
+    #[case::a_directory_that_became_a_link(Content::Directory, 0o755, Some("/run"), "link to /run 777 cyrus")]
+    #[case::a_file(text("x"), 0o755, None, "file 750 cyrus")]
+    #[case::a_file_that_became_a_link(text("x"), 0o644, Some("y"), "file 644 cyrus")]
+    #[case::a_link(Content::Link("a".into()), 0o777, Some("a"), "link to a 777 cyrus")]
+    fn a_path_is_as_scripts_have_left_it(
+        #[case] content: Content,
+        #[case] mode: u16,
+        #[case] link: Option<&str>,
+        #[case] expected: &str,
+    ) {
+        let mut file = File { content, mode, ..File::default() };
+        let link = link.map(ToOwned::to_owned);
+        Attributes { mode: 0o750, owner: "cyrus".into(), group: "mail".into(), link }.apply(&mut file);
+        let kind = match &file.content {
+            Content::File(_) => "file".to_owned(),
+            Content::Link(target) => format!("link to {target}"),
+            Content::Directory => "directory".to_owned(),
+        };
+        assert_eq!(format!("{kind} {:o} {}", file.mode, file.owner), expected);
+    }
+
+    fn sample() -> Package {
+        let mut package = created("a", "a", "1", &Changes::default(), "o").unwrap();
+        package.files.insert("/etc/a".into(), File { content: text("a"), mode: 0o600, ..File::default() });
+        package
+    }
+
+    fn changes(files: &[(&str, Change)], drop: &[&str]) -> Changes {
+        let files = files.iter().map(|(path, change)| ((*path).to_owned(), change.clone())).collect();
+        Changes { files, drop: drop.iter().map(ToString::to_string).collect(), ..Changes::default() }
+    }
+
+    #[test]
+    fn a_distributor_adds_changes_and_drops() {
+        let mut package = sample();
+        let like = Change { content: Some(NewContent::Like("/etc/a".into())), care: Some(Care::NoReplace), mode: None };
+        let flagged = Change { content: None, care: Some(Care::Config), mode: None };
+        change(&mut package, &changes(&[("/etc/a", flagged), ("/etc/b", like)], &[]), "o").unwrap();
+        let (a, b) = (&package.files["/etc/a"], &package.files["/etc/b"]);
+        assert_eq!((a.care, a.mode), (Care::Config, 0o600));
+        assert!(matches!(&b.content, Content::File(bytes) if bytes.as_slice() == b"a"));
+        assert_eq!((b.care, b.mode), (Care::NoReplace, 0o644));
+        change(&mut package, &changes(&[], &["/etc/b"]), "o").unwrap();
+        assert!(!package.files.contains_key("/etc/b"));
+    }
+
+    #[rstest]
+    #[case::drops_nothing(changes(&[], &["/etc/none"]))]
+    #[case::changes_nothing(changes(&[("/etc/none", Change { content: None, care: Some(Care::Config), mode: None })], &[]))]
+    #[case::is_like_nothing(changes(
+        &[("/etc/b", Change { content: Some(NewContent::Like("/etc/none".into())), care: None, mode: None })], &[]
+    ))]
+    fn an_overlay_that_does_not_fit_is_named(#[case] changes: Changes) {
+        let error = change(&mut sample(), &changes, "opensuse").unwrap_err().to_string();
+        assert!(error.contains("images/overlays/opensuse.toml") && error.contains("/etc/"), "{error}");
+    }
+
+    fn scripted(package: &str, scripts: &[&str]) -> (BTreeMap<String, File>, Scriptlets) {
+        let control = format!("Package: {package}\nVersion: 1:2-3\nArchitecture: amd64\n");
+        let deb = Deb {
+            control: super::super::control::Control::parse(&control).unwrap(),
+            scripts: scripts
+                .iter()
+                .map(|name| ((*name).to_owned(), ". /usr/share/debconf/confmodule\n".into()))
+                .collect(),
+            conffiles: std::collections::BTreeSet::new(),
+        };
+        let (mut files, mut scriptlets) = (BTreeMap::new(), Scriptlets::default());
+        add_scripts(&deb, &mut files, &mut scriptlets);
+        (files, scriptlets)
+    }
+
+    #[test]
+    fn maintainer_scripts_go_along_and_ask_nobody() {
+        let (files, scriptlets) = scripted("postfix", &["postinst", "postrm", "prerm"]);
+        let paths: Vec<_> = files.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["/usr/lib/leap-like/scripts/postfix.postinst", "/usr/lib/leap-like/scripts/postfix.prerm"]);
+        let postinst = &files["/usr/lib/leap-like/scripts/postfix.postinst"];
+        assert!(
+            matches!(&postinst.content, Content::File(bytes) if bytes.starts_with(b". /usr/lib/leap-like/confmodule"))
+        );
+        assert_eq!(postinst.mode, 0o755);
+        assert_eq!(scriptlets.post.unwrap().text, ". /usr/lib/leap-like/maintain\nconfigure postfix '1:2-3' \"$1\"");
+        assert_eq!(scriptlets.preun.unwrap().interpreter, "<lua>");
+    }
+
+    /// A scriptlet for the shell would need dash, which needs the C library.
+    #[test]
+    fn the_c_library_has_no_scriptlets() {
+        let (files, scriptlets) = scripted("libc6", &["postinst", "prerm"]);
+        assert!(files.is_empty() && scriptlets == Scriptlets::default());
     }
 }

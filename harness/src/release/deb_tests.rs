@@ -17,7 +17,9 @@ fn deb(control: &[(&str, &str)], data: &[(EntryType, &str, &str)]) -> tempfile::
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(*kind);
         header.set_mode(if *kind == EntryType::Directory { 0o755 } else { 0o4750 });
-        (header.set_uid(0), header.set_gid(8), header.set_mtime(7));
+        header.set_uid(0);
+        header.set_gid(8);
+        header.set_mtime(7);
         header.set_username("root").unwrap();
         header.set_groupname("mail").unwrap();
         match kind {

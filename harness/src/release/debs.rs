@@ -53,12 +53,11 @@ pub(super) fn ensure(site: &Site, definition: &Definition, refresh: bool) -> Res
     let key = ContentKey::of(listed.iter().map(|one| one.sha256.as_bytes()));
     let name = EntryName::new(&format!("{}.debs", definition.name), &key);
     let in_use = site.provide(&name, |workspace, new| {
-        let kept = reuse(site, &listed, new)?;
-        if kept < listed.len() {
-            let missing = listed.iter().filter(|one| !new.join(&one.file).exists());
-            let size: Size = missing.map(|one| one.size).sum();
-            site.want_room(size)?;
-            site.tell(Progress::Fetching { packages: listed.len() - kept, size });
+        let count = reuse(site, &listed, new)?;
+        if count < listed.len() {
+            let bytes: Size = listed.iter().filter(|one| !new.join(&one.file).exists()).map(|one| one.size).sum();
+            site.want_room(bytes)?;
+            site.tell(Progress::Fetching { packages: listed.len() - count, size: bytes });
             fetch(definition, new, workspace)?;
         }
         for one in &listed {
@@ -137,7 +136,7 @@ fn parse(text: &str) -> Result<Vec<Listed>, ReleaseError> {
         let (file, size) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
         let sha256 = words.next()?.strip_prefix("SHA256:")?.to_owned();
         // It becomes a path.
-        let is_plain = !file.contains('/') && file.ends_with(".deb");
+        let is_plain = !file.contains('/') && Path::new(&file).extension() == Some("deb".as_ref());
         is_plain.then_some(Listed { file, sha256, size: Size::bytes(size) })
     };
     let lines = text.lines().filter(|line| line.starts_with('\''));

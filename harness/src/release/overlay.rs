@@ -79,6 +79,7 @@ pub enum NewContent {
     Directory,
 }
 
+#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn care_name<S: serde::Serializer>(care: &Option<Care>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{care:?}"))
 }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Changes when something else is harvested.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 const TREE: &str = "tree.tar";
 const HARVEST: &str = "harvest.json";
@@ -32,6 +32,8 @@ pub(super) struct Attributes {
     pub(super) mode: u16,
     pub(super) owner: String,
     pub(super) group: String,
+    /// The target, if it is a link.
+    pub(super) link: Option<String>,
 }
 
 /// What was made of one package.
@@ -142,20 +144,27 @@ fn harvest(tree: &Path, bytecode: &Path) -> io::Result<HashMap<String, OfPackage
             if let Some(modules) = seen.bytecode.get(&path) {
                 made.bytecode.extend(modules.iter().cloned());
             }
-            if let Some((mode, user, group)) = seen.attributes.get(&path) {
-                let (owner, group) = (name(&users, *user), name(&groups, *group));
-                made.attributes.insert(path, Attributes { mode: *mode, owner, group });
+            if let Some(found) = seen.paths.get(&path) {
+                let (owner, group) = (name(&users, found.user), name(&groups, found.group));
+                made.attributes.insert(path, Attributes { mode: found.mode, owner, group, link: found.link.clone() });
             }
         }
     }
     Ok(packages)
 }
 
+/// A path of the tree.
+struct Found {
+    mode: u16,
+    user: u64,
+    group: u64,
+    link: Option<String>,
+}
+
 /// What one pass over the tree collects.
 #[derive(Default)]
 struct Seen {
-    /// Mode, user and group of each path.
-    attributes: HashMap<String, (u16, u64, u64)>,
+    paths: HashMap<String, Found>,
     /// Files of byte code with their times, by the module that they were made of.
     bytecode: HashMap<String, Vec<(String, u32)>>,
     /// dpkg's list of paths for each package.
@@ -169,7 +178,11 @@ impl Seen {
         let path = canonical(&entry.path()?.to_string_lossy());
         let header = entry.header();
         let mode = u16::try_from(header.mode()? & 0o7777).unwrap_or_default();
-        self.attributes.insert(path.clone(), (mode, header.uid()?, header.gid()?));
+        let is_link = header.entry_type().is_symlink();
+        let target =
+            if is_link { entry.link_name()?.map(|target| target.to_string_lossy().into_owned()) } else { None };
+        let found = Found { mode, user: header.uid()?, group: header.gid()?, link: target };
+        self.paths.insert(path.clone(), found);
         if let Some(module) = module_of(&path) {
             let modified = u32::try_from(header.mtime()?).unwrap_or_default();
             let target = bytecode.join(path.trim_start_matches('/'));

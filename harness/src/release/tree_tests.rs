@@ -29,7 +29,7 @@ fn owners_modes_and_byte_code_are_seen_by_package() {
     let directory = tempfile::tempdir().unwrap();
     let harvested = harvest(tree.path(), directory.path()).unwrap();
     let cyrus = &harvested["cyrus"];
-    let expected = Attributes { mode: 0o750, owner: "cyrus".into(), group: "mail".into() };
+    let expected = Attributes { mode: 0o750, owner: "cyrus".into(), group: "mail".into(), link: None };
     assert_eq!(cyrus.attributes["/var/lib/cyrus"], expected);
     assert!(!cyrus.attributes.contains_key("/gone"));
     let code = "/usr/lib/python3/a/__pycache__/b.cpython-311.pyc";
