@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// How long it may take to put files back: nominal.
 const PUTTING_BACK: Duration = Duration::from_secs(20);
 /// How long it may take to start services again: nominal.
-const STARTING: Duration = Duration::from_secs(60);
+const STARTING: Duration = Duration::from_mins(1);
 
 /// What trials are made with.
 pub(super) struct Bench<'a> {
