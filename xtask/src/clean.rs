@@ -12,6 +12,7 @@ use std::time::SystemTime;
 /// What to remove. Without a choice: only what killed processes have left, and what exceeds the cache's upper bound
 /// (20 GiB, or `REHEARSAL_CACHE_LIMIT`).
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Args {
     /// Frozen labs
     #[arg(long)]

@@ -136,6 +136,6 @@ fn print(line: &str) {
 }
 
 #[expect(clippy::print_stderr, reason = "progress for a log")]
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }

@@ -47,7 +47,7 @@ impl Workbench {
         let archive = Archive::open(&project("images"), cache.clone()).map_err(crate::report)?;
         let mut disks = Vec::new();
         for release in topology.releases() {
-            let say = |words: String| eprintln!("release {release}: {words}");
+            let say = |words: String| image::say(&format!("release {release}: {words}"));
             let media = archive.disk(release, &say).map_err(crate::report)?;
             setup.packages.insert(release.to_owned(), media.disk());
             disks.push(media);

@@ -67,7 +67,9 @@ impl Site<'_> {
         let (say, said) = std::sync::mpsc::channel();
         let made = std::thread::scope(|scope| {
             let making = scope.spawn(move || releases.tree(release, &|words| drop(say.send(words))));
-            said.iter().for_each(|words| (self.progress)(Progress::Release(words)));
+            for words in &said {
+                (self.progress)(Progress::Release(words));
+            }
             making.join()
         });
         let made = made.unwrap_or_else(|_| Err("the thread that makes it panicked".into()));
@@ -113,7 +115,9 @@ fn script(recipe: &Recipe) -> io::Result<String> {
             inside(&format!("systemctl --quiet {verb} {}", units.join(" ")));
         }
     }
-    recipe.run.iter().for_each(|command| inside(command));
+    for command in &recipe.run {
+        inside(command);
+    }
     // Nothing of this host stays in an image.
     script.push_str("echo localhost > \"$1/etc/hostname\" && : > \"$1/etc/resolv.conf\"\n");
     Ok(script)

@@ -2,7 +2,7 @@
 
 use super::running::Lab;
 use super::setup::LabError;
-use crate::machine::{Boot, Machine, MachineName, Origin, Spec, ssh};
+use crate::machine::{Boot, Machine, MachineName, Origin, Spec, VerbError, ssh};
 use crate::time::Deadline;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl Lab {
         let machine_name = self.specs[index].name.clone();
         let machine = self.machines.get(&machine_name).ok_or_else(|| LabError::NoMachine(name.to_owned()))?;
         machine.end_at_reboot(deadline).await?;
-        machine.execute("systemctl --no-block reboot", deadline).await?;
+        tell(machine, "systemctl --no-block reboot", deadline).await?;
         if let Some(machine) = self.machines.remove(&machine_name) {
             machine.ended(deadline).await?;
         }
@@ -55,7 +55,7 @@ impl Lab {
     pub async fn shut_down(&mut self, name: &str) -> Result<(), LabError> {
         let deadline = self.pace.deadline(SHUTDOWN);
         let machine = self.take(name)?;
-        machine.execute("systemctl --no-block poweroff", deadline).await?;
+        tell(&machine, "systemctl --no-block poweroff", deadline).await?;
         Ok(machine.ended(deadline).await?)
     }
 
@@ -127,5 +127,13 @@ impl Lab {
         let copy = self.directory().join(format!("{machine}.boot-{}.{name}", self.boots + 1));
         std::fs::write(&copy, bytes).map_err(LabError::file(&copy))?;
         Ok(copy)
+    }
+}
+/// Tells a guest to end. The agent is among what ends, so that no answer is none to worry about: a guest that has not heard
+/// does not end, and that is waited for.
+async fn tell(machine: &Machine, command: &str, deadline: Deadline) -> Result<(), LabError> {
+    match machine.succeed(command, deadline).await {
+        Err(refused @ VerbError::Status { .. }) => Err(refused.into()),
+        Ok(_) | Err(_) => Ok(()),
     }
 }

@@ -67,11 +67,11 @@ fn step(line: &str) -> Option<Step> {
 /// The transaction that `steps` and the watcher's log tell: what changed while a step ran is that step's, what changed after
 /// the last one is of the scriptlets that run when all is done.
 #[must_use]
-pub fn transaction(steps: &[Step], changes: &str) -> Transaction {
+pub fn transaction(steps: &[Step], watched: &str) -> Transaction {
     let mut changed: BTreeMap<u32, Vec<GuestPath>> = BTreeMap::new();
     let after_all = steps.len().try_into().unwrap_or(u32::MAX).saturating_add(1);
     let (mut now, mut ended) = (0, 0);
-    for line in changes.lines() {
+    for line in watched.lines() {
         let Some((word, name)) = line.split_once('\t') else { continue };
         match (word, name.strip_suffix(".done")) {
             ("mark", Some(number)) => ended = number.parse().unwrap_or(ended),

@@ -53,11 +53,11 @@ pub(super) fn ensure(site: &Site, definition: &Definition, refresh: bool) -> Res
     let key = ContentKey::of(listed.iter().map(|one| one.sha256.as_bytes()));
     let name = EntryName::new(&format!("{}.debs", definition.name), &key);
     let in_use = site.provide(&name, |workspace, new| {
-        let present = reuse(site, &listed, new)?;
-        if present < listed.len() {
-            let size: Size = listed.iter().filter(|one| !new.join(&one.file).exists()).map(|one| one.size).sum();
-            site.want_room(size)?;
-            site.tell(Progress::Fetching { packages: listed.len() - present, size });
+        let count = reuse(site, &listed, new)?;
+        if count < listed.len() {
+            let bytes: Size = listed.iter().filter(|one| !new.join(&one.file).exists()).map(|one| one.size).sum();
+            site.want_room(bytes)?;
+            site.tell(Progress::Fetching { packages: listed.len() - count, size: bytes });
             fetch(definition, new, workspace)?;
         }
         for one in &listed {

@@ -2,11 +2,11 @@
 //!
 //! A [`Definition`] names a Debian release and the packages that are wanted. From there:
 //!
-//! 1. apt resolves them and fetches the closure, with the archive's signatures ([`debs`]);
-//! 2. mmdebstrap installs it in a tree once, to see what maintainer scripts make of it ([`tree`]);
-//! 3. each package is read ([`deb`]), its relations are told in rpm's terms ([`translate`]), it is changed by
-//!    [`Overlay`]s, and written as an rpm ([`write`](mod@write), [`spec`]), on all cores;
-//! 4. repositories are indexed and put on a disk ([`repository`]).
+//! 1. apt resolves them and fetches the closure, with the archive's signatures (`debs`);
+//! 2. mmdebstrap installs it in a tree once, to see what maintainer scripts make of it (`tree`);
+//! 3. each package is read (`deb`), its relations are told in rpm's terms (`translate`), it is changed by
+//!    [`Overlay`]s, and written as an rpm (`write`, `spec`), on all cores;
+//! 4. repositories are indexed and put on a disk (`repository`).
 //!
 //! Each step is an entry of the cache, [`Kind::Release`](crate::cache::Kind::Release): `NAME.debs`, `NAME.tree`, `NAME`, `NAME.disk`. A step whose
 //! ingredients are the same does nothing, and of changed ingredients only the packages that changed are fetched and made.

@@ -140,7 +140,10 @@ fn disk(media: &Media, after: &Release) -> anyhow::Result<Outcome> {
         let rpms = after.rpms(Some(variant));
         let missing = rpms.iter().filter_map(|rpm| rpm.file_name()?.to_str()).find(|name| !found.contains(*name));
         ensure!(missing.is_none() && found.contains("repodata"), "{variant}: {missing:?} or repodata is missing");
-        let before = list(&media.before(variant))?.iter().filter(|name| name.ends_with(".rpm")).count();
+        let before = list(&media.before(variant))?
+            .iter()
+            .filter(|name| Path::new(name).extension() == Some("rpm".as_ref()))
+            .count();
         ensure!(before > 0 || variant == "config-dropped", "{variant}: no package of the release before");
     }
     let size = harness::cache::Size::on_disk(&media.disk());
