@@ -23,7 +23,7 @@ pub enum Next {
     Try(Vec<Subset>),
     /// Undoing these heals the symptom, and none of them can be left out. Nothing, if the symptom does not show at all.
     Found(Subset),
-    /// Undoing all of them does not heal it.
+    /// Neither undoing all of them nor undoing the likeliest heals it.
     Elsewhere,
 }
 
@@ -87,14 +87,13 @@ fn next(order: &[usize], known: &dyn Fn(&Subset) -> Option<bool>) -> Next {
     let subset = |changes: &[usize]| changes.iter().copied().collect::<Subset>();
     // Undoing nothing and undoing all: without these two, nothing can be concluded.
     let (nothing, all) = (Subset::new(), subset(order));
-    match (known(&nothing), known(&all)) {
+    let all_heals = match (known(&nothing), known(&all)) {
         (Some(true), _) => return Next::Found(nothing),
-        (Some(false), Some(true)) => {}
-        (Some(false), Some(false)) => return Next::Elsewhere,
+        (Some(false), Some(all_heals)) => all_heals,
         (None, Some(_)) => return Next::Try(vec![nothing]),
         (Some(false), None) => return Next::Try(vec![all]),
         (None, None) => return Next::Try(vec![nothing, all]),
-    }
+    };
     let mut current = order.to_vec();
     let mut size = 1;
     while size < order.len() {
@@ -102,13 +101,14 @@ fn next(order: &[usize], known: &dyn Fn(&Subset) -> Option<bool>) -> Next {
         match known(&likely) {
             Some(true) => {
                 current.truncate(size);
-                break;
+                return minimise(current, known);
             }
             Some(false) => size *= GROWTH,
             None => return Next::Try(vec![likely]),
         }
     }
-    minimise(current, known)
+    // All old configuration at once can break what has become new meanwhile, so some of it may heal where all does not.
+    if all_heals { minimise(current, known) } else { Next::Elsewhere }
 }
 
 /// ddmin: `current` heals, and nothing does not.

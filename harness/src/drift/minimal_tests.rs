@@ -50,6 +50,11 @@ fn culprits_are_found(#[case] culprits: &[usize]) {
 }
 
 #[test]
+fn what_heals_is_found_although_all_at_once_breaks_something_else() {
+    assert_eq!(one(40, |subset| subset.contains(&2) && subset.len() < 30), set(&[2]));
+}
+
+#[test]
 fn one_of_two_is_enough() {
     // Either of them heals: what is found is one, and not both.
     let Next::Found(found) = one(40, |subset| subset.contains(&5) || subset.contains(&30)) else { panic!() };
