@@ -84,8 +84,7 @@ impl<'a> Workshop<'a> {
     }
 
     /// The packages that a variant changes: the base's changes, and its own.
-    pub(super) fn variant(&self, variant: &super::Overlay) -> Result<Vec<Order<'_>>, ReleaseError> {
-        let base = self.base()?;
+    pub(super) fn variant(&self, base: &[Order], variant: &super::Overlay) -> Result<Vec<Order<'_>>, ReleaseError> {
         let own = variant.packages.iter().map(|(name, own)| {
             let mut changes =
                 base.iter().find(|order| order.name == *name).map(|order| order.changes.clone()).unwrap_or_default();

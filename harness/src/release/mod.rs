@@ -143,7 +143,8 @@ fn release(site: &site::Site, definition: &Definition, refresh: bool) -> Result<
     let harvest = tree::ensure(site, definition, &debs)?;
     let workshop = Workshop::open(definition, &debs, &harvest)?;
     let base = workshop.base()?;
-    let variants = definition.variants.iter().map(|variant| Ok((variant.name.clone(), workshop.variant(variant)?)));
+    let variants =
+        definition.variants.iter().map(|variant| Ok((variant.name.clone(), workshop.variant(&base, variant)?)));
     let variants = variants.collect::<Result<Vec<_>, ReleaseError>>()?;
     let keys = base.iter().chain(variants.iter().flat_map(|(_, orders)| orders)).map(convert::Order::key);
     let names = variants.iter().map(|(name, _)| name.as_str());

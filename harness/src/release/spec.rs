@@ -95,7 +95,8 @@ fn text(package: &Package) -> String {
         ("Conflicts", &relations.conflicts),
         ("Obsoletes", &relations.obsoletes),
     ] {
-        for need in needs {
+        // `<lua>` is what the other writer's packages ask for; rpmbuild's ask for no interpreter of rpm, and may not name it.
+        for need in needs.iter().filter(|need| !need.name.starts_with('<')) {
             line(&format!("{tag}: {need}"));
         }
     }
