@@ -13,7 +13,7 @@ use crate::image::{run_tool, tool_version};
 use std::path::{Path, PathBuf};
 
 /// Changes when the disk is made in another way.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 const DISK: &str = "disk.img";
 
@@ -64,12 +64,10 @@ pub(super) fn ensure(
     let in_use = site.provide(&name, |workspace, target| {
         site.tell(Progress::Disk);
         let root = workspace.path().join("root");
-        let mut first: Option<PathBuf> = None;
         for variant in &variants {
             let repository = root.join(&new.version).join(variant);
             link_all(&after.rpms(Some(variant)), &repository)?;
-            index(&repository, first.as_deref(), &new.recipe(), workspace.path())?;
-            first.get_or_insert(repository);
+            index(&repository, &new.recipe(), workspace.path())?;
             link_all(&before.rpms_of_variant(variant), &root.join(&old.version).join(variant))?;
         }
         make_disk(&root, &target.join(DISK), &new.recipe(), workspace.path())
@@ -86,14 +84,11 @@ fn link_all(files: &[PathBuf], directory: &Path) -> Result<(), ReleaseError> {
     Ok(())
 }
 
-/// Writes `repodata/`. What `model`, another repository, has of the same files is not read again.
-fn index(repository: &Path, model: Option<&Path>, recipe: &str, workspace: &Path) -> Result<(), ReleaseError> {
+/// Writes `repodata/`. Each repository is read anew: packages of two variants have the same names, and not the same content.
+fn index(repository: &Path, recipe: &str, workspace: &Path) -> Result<(), ReleaseError> {
     let mut arguments = vec!["--quiet".to_owned(), "--no-database".into(), "--compatibility".into()];
     // What zypper does not need for an upgrade.
     arguments.extend(["--skip-symlinks".into(), "--changelog-limit=0".into()]);
-    if let Some(model) = model {
-        arguments.extend(["--update".into(), "--skip-stat".into(), format!("--update-md-path={}", model.display())]);
-    }
     arguments.push(repository.display().to_string());
     Ok(run_tool("createrepo_c", arguments, recipe, workspace, &mut |_| {})?)
 }
