@@ -4,7 +4,7 @@ use crate::kept;
 use anyhow::Context as _;
 use clap::Subcommand;
 use harness::cache::{Cache, Kind};
-use harness::image::{Asked, Catalogue, Image, Progress, ensure};
+use harness::image::{Asked, Catalogue, Image, Progress, Source, ensure};
 use harness::release::Archive;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
@@ -66,6 +66,14 @@ pub(crate) fn build(names: &[String], refresh: bool, cache: &Cache) -> anyhow::R
     let all = || catalogue.bootable().map(|recipe| recipe.name.clone()).collect();
     let names = if names.is_empty() { all() } else { names.to_vec() };
     names.iter().map(|name| one(&catalogue, name, refresh, cache)).collect()
+}
+
+/// Builds what most scenarios need: not the images of releases, which take a release to be made first. A cell that wants
+/// one has it built.
+pub(crate) fn build_common(cache: &Cache) -> anyhow::Result<()> {
+    let catalogue = catalogue()?;
+    let common = catalogue.bootable().filter(|recipe| !matches!(recipe.source, Source::Release(_)));
+    common.map(|recipe| one(&catalogue, &recipe.name, false, cache)).collect::<anyhow::Result<Vec<_>>>().map(drop)
 }
 
 /// Where the project's recipes are.

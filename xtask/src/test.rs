@@ -56,7 +56,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if !args.list {
         setup::ensure_tools(args.yes)?;
         let cache = Cache::open_default().context("failed to open the cache")?;
-        image::build(&[], false, &cache)?;
+        image::build_common(&cache)?;
     }
     let runner = build_runner()?;
     let mut command = Command::new(runner);
