@@ -113,7 +113,12 @@ impl Session {
 
     fn prepare(&self) -> anyhow::Result<Shared> {
         let runtime = tokio::runtime::Runtime::new()?;
-        self.listen(&runtime)?;
+        let entered = runtime.enter();
+        self.interrupt.listen(|first| {
+            let again = if first { "; once more, and without logs" } else { "" };
+            eprintln!("interrupted: taking the labs down{again}");
+        })?;
+        drop(entered);
         let selection = accelerator::choose()?;
         eprintln!("accelerator {} ({}), pace {}", selection.accelerator, selection.reason, selection.pace);
         let cache = Cache::open_default().context("failed to open the cache")?;
@@ -132,27 +137,6 @@ impl Session {
         let catalogue = Catalogue::load(&images).map_err(|error| report(error.into()))?;
         let catalogue = catalogue.with_releases(archive.clone());
         Ok(Shared { runtime, run, setup, stock, budget, cache, catalogue, archive })
-    }
-
-    /// SIGINT and SIGTERM are wishes to end.
-    fn listen(&self, runtime: &tokio::runtime::Runtime) -> anyhow::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let interrupt = self.interrupt.clone();
-        let _entered = runtime.enter();
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupted = signal(SignalKind::interrupt())?;
-        runtime.spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = interrupted.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                let again = if interrupt.asked() { "" } else { "; once more, and without logs" };
-                eprintln!("interrupted: taking the labs down{again}");
-                interrupt.ask();
-            }
-        });
-        Ok(())
     }
 
     /// The images of a scenario, built if they are missing, and held until the run ends.

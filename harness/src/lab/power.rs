@@ -35,9 +35,7 @@ impl Lab {
         let machine = self.machines.get(&machine_name).ok_or_else(|| LabError::NoMachine(name.to_owned()))?;
         machine.end_at_reboot(deadline).await?;
         tell(machine, "systemctl --no-block reboot", deadline).await?;
-        if let Some(machine) = self.machines.remove(&machine_name) {
-            machine.ended(deadline).await?;
-        }
+        self.take(name)?.ended(deadline).await?;
         let spec = &mut self.specs[index];
         (spec.boot, spec.origin) = (boot, Origin::PowerOn);
         self.switch_on(&machine_name, logs).await?;

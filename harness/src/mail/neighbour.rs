@@ -7,7 +7,7 @@ use super::smtp;
 use crate::time::Deadline;
 use std::time::Duration;
 
-/// From one attempt to the next.
+/// From one attempt to the next: how busy the neighbour is. Nothing is waited for here.
 const PAUSE: Duration = Duration::from_secs(15);
 /// A server that is down must not hold up the next attempt for long.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -33,7 +33,8 @@ pub struct Handed {
 }
 
 impl Neighbour {
-    /// Hands over messages until it is dropped; `handed` is true at any moment.
+    /// Hands over messages until it is dropped. What stands in `handed` is true at any moment; a message whose acceptance is
+    /// on its way at the end does not stand there.
     pub async fn hand_over(&self, client: &Client, handed: &mut Handed) {
         let mut waiting = None;
         loop {

@@ -2,9 +2,10 @@
 
 use super::format::{Cell, Kind, Scenario};
 use super::interrupt::Interrupt;
+use super::judgement::{asked_of_lab, chain, failure, judge, omitted, unjudged};
 use super::resume::{ReplaceError, Start};
 use super::step::{Action, Concern, Power, Step};
-use super::steps::{Done, Exhibit, Notes, Stage, StepError, with};
+use super::steps::{Exhibit, Notes, Stage};
 use crate::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::lab::{Budget, Lab, LabError, Progress, Purpose, Setup, Stock, Template};
 use std::path::{Path, PathBuf};
@@ -329,74 +330,4 @@ impl Engine<'_> {
             }
         }
     }
-}
-
-/// The result of a cell of which nothing is known yet.
-pub(super) fn unjudged(scenario: &Scenario, cell: &Cell) -> ScenarioResult {
-    ScenarioResult {
-        name: scenario.name.clone(),
-        cell: cell.to_string(),
-        outcome: Verdict::Passed,
-        reason: None,
-        seconds: 0.0,
-        lab_seconds: 0.0,
-        covers: cell.covers(),
-        kept: None,
-        steps: Vec::new(),
-    }
-}
-
-fn asked_of_lab(action: &Action) -> String {
-    match action {
-        Action::Checkpoint(checkpoint) => format!("keep the state of the lab as `{}`", checkpoint.name.get_ref()),
-        Action::Rewind(rewind) => format!("go back to `{}`", rewind.to.get_ref()),
-        Action::Reboot(_) => "systemctl reboot".into(),
-        Action::Power(Power::Cut) => "pull the plug".into(),
-        Action::Power(Power::Shutdown) => "systemctl poweroff".into(),
-        Action::Power(Power::On) => "switch on".into(),
-        _ => String::new(),
-    }
-}
-
-fn failure(index: usize, step: &StepResult) -> String {
-    format!("step {} on {}, \"{}\": {} → {}", index + 1, step.machine, step.name, step.asked, step.answered)
-}
-
-/// In the control no symptom may hold; everything else is as it is.
-fn judge(kind: Kind, step: &Step, performed: Result<Done, StepError>) -> (StepOutcome, Done) {
-    let inverted = kind == Kind::Control && step.symptom;
-    match performed {
-        Ok(done) if inverted => (StepOutcome::Failed, with(done, "the symptom shows without the fault: ")),
-        Ok(done) => (StepOutcome::Passed, done),
-        Err(StepError::Unmet(done)) if inverted => (StepOutcome::Passed, with(done, "no symptom: ")),
-        Err(StepError::Unmet(done)) => (StepOutcome::Failed, done),
-        Err(StepError::Broken(reason)) => (
-            StepOutcome::Failed,
-            Done { asked: "the step could not be carried out".into(), answered: reason, transcript: None },
-        ),
-    }
-}
-
-fn omitted(step: &Step) -> StepResult {
-    StepResult {
-        name: step.name.get_ref().clone(),
-        machine: step.machine().to_owned(),
-        outcome: StepOutcome::Omitted,
-        seconds: 0.0,
-        asked: String::new(),
-        answered: String::new(),
-    }
-}
-
-/// An error with all its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    let mut text = error.to_string();
-    for cause in causes {
-        let cause = cause.to_string();
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
 }

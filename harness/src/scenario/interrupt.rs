@@ -18,6 +18,25 @@ impl Interrupt {
         self.wished.cancel();
     }
 
+    /// Takes SIGINT and SIGTERM for the wish, on the runtime that this is called in. `say` is told before each, whether it is
+    /// the first.
+    pub fn listen(&self, say: impl Fn(bool) + Send + 'static) -> std::io::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut terminate, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let interrupt = self.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = interrupted.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                say(!interrupt.asked());
+                interrupt.ask();
+            }
+        });
+        Ok(())
+    }
+
     /// Whether somebody has asked.
     #[must_use]
     pub fn asked(&self) -> bool {

@@ -14,6 +14,7 @@ mod engine;
 mod explain;
 mod format;
 mod interrupt;
+mod judgement;
 mod kept;
 mod lab_file;
 mod matrix;

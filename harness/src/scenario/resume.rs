@@ -1,7 +1,8 @@
 //! Where a run of a cell starts: with the lab's template and the first step, or behind a checkpoint that was kept.
 
-use super::engine::{Engine, Kept, Play, unjudged};
+use super::engine::{Engine, Kept, Play};
 use super::format::{Cell, Kind, Scenario};
+use super::judgement::unjudged;
 use super::kept::{Papers, starts, way};
 use super::ready::ReadySteps;
 use super::step::{Action, Step};

@@ -1,7 +1,8 @@
 //! One trial: some changes are undone in a fresh copy of the broken state, and symptoms are asked for.
 
-use super::engine::{Engine, chain};
+use super::engine::Engine;
 use super::format::Cell;
+use super::judgement::chain;
 use super::step::Action;
 use super::steps::Kept;
 use super::symptom::Symptom;

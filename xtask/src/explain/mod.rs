@@ -65,7 +65,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let run = Run::create(&results().join("explain"))?;
     let stock = workbench.stock()?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let interrupt = listen(&runtime)?;
+    let interrupt = Interrupt::default();
+    let entered = runtime.enter();
+    interrupt.listen(|_| ())?;
+    drop(entered);
     let engine = Engine {
         setup: &workbench.setup,
         stock: &stock,
@@ -106,24 +109,4 @@ fn cell<'s>(args: &Args, scenario: &'s Scenario) -> anyhow::Result<&'s Cell> {
         let known: Vec<_> = scenario.cells.iter().map(|cell| cell.name.as_str()).collect();
         Invalid(format!("scenario {} has no such cell; there are: {}", scenario.name, known.join(", "))).into()
     })
-}
-
-/// SIGINT and SIGTERM are wishes to end.
-fn listen(runtime: &tokio::runtime::Runtime) -> anyhow::Result<Interrupt> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let interrupt = Interrupt::default();
-    let heard = interrupt.clone();
-    let _entered = runtime.enter();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    runtime.spawn(async move {
-        loop {
-            tokio::select! {
-                _ = interrupted.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            heard.ask();
-        }
-    });
-    Ok(interrupt)
 }
