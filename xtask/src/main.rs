@@ -16,6 +16,7 @@ mod lab;
 mod manual;
 mod predict;
 mod release;
+mod report;
 mod selftest;
 mod setup;
 mod test;
@@ -66,6 +67,8 @@ enum Action {
     /// Run the scenarios in guests
     #[command(after_help = test::EXAMPLES)]
     Test(test::Args),
+    /// Make the reports of a run again, and show them
+    Report(report::Args),
     /// Say what changed in a machine's configuration between two moments of a run
     Drift(drift::Args),
     /// Say which changes of configuration are to blame for a scenario's symptoms
@@ -113,6 +116,7 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Clean(args) => clean::run(&args),
         Action::Selftest(action) => selftest::run(&action),
         Action::Test(args) => test::run(args),
+        Action::Report(args) => report::run(&args),
         Action::Drift(args) => drift::run(&args),
         Action::Explain(args) => explain::run(&args),
         Action::Check(args) => check::run(&args),

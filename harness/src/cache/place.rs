@@ -90,6 +90,12 @@ impl Cache {
         self.root.join("secret")
     }
 
+    /// The file with what runs took, for whoever waits for the next one.
+    #[must_use]
+    pub fn times(&self) -> PathBuf {
+        self.root.join("times.json")
+    }
+
     /// Where an entry is, or will be. To use what is there, [`Cache::open`] it.
     #[must_use]
     pub fn place(&self, kind: Kind, name: &EntryName) -> PathBuf {

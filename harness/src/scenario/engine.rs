@@ -2,12 +2,13 @@
 
 use super::format::{Cell, Kind, Scenario};
 use super::interrupt::Interrupt;
-use super::judgement::{asked_of_lab, chain, failure, judge, omitted, unjudged};
+use super::judgement::{asked_of_lab, beginning, chain, failure, judge, omitted, unjudged};
 use super::resume::{ReplaceError, Start};
 use super::step::{Action, Concern, Power, Step};
 use super::steps::{Exhibit, Notes, Stage};
-use crate::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
+use crate::evidence::{Happening, Part, Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::lab::{Budget, Lab, LabError, Progress, Purpose, Setup, Stock, Template};
+use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -75,6 +76,7 @@ impl Engine<'_> {
     pub async fn cell(&self, scenario: &Scenario, cell: &Cell) -> ScenarioResult {
         let started = Instant::now();
         let mut result = unjudged(scenario, cell);
+        self.run.tell(&scenario.name, &result.cell, &Happening::Begins);
         let played = match self.run.cell(&scenario.name, &result.cell) {
             Ok(logs) => self.carry_out(&Play { scenario, cell, logs, until: None }, &mut result).await,
             Err(error) => Err(error.to_string()),
@@ -85,8 +87,10 @@ impl Engine<'_> {
             result.reason = Some(reason);
         }
         result.seconds = started.elapsed().as_secs_f64();
-        self.run.event(&scenario.name, &result.cell, "verdict", &result.outcome);
-        self.run.add(result.clone());
+        if let Err(error) = self.run.add(result.clone()) {
+            (self.say)(&format!("  note  the result could not be written: {error}"));
+        }
+        self.run.tell(&scenario.name, &result.cell, &Happening::Verdict(result.outcome));
         result
     }
 
@@ -94,13 +98,17 @@ impl Engine<'_> {
         let (scenario, topology) = (play.scenario, &play.cell.lab.topology);
         (self.say)(&format!("{}::{}: {}", scenario.name, play.cell, scenario.summary));
         let memory = topology.memory_mib();
-        let waiting = |wait: &_| (self.say)(&format!("  wait  the lab {wait}"));
+        let waiting = |wait: &_| {
+            (self.say)(&format!("  wait  the lab {wait}"));
+            self.lab(play, format!("the lab {wait}"));
+        };
         let _share = self.unless_interrupted(self.budget.memory(memory, &waiting)).await?;
         let begun = Instant::now();
         let start = self.unless_interrupted(self.start(play, &begun, result)).await?;
         let lab = self.unless_interrupted(self.thaw(play, &start.template, start.from)).await?;
         result.lab_seconds = begun.elapsed().as_secs_f64();
         (self.say)(&format!("  lab   {} runs after {:.1} s", topology.name, result.lab_seconds));
+        self.lab(play, format!("{} runs", topology.name));
         self.stretches(play, lab, start, result).await
     }
 
@@ -121,8 +129,13 @@ impl Engine<'_> {
         Lab::thaw(template, &play.cell.lab.topology, self.setup, purpose, &play.logs, &|_| ()).await
     }
 
-    pub(super) fn progress(&self, begun: &Instant, progress: &Progress) {
+    pub(super) fn progress(&self, play: &Play<'_>, begun: &Instant, progress: &Progress) {
         (self.say)(&format!("  lab   {progress} ({:.1} s)", begun.elapsed().as_secs_f64()));
+        self.lab(play, progress.to_string());
+    }
+
+    fn lab(&self, play: &Play<'_>, words: String) {
+        self.run.tell(&play.scenario.name, &play.cell.name, &Happening::Lab(words));
     }
 
     /// Runs stretches of steps in a lab, and replaces the lab between them where a step says so.
@@ -148,17 +161,18 @@ impl Engine<'_> {
                     return ended.map(drop);
                 }
             };
-            let started = Instant::now();
+            self.begin(play, index, step);
+            let (began, started) = (Timestamp::now(), Instant::now());
             let replacing = self.replace(play, index, lab, &mut start, &result.steps);
             let (replaced, answered) = self.unless_interrupted(replacing).await?;
             lab = replaced;
             let step_result = StepResult {
-                name: step.name.get_ref().clone(),
-                machine: step.machine().to_owned(),
+                started: Some(began),
                 outcome: StepOutcome::Passed,
                 seconds: started.elapsed().as_secs_f64(),
                 asked: asked_of_lab(&step.action),
                 answered,
+                ..omitted(play.scenario, index, step)
             };
             self.report(play, &step_result);
             result.steps.push(step_result);
@@ -236,30 +250,35 @@ impl Engine<'_> {
                 (self.say)(&format!("  --    {phase}"));
             }
             if cell.kind == Kind::Control && step.fault {
-                result.steps.push(omitted(step));
+                result.steps.push(omitted(play.scenario, index, step));
                 (self.say)(&format!("  omit  {}: {}", step.machine(), step.name.get_ref()));
                 continue;
             }
             if step.action.concern() != Concern::Guest {
                 return Ok(Stop::Lab(index, step));
             }
-            let started = Instant::now();
+            self.begin(play, index, step);
+            let (began, started) = (Timestamp::now(), Instant::now());
             let performed = stage.look(step).await;
             let (outcome, done) = judge(cell.kind, step, performed);
+            let seconds = started.elapsed().as_secs_f64();
+            let mut exhibits = stage.exhibits();
+            let transcript = done.transcript.map(|transcript| lab.identity().redact(&transcript));
+            if let Some(transcript) = &transcript {
+                let file = format!("step-{:02}.txt", index + 1);
+                exhibits.push(Exhibit { file, text: format!("{}\n\n{transcript}\n", step.name.get_ref()) });
+            }
+            play.exhibit(&exhibits)?;
             let step_result = StepResult {
-                name: step.name.get_ref().clone(),
-                machine: step.machine().to_owned(),
+                started: Some(began),
                 outcome,
-                seconds: started.elapsed().as_secs_f64(),
+                seconds,
                 asked: lab.identity().redact(&done.asked),
                 answered: lab.identity().redact(&done.answered),
+                transcript,
+                files: exhibits.into_iter().map(|exhibit| exhibit.file).collect(),
+                ..omitted(play.scenario, index, step)
             };
-            play.exhibit(&stage.exhibits())?;
-            if let Some(transcript) = &done.transcript {
-                let file = play.logs.join(format!("step-{:02}.txt", index + 1));
-                let text = format!("{}\n\n{}\n", step.name.get_ref(), lab.identity().redact(transcript));
-                fs_err::write(file, text).map_err(|error| error.to_string())?;
-            }
             self.report(play, &step_result);
             let failure = (outcome == StepOutcome::Failed).then(|| failure(index, &step_result));
             result.steps.push(step_result);
@@ -282,18 +301,21 @@ impl Engine<'_> {
         if let Some((_, step)) = after {
             stage.note_disturbances(step);
         }
-        let started = Instant::now();
+        let (began, started) = (Timestamp::now(), Instant::now());
         let Some((invariant, done)) = stage.first_broken(&play.cell.invariants).await else { return Ok(()) };
         let place = after.map_or("before the first step".into(), |(index, step)| {
             format!("after step {} on {}, \"{}\"", index + 1, step.machine(), step.name.get_ref())
         });
         let step_result = StepResult {
-            name: invariant.name.get_ref().clone(),
-            machine: invariant.machine().to_owned(),
+            number: None,
+            part: Part::Invariant,
+            started: Some(began),
             outcome: StepOutcome::Failed,
             seconds: started.elapsed().as_secs_f64(),
             asked: stage.redact(&format!("invariant {place}: {}", done.asked)),
             answered: stage.redact(&done.answered),
+            transcript: done.transcript.map(|transcript| stage.redact(&transcript)),
+            ..omitted(play.scenario, 0, invariant)
         };
         self.report(play, &step_result);
         let reason = format!(
@@ -306,13 +328,19 @@ impl Engine<'_> {
         Err(reason)
     }
 
+    /// Says that a step begins.
+    fn begin(&self, play: &Play<'_>, index: usize, step: &Step) {
+        let beginning = beginning(index, play.cell.steps.len(), step);
+        self.run.tell(&play.scenario.name, &play.cell.name, &Happening::StepBegins(beginning));
+    }
+
     fn report(&self, play: &Play<'_>, step: &StepResult) {
         let mark = if step.outcome == StepOutcome::Passed { "ok  " } else { "FAIL" };
         (self.say)(&format!(
             "  {mark}  {}: {} ({:.1} s)\n          {} → {}",
             step.machine, step.name, step.seconds, step.asked, step.answered
         ));
-        self.run.event(&play.scenario.name, &play.cell.to_string(), "step", step);
+        self.run.tell(&play.scenario.name, &play.cell.name, &Happening::Step(step.clone()));
     }
 
     /// Journals, for whoever reads the result. A guest that cannot give them any more has a console log.

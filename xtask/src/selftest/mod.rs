@@ -10,6 +10,7 @@ mod labs;
 mod pair;
 mod predict;
 mod releases;
+mod report;
 mod runs;
 mod site;
 mod space;
@@ -41,6 +42,9 @@ pub(crate) enum Action {
     /// Whole releases, against the rpm of this host: whether packages fit together, over Debian's tree and over each other
     #[command(after_help = "Example:\n\n    cargo xtask selftest releases")]
     Releases,
+    /// The page of a report, in a browser without a window: requests, keys, phones, contrast, hostile text
+    #[command(after_help = "Example:\n\n    cargo xtask selftest report")]
+    Report,
 }
 
 /// What of it.
@@ -134,6 +138,7 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
         Action::Runs(choice) => (choice, RUNS),
         Action::Predict => return predict::run(),
         Action::Releases => return releases::run(),
+        Action::Report => return report::run(),
     };
     if !nix::unistd::geteuid().is_root() {
         return Err(HostLacks("it needs root here: run it as root".into()).into());
