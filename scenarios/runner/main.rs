@@ -64,7 +64,8 @@ fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<Exit
     arguments.test_threads = Some(jobs);
     let (chosen, left_out) = chosen(arguments, scenarios);
     let plain = arguments.logfile.is_some() || arguments.format.is_some() || arguments.quiet;
-    let voice = Voice::new(chosen.len(), jobs, plain);
+    let names: Vec<_> = chosen.iter().map(|(scenario, cell)| name(scenario, cell)).collect();
+    let voice = Voice::new(&names, jobs, plain);
     if voice.is_live() {
         // It tells the same, and would write into what is drawn.
         arguments.logfile = Some("/dev/null".to_owned());

@@ -33,6 +33,8 @@ pub(crate) struct Live {
     typical: OnceLock<(String, Typical)>,
     /// Cells of this run.
     all: usize,
+    /// The length of the longest name of one.
+    width: usize,
 }
 
 #[derive(Default)]
@@ -49,12 +51,12 @@ struct Line {
 }
 
 impl Voice {
-    /// A voice for `all` cells, of which `jobs` run at once: a live one where a person sees both streams and nobody asked for
-    /// another form of output.
-    pub(crate) fn new(all: usize, jobs: usize, plain: bool) -> Self {
+    /// A voice for cells of these names, of which `jobs` run at once: a live one where a person sees both streams and nobody
+    /// asked for another form of output.
+    pub(crate) fn new(names: &[String], jobs: usize, plain: bool) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let watched = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
-        if plain || dumb || !watched { Self::Lines { several: jobs > 1 } } else { Self::Live(Live::new(all)) }
+        if plain || dumb || !watched { Self::Lines { several: jobs > 1 } } else { Self::Live(Live::new(names)) }
     }
 
     /// Whether a person watches.
@@ -115,12 +117,13 @@ impl Voice {
 }
 
 impl Live {
-    fn new(all: usize) -> Self {
+    fn new(names: &[String]) -> Self {
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
         let bars = MultiProgress::new();
         let foot = bars.add(ProgressBar::new_spinner());
         foot.set_style(styled("{spinner:.dim} {wide_msg:.dim} {elapsed:.dim}", None));
         foot.enable_steady_tick(TICK);
-        Self { bars, foot, lines: Mutex::default(), typical: OnceLock::new(), all }
+        Self { bars, foot, lines: Mutex::default(), typical: OnceLock::new(), all: names.len(), width }
     }
 
     /// A line that stays, above what is drawn. A terminal that is gone is no reason to end.
@@ -133,7 +136,7 @@ impl Live {
         match happening {
             Happening::Begins => {
                 let bar = self.bars.insert_before(&self.foot, ProgressBar::new_spinner());
-                bar.set_prefix(cell.to_owned());
+                bar.set_prefix(format!("{cell:<width$}", width = self.width));
                 bar.set_style(styled("{spinner:.cyan} {prefix:.bold}  {wide_msg} {elapsed}", None));
                 bar.enable_steady_tick(TICK);
                 lines.cells.insert(cell.to_owned(), Line { bar, begun: Instant::now() });
@@ -163,7 +166,7 @@ impl Live {
         }
         let (over, failed, all) = (lines.over, lines.failed, self.all);
         let bad = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-        self.foot.set_message(format!("{over} of {} over{bad}", text::count(all, "cell", "cells")));
+        self.foot.set_message(format!("{over} of {} done{bad}", text::count(all, "cell", "cells")));
     }
 
     fn over(&self, lines: &mut Lines, cell: &str, verdict: Verdict) {
@@ -203,7 +206,7 @@ struct Times {
 
 impl Times {
     fn write(&self, state: &ProgressState, out: &mut dyn fmt::Write) {
-        let usual = |usual: Option<f64>| usual.map(|usual| format!("/~{usual:.0}")).unwrap_or_default();
+        let usual = |usual: Option<f64>| usual.map(|usual| format!(" of ~{usual:.0}")).unwrap_or_default();
         let (step, cell) = (state.elapsed().as_secs(), self.begun.elapsed().as_secs());
         let _ = write!(out, "{step}{} s, cell {cell}{} s", usual(self.step), usual(self.cell));
     }

@@ -1,13 +1,15 @@
 //! Where things are.
 
 use super::name::EntryName;
+use serde::{Deserialize, Serialize};
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// What an entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// The disk of a machine, and what it boots with.
     Image,

@@ -56,14 +56,23 @@ impl Stage<'_> {
             Came::ToItsEnd(ended) => ended,
             Came::ToPackage(number) => {
                 self.remember(upgrade, handed);
-                return Ok(Done { asked, answered: format!("{number} packages are dealt with, and it goes on"), transcript: None });
+                return Ok(Done {
+                    asked,
+                    answered: format!("{number} packages are dealt with, and it goes on"),
+                    transcript: None,
+                });
             }
         };
         let mut answered =
             format!("status {} after {} steps in {:.0} s", ended.status, ended.transaction.len(), ended.seconds);
         if let Some(user) = &upgrade.deliver_to {
             let Handed { accepted, deferred } = &handed;
-            let _ = write!(answered, "; {} messages for {user} accepted meanwhile, {deferred} attempts deferred", accepted.len(), user = user.get_ref());
+            let _ = write!(
+                answered,
+                "; {} messages for {user} accepted meanwhile, {deferred} attempts deferred",
+                accepted.len(),
+                user = user.get_ref()
+            );
         }
         self.remember(upgrade, handed);
         let trouble = Trouble::of(ended.status, &ended.steps, &ended.zypper);
