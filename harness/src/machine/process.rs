@@ -146,7 +146,8 @@ impl Machine {
         let words = logs.join(format!("qemu-{name}.log"));
         let stderr = File::create(&words).map_err(prepare(&format!("{}", words.display())))?;
         let ram = ram(spec).await.map_err(prepare("its RAM"))?;
-        let mut inherited: Vec<OwnedFd> = [qmp_theirs, agent_theirs, console_theirs, waker_theirs].map(OwnedFd::from).into();
+        let mut inherited: Vec<OwnedFd> =
+            [qmp_theirs, agent_theirs, console_theirs, waker_theirs].map(OwnedFd::from).into();
         inherited.extend(ram.as_ref().map(Ram::descriptor).transpose().map_err(prepare("its RAM"))?);
         let child = spawn(spec, keeper, inherited, stderr).await?;
 

@@ -78,9 +78,9 @@ pub fn foretell(forecast: &Forecast, system: &System, repository: &Repository, p
 #[must_use]
 pub fn wrong(foretold: &[Foretold], now: &System) -> Vec<Wrong> {
     let instead = |file: &Foretold| file.at_path(now).or_else(|| file.beside(now));
-    let wrong = foretold.iter().filter_map(|file| {
-        instead(file).map(|instead| Wrong { path: file.path.clone(), fate: file.fate, instead })
-    });
+    let wrong = foretold
+        .iter()
+        .filter_map(|file| instead(file).map(|instead| Wrong { path: file.path.clone(), fate: file.fate, instead }));
     wrong.collect()
 }
 
@@ -121,7 +121,8 @@ impl Foretold {
                     None => there.exists(),
                 };
                 if !right {
-                    return Some(differs(there, "has other content").replace("it is gone", "is not there")).map(|what| format!("{second} {what}"));
+                    return Some(differs(there, "has other content").replace("it is gone", "is not there"))
+                        .map(|what| format!("{second} {what}"));
                 }
             } else if there.exists() && !self.beside.contains(&second) {
                 return Some(format!("{second} is there"));
@@ -184,7 +185,11 @@ mod tests {
     #[case::new_beside(Fate::KeptWithRpmnew, &[("/etc/a", "old"), ("/etc/a.rpmnew", "new")], None)]
     #[case::nothing_beside(Fate::KeptWithRpmnew, &[("/etc/a", "old")], Some("/etc/a.rpmnew is not there"))]
     #[case::updated(Fate::Updated, &[("/etc/a", "new")], None)]
-    fn each_prediction_is_held_against_the_disk(#[case] fate: Fate, #[case] now: &[(&str, &str)], #[case] instead: Option<&str>) {
+    fn each_prediction_is_held_against_the_disk(
+        #[case] fate: Fate,
+        #[case] now: &[(&str, &str)],
+        #[case] instead: Option<&str>,
+    ) {
         let found = wrong(&[foretold(fate)], &system(now));
         assert_eq!(found.first().map(|wrong| wrong.instead.as_str()), instead, "{found:?}");
     }

@@ -109,7 +109,8 @@ impl Action {
 
     /// Whether it may find something else than it expects.
     pub(super) fn expects(&self) -> bool {
-        self.can_be_repeated() || matches!(self, Self::Deliver(_) | Self::Inbox(_) | Self::Upgrade(_) | Self::Forecast(_))
+        self.can_be_repeated()
+            || matches!(self, Self::Deliver(_) | Self::Inbox(_) | Self::Upgrade(_) | Self::Forecast(_))
     }
 
     /// Every machine and account that it names is in the lab.

@@ -7,7 +7,7 @@
 
 use super::engine::Engine;
 use super::format::{Cell, Scenario};
-use super::kept::{StartingPoint, Papers, starts};
+use super::kept::{Papers, StartingPoint, starts};
 use super::resume::checkpoint_name;
 use super::step::{Action, Concern, Step};
 use super::steps::Kept;

@@ -65,7 +65,16 @@ impl Trouble {
             found.dedup();
             found
         };
-        if let Some(said) = with(&["No space left on device", "needs more space", "Not enough space", "more space needed", "installing package"]).into_iter().find(|line| is_about_space(line)) {
+        if let Some(said) = with(&[
+            "No space left on device",
+            "needs more space",
+            "Not enough space",
+            "more space needed",
+            "installing package",
+        ])
+        .into_iter()
+        .find(|line| is_about_space(line))
+        {
             return Some(Self::Full { said });
         }
         if let Some(step) = failed {
@@ -81,7 +90,16 @@ impl Trouble {
         if !problems.is_empty() {
             return Some(Self::Unresolvable { problems });
         }
-        if let Some(said) = with(&["igest verification failed", "doesn't match", "not found on medium", "Can't provide", "Failed to provide Package", "Package header is not signed"]).first() {
+        if let Some(said) = with(&[
+            "igest verification failed",
+            "doesn't match",
+            "not found on medium",
+            "Can't provide",
+            "Failed to provide Package",
+            "Package header is not signed",
+        ])
+        .first()
+        {
             let package = lines.iter().find_map(|line| named_in(line)).unwrap_or_else(|| "a package".to_owned());
             return Some(Self::Damaged { package, said: said.clone() });
         }
@@ -92,10 +110,16 @@ impl Trouble {
     #[must_use]
     pub fn cure(&self) -> &'static str {
         match self {
-            Self::Unresolvable { .. } => "nothing was installed; mirror the repository again, whole, or add the one that has what is missing",
+            Self::Unresolvable { .. } => {
+                "nothing was installed; mirror the repository again, whole, or add the one that has what is missing"
+            }
             Self::Damaged { .. } => "nothing of it was installed; fetch this package again and start the upgrade anew",
-            Self::Full { .. } => "make space on the file system of the root and start the upgrade anew: it goes on where it stopped",
-            Self::Package { .. } => "see what the package's scriptlets need, and start the upgrade anew: it goes on where it stopped",
+            Self::Full { .. } => {
+                "make space on the file system of the root and start the upgrade anew: it goes on where it stopped"
+            }
+            Self::Package { .. } => {
+                "see what the package's scriptlets need, and start the upgrade anew: it goes on where it stopped"
+            }
             Self::Other { .. } => "see zypper's whole log in the transcript of this step",
         }
     }
@@ -120,7 +144,10 @@ impl fmt::Display for Trouble {
 }
 
 fn is_about_space(line: &str) -> bool {
-    line.contains("space left") || line.contains("needs") && line.contains("filesystem") || line.contains("ot enough space") || line.contains("more space")
+    line.contains("space left")
+        || line.contains("needs") && line.contains("filesystem")
+        || line.contains("ot enough space")
+        || line.contains("more space")
 }
 
 /// The package that a line of zypper's is about: a word that ends like the name of a package's file.

@@ -39,7 +39,8 @@ impl Stage<'_> {
         if !as_expected || !lost.is_empty() {
             answered = format!("{answered}: {}", lost.iter().copied().collect::<Vec<_>>().join(", "));
         }
-        let lines = foreseen.files.iter().map(|file| format!("{}: {} ({}; {})", file.path, file.fate, file.package, file.why));
+        let lines =
+            foreseen.files.iter().map(|file| format!("{}: {} ({}; {})", file.path, file.fate, file.package, file.why));
         let transcript = Some(lines.collect::<Vec<_>>().join("\n"));
         let files = proof::foretell(&foreseen, &system, &repository, &plan);
         self.notes.forecasts.insert(forecast.name.clone(), Said { machine: on.to_owned(), files });

@@ -30,15 +30,25 @@ impl Stage<'_> {
             let archive = machine.read_from("/bin/sh", &["-c", &take], self.deadline()).await?;
             let answered = format!("{} messages", count(&archive));
             self.notes.spools.insert(name.clone(), Taken { archive });
-            return Ok(Done { asked: format!("take the inbox of {user} from the spool, as `{name}`"), answered, transcript: None });
+            return Ok(Done {
+                asked: format!("take the inbox of {user} from the spool, as `{name}`"),
+                answered,
+                transcript: None,
+            });
         }
         let name = spool.put.as_deref().unwrap_or_default();
         let taken = self.notes.spools.get(name);
         let taken = taken.ok_or_else(|| StepError::Broken(format!("no step has taken messages as `{name}`")))?;
-        let put = format!("{enter}; ls -- [0-9]*. 2> /dev/null | wc -l; tar --extract --skip-old-files --file -; ls -- [0-9]*. | wc -l");
+        let put = format!(
+            "{enter}; ls -- [0-9]*. 2> /dev/null | wc -l; tar --extract --skip-old-files --file -; ls -- [0-9]*. | wc -l"
+        );
         let counts = machine.run("/bin/sh", &["-c", &put], &taken.archive, self.deadline()).await?;
         let counts: Vec<_> = counts.split_whitespace().collect();
-        let answered = format!("{} messages were there, {} are now", counts.first().unwrap_or(&"?"), counts.last().unwrap_or(&"?"));
+        let answered = format!(
+            "{} messages were there, {} are now",
+            counts.first().unwrap_or(&"?"),
+            counts.last().unwrap_or(&"?")
+        );
         Ok(Done { asked: format!("put the messages `{name}` into the spool of {user}"), answered, transcript: None })
     }
 }
