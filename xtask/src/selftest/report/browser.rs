@@ -1,6 +1,6 @@
 //! A browser without a window, told what to do over a pipe: no port is opened, and it ends when we do.
 //!
-//! Source: the Chrome DevTools Protocol; with `--remote-debugging-pipe` it is JSON, each message ended by a zero byte, to
+//! Source: the Chrome `DevTools` Protocol; with `--remote-debugging-pipe` it is JSON, each message ended by a zero byte, to
 //! descriptor 3 and from descriptor 4.
 
 use anyhow::{Context as _, anyhow, bail};
@@ -81,18 +81,18 @@ impl Browser {
         });
         let (session, events) = (None, Vec::new());
         let mut browser = Self { child, orders, messages, session, number: 0, events, _home: home };
-        let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }))?;
+        let target = browser.call("Target.createTarget", &json!({ "url": "about:blank" }))?;
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
-        let attached = browser.call("Target.attachToTarget", attach)?;
+        let attached = browser.call("Target.attachToTarget", &attach)?;
         browser.session = Some(attached["sessionId"].as_str().context("the browser names no session")?.to_owned());
         for domain in ["Page", "Network", "Runtime", "Log"] {
-            browser.call(&format!("{domain}.enable"), json!({}))?;
+            browser.call(&format!("{domain}.enable"), &json!({}))?;
         }
         Ok(browser)
     }
 
     /// Gives an order, and waits for the answer.
-    pub(super) fn call(&mut self, method: &str, parameters: Value) -> anyhow::Result<Value> {
+    pub(super) fn call(&mut self, method: &str, parameters: &Value) -> anyhow::Result<Value> {
         self.number += 1;
         let mut order = json!({ "id": self.number, "method": method, "params": parameters });
         if let Some(session) = &self.session {
@@ -116,7 +116,7 @@ impl Browser {
     /// Shows the page in a file, and waits until it is there. What happened before is forgotten.
     pub(super) fn show(&mut self, page: &Path) -> anyhow::Result<()> {
         self.events.clear();
-        let begun = self.call("Page.navigate", json!({ "url": url(page) }))?;
+        let begun = self.call("Page.navigate", &json!({ "url": url(page) }))?;
         if let Some(error) = begun["errorText"].as_str() {
             bail!("the page is not shown: {error}");
         }
@@ -130,7 +130,7 @@ impl Browser {
     /// The value of an expression in the page.
     pub(super) fn ask(&mut self, expression: &str) -> anyhow::Result<Value> {
         let order = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let answer = self.call("Runtime.evaluate", order)?;
+        let answer = self.call("Runtime.evaluate", &order)?;
         if !answer["exceptionDetails"].is_null() {
             bail!("{expression}: {}", answer["exceptionDetails"]);
         }
@@ -159,7 +159,7 @@ impl Browser {
             if kind == "keyDown" {
                 event["text"] = text.into();
             }
-            self.call("Input.dispatchKeyEvent", event)?;
+            self.call("Input.dispatchKeyEvent", &event)?;
         }
         Ok(())
     }
@@ -172,7 +172,7 @@ impl Browser {
         ))?;
         for kind in ["mousePressed", "mouseReleased"] {
             let event = json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });
-            self.call("Input.dispatchMouseEvent", event)?;
+            self.call("Input.dispatchMouseEvent", &event)?;
         }
         Ok(())
     }
@@ -180,18 +180,18 @@ impl Browser {
     /// Takes another screen.
     pub(super) fn screen(&mut self, Screen { width, height, phone }: Screen) -> anyhow::Result<()> {
         let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": if phone { 2 } else { 1 }, "mobile": phone });
-        self.call("Emulation.setDeviceMetricsOverride", metrics).map(drop)
+        self.call("Emulation.setDeviceMetricsOverride", &metrics).map(drop)
     }
 
     /// What the person likes: `light` or `dark`.
     pub(super) fn scheme(&mut self, scheme: &str) -> anyhow::Result<()> {
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.call("Emulation.setEmulatedMedia", features).map(drop)
+        self.call("Emulation.setEmulatedMedia", &features).map(drop)
     }
 
     /// Keeps a picture of what is seen.
     pub(super) fn picture(&mut self, file: &Path) -> anyhow::Result<()> {
-        let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }))?;
+        let shot = self.call("Page.captureScreenshot", &json!({ "format": "png" }))?;
         let data = BASE64.decode(shot["data"].as_str().unwrap_or_default())?;
         Ok(fs_err::write(file, data)?)
     }
