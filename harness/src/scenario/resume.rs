@@ -22,8 +22,8 @@ pub(super) struct Start {
     pub(super) template: Arc<Template>,
     /// What earlier steps have left.
     pub(super) notes: Notes,
-    /// The first step that is carried out.
-    pub(super) from: usize,
+    /// The step that is carried out next.
+    pub(super) next: usize,
     /// The steps that are to keep a checkpoint for later runs: nobody else makes these meanwhile.
     pub(super) claims: BTreeMap<usize, Claim>,
     /// States that a step can go back to.
@@ -54,7 +54,7 @@ impl Engine<'_> {
     ) -> Result<Start, LabError> {
         let wanted = if self.fresh { Wanted::Fresh } else { Wanted::Kept };
         let mut claims = BTreeMap::new();
-        let within = |index: &usize| play.until.is_none_or(|until| *index <= until);
+        let within = |index: &usize| *index < play.ends;
         for index in starts(&play.cell.steps).into_iter().filter(within) {
             match self.look(play.cell, index, wanted, &play.logs, begun).await? {
                 Found::Kept(template, papers) => return Ok(self.behind(play, index, template, papers, claims, result)),
@@ -63,7 +63,7 @@ impl Engine<'_> {
         }
         let template =
             self.with_order(play.cell, &play.logs, begun, async |order| self.stock.template(order).await).await?;
-        Ok(Start { template, notes: Notes::default(), from: 0, claims, kept: BTreeMap::new() })
+        Ok(Start { template, notes: Notes::default(), next: 0, claims, kept: BTreeMap::new() })
     }
 
     /// Starts behind a kept checkpoint, and says so.
@@ -98,7 +98,7 @@ impl Engine<'_> {
             (self.say)(&format!("  note  the inventories of the kept steps are not in the results: {reason}"));
         }
         let state = Kept { template: template.clone(), notes: notes.clone() };
-        Start { template, notes, from: index + 1, claims, kept: [(name.to_owned(), state)].into() }
+        Start { template, notes, next: index + 1, claims, kept: [(name.to_owned(), state)].into() }
     }
 
     /// Freezes the lab for later runs, with all that this one knows.
@@ -137,7 +137,7 @@ impl Engine<'_> {
             return Ok((template, papers));
         }
         drop(found);
-        let play = Play { scenario, cell, logs: logs.clone(), until: Some(index) };
+        let play = Play { scenario, cell, logs: logs.clone(), ends: index + 1, onlooker: None };
         self.carry_out(&play, &mut unjudged(scenario, cell)).await?;
         match self.unless_interrupted(self.look(cell, index, Wanted::Kept, &logs, &begun)).await? {
             Found::Kept(template, papers) => Ok((template, papers)),
