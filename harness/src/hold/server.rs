@@ -18,7 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long a connection to a machine may take to come about: nominal.
-const CONNECTING: Duration = Duration::from_secs(10);
+const CONNECTING: Duration = Duration::from_secs(4);
 /// How long a command may take that a person runs by the guest agent.
 const COMMAND: Duration = Duration::from_hours(24);
 

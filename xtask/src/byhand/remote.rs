@@ -72,7 +72,8 @@ impl Remote {
                 // One that is lost is followed by another.
                 let _ = self.channel.request_pty_size(size.columns, size.rows, None, None);
             }
-            if !moved {
+            // Asking for output has read what came, and the end may be among it.
+            if !moved && !self.channel.eof() {
                 self.wait(&mut input, &resized)?;
             }
         }
