@@ -59,10 +59,10 @@ fn talk(mut console: UnixStream) -> anyhow::Result<()> {
     console.set_nonblocking(false)?;
     let (stdin, mut output) = (std::io::stdin(), std::io::stdout());
     let mut buffer = [0; 4096];
-    let mut types = true;
+    let mut listens = true;
     loop {
         let mut wanted = vec![PollFd::new(console.as_fd(), PollFlags::POLLIN)];
-        wanted.extend(types.then(|| PollFd::new(stdin.as_fd(), PollFlags::POLLIN)));
+        wanted.extend(listens.then(|| PollFd::new(stdin.as_fd(), PollFlags::POLLIN)));
         poll(&mut wanted, PollTimeout::NONE).context("failed to wait for the console")?;
         let ready = |index: usize| wanted.get(index).and_then(PollFd::any).unwrap_or(false);
         let (shows, typed) = (ready(0), ready(1));
@@ -77,7 +77,7 @@ fn talk(mut console: UnixStream) -> anyhow::Result<()> {
             let count = nix::unistd::read(stdin.as_fd(), &mut buffer).context("failed to read standard input")?;
             let leaves = buffer[..count].iter().position(|key| *key == LEAVE);
             console.write_all(&buffer[..leaves.unwrap_or(count)])?;
-            types = count > 0;
+            listens = count > 0;
             if leaves.is_some() {
                 return Ok(());
             }

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 type Row = anyhow::Result<Outcome>;
 
-fn passed(seen: impl Into<String>) -> Row {
-    Ok(Outcome::Passed(seen.into()))
+fn passed(seen: impl Into<String>) -> Outcome {
+    Outcome::Passed(seen.into())
 }
 
 /// It ended with this status.
@@ -31,11 +31,11 @@ fn ended_with(run: &Ended, code: i32) -> anyhow::Result<()> {
 pub(super) fn nothing_is_held(ward: &Ward) -> Row {
     let run = ward.typed(&["exec", "--lab", &ward.name, "mail", "--", "true"])?;
     ended_with(&run, 2)?;
-    passed(run.said.trim())
+    Ok(passed(run.said.trim()))
 }
 
 pub(super) fn is_held(ward: &Ward) -> Row {
-    let run = ward.end(ward.repro(&["--until", "a trace", "--detach"])?, "")?;
+    let run = Ward::end(ward.repro(&["--until", "a trace", "--detach"])?, "")?;
     ended_with(&run, 0)?;
     let status = ward.status(&ward.name)?;
     ensure!((status.state.clone(), status.done) == (State::Held, 3), "it stands so: {status:?}");
@@ -46,12 +46,12 @@ pub(super) fn is_held(ward: &Ward) -> Row {
     );
     let listed = ward.typed(&["status", "--json"])?;
     ensure!(listed.succeeded()?.contains(&ward.name), "it is not listed: {}", listed.output);
-    passed("step 3 of 5 is done, and it is listed")
+    Ok(passed("step 3 of 5 is done, and it is listed"))
 }
 
 pub(super) fn two_are_held(ward: &Ward) -> Row {
     let second = format!("{}-2", ward.name);
-    let run = ward.end(ward.repro(&["--until", "0", "--detach"])?, "")?;
+    let run = Ward::end(ward.repro(&["--until", "0", "--detach"])?, "")?;
     ended_with(&run, 0)?;
     let run = ward.typed(&["exec", "mail", "--", "true"])?;
     ended_with(&run, 2)?;
@@ -61,13 +61,13 @@ pub(super) fn two_are_held(ward: &Ward) -> Row {
     ended_with(&trace(&ward.name)?, 0)?;
     ended_with(&trace(&second)?, 1)?;
     ended_with(&ward.typed(&["down", "--lab", &second])?, 0)?;
-    passed("both have the same addresses, and only one has the trace")
+    Ok(passed("both have the same addresses, and only one has the trace"))
 }
 
 /// A command in our lab.
 fn exec(ward: &Ward, machine: &str, words: &[&str], input: &str) -> anyhow::Result<Ended> {
     let command = ward.command(&[&["exec", "--lab", &ward.name, machine, "--"], words].concat())?;
-    ward.end(command, input)
+    Ward::end(command, input)
 }
 
 pub(super) fn exec_row(ward: &Ward) -> Row {
@@ -82,7 +82,7 @@ pub(super) fn exec_row(ward: &Ward) -> Row {
     );
     let killed = exec(ward, "directory", &["sh", "-c", "kill -TERM $$"], "")?;
     ended_with(&killed, 143)?;
-    passed("status 7; 143 after a signal")
+    Ok(passed("status 7; 143 after a signal"))
 }
 
 pub(super) fn exec_by_agent(ward: &Ward) -> Row {
@@ -98,14 +98,14 @@ pub(super) fn exec_by_agent(ward: &Ward) -> Row {
     ensure!(state.output == "down\n", "{:?}", state.output);
     ended_with(&by_ssh, 4)?;
     ensure!(by_ssh.said.contains("exec --agent mail"), "it gives no hint: {}", by_ssh.said);
-    passed("while ssh does not get in, which says so")
+    Ok(passed("while ssh does not get in, which says so"))
 }
 
 pub(super) fn unknown_machine(ward: &Ward) -> Row {
     let run = exec(ward, "mial", &["true"], "")?;
     ended_with(&run, 2)?;
     ensure!(run.said.contains("did you mean `mail`?"), "{}", run.said);
-    passed(run.said.trim())
+    Ok(passed(run.said.trim()))
 }
 
 pub(super) fn shell(ward: &Ward) -> Row {
@@ -113,10 +113,10 @@ pub(super) fn shell(ward: &Ward) -> Row {
     let mut command = Command::new("script");
     let line = format!("'{}' shell --lab {} mail", own.display(), ward.name);
     command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("REHEARSAL_RESULTS", ward.results());
-    let run = ward.end(command, "tty; id --user --name\nexit 5\n")?;
+    let run = Ward::end(command, "tty; id --user --name\nexit 5\n")?;
     ended_with(&run, 5)?;
     ensure!(run.output.contains("/dev/pts/") && run.output.contains("root"), "{}", run.output);
-    passed("it is root, on a terminal of its own, and its status is ours")
+    Ok(passed("it is root, on a terminal of its own, and its status is ours"))
 }
 
 pub(super) fn console(ward: &Ward) -> Row {
@@ -125,7 +125,7 @@ pub(super) fn console(ward: &Ward) -> Row {
     ended_with(&run, 0)?;
     let mut seen = String::new();
     let look = || {
-        let run = ward.end(ward.command(&["console", "--lab", &ward.name, "mail"])?, "\r\x1d")?;
+        let run = Ward::end(ward.command(&["console", "--lab", &ward.name, "mail"])?, "\r\x1d")?;
         ended_with(&run, 0)?;
         anyhow::Ok(run.output)
     };
@@ -134,11 +134,11 @@ pub(super) fn console(ward: &Ward) -> Row {
         ensure!(!deadline.passed(), "the console shows no prompt: {seen:?}");
         seen = look()?;
     }
-    passed("mail login:")
+    Ok(passed("mail login:"))
 }
 
 pub(super) fn forward(ward: &Ward) -> Row {
-    let mut forward = Ward::start(unbuffered(ward.command(&["forward", "--lab", &ward.name, "mail:993"])?))?;
+    let mut forward = Ward::start(unbuffered(&ward.command(&["forward", "--lab", &ward.name, "mail:993"])?))?;
     forward.wait_for("is mail:993")?;
     let line = forward.heard().last().context("it says nothing")?;
     let here: SocketAddr = line.split(' ').next().unwrap_or_default().parse().with_context(|| line.clone())?;
@@ -167,11 +167,11 @@ pub(super) fn forward(ward: &Ward) -> Row {
     ended_with(&run, 0)?;
     let gone = login(ward.password("alice")?, "mail.lan.test")?;
     ensure!(matches!(gone, Answer::Unavailable { .. }), "after it has ended: {gone:?}");
-    passed(format!("accepted at {here}; refused with a wrong password; not trusted under another name"))
+    Ok(passed(format!("accepted at {here}; refused with a wrong password; not trusted under another name")))
 }
 
 /// The lines of its result, beside those of its progress.
-fn unbuffered(command: Command) -> Command {
+fn unbuffered(command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", "exec \"$@\" >&2", "sh"]).arg(command.get_program()).args(command.get_args());
     shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -202,7 +202,7 @@ pub(super) fn rewind(ward: &Ward) -> Row {
     ended_with(&exec(ward, "mail", &["cat", "/root/trace"], "")?, 1)?;
     let status = ward.status(&ward.name)?;
     ensure!((status.done, status.checkpoints.clone()) == (2, vec!["start".into(), "healthy".into()]), "{status:?}");
-    passed("the trace is gone, and step 3 comes next")
+    Ok(passed("the trace is gone, and step 3 comes next"))
 }
 
 pub(super) fn resume(ward: &Ward) -> Row {
@@ -223,7 +223,7 @@ pub(super) fn resume(ward: &Ward) -> Row {
     ended_with(&mended, 0)?;
     ensure!(!mended.said.contains("a trace is left"), "it does more than it should: {}", mended.said);
     ended_with(&resume(&[])?, 2)?;
-    passed(mended.output.trim())
+    Ok(passed(mended.output.trim()))
 }
 
 pub(super) fn no_password_is_left(ward: &Ward) -> Row {
@@ -247,7 +247,7 @@ pub(super) fn no_password_is_left(ward: &Ward) -> Row {
         ensure!(!has(&command_line, &password).unwrap_or(false), "the command line of {name} has alice's password");
     }
     ensure!(read > 5, "there are only {read} files");
-    passed(format!("{read} files"))
+    Ok(passed(format!("{read} files")))
 }
 
 fn has(path: &Path, text: &str) -> anyhow::Result<bool> {
@@ -260,22 +260,22 @@ pub(super) fn down(ward: &Ward) -> Row {
     ward.wait_until_clear()?;
     let lines = fs_err::read_to_string(card.results.join("journal-mail.log"))?.lines().count();
     ensure!(lines > 100, "the journal has {lines} lines");
-    passed(format!("but for logs: {lines} lines of the mail server's journal"))
+    Ok(passed(format!("but for logs: {lines} lines of the mail server's journal")))
 }
 
 pub(super) fn passes(ward: &Ward) -> Row {
     let mut command = ward.command(&["repro", "rewind::control", "--break-on-failure", "--detach"])?;
     command.env("REHEARSAL_RESULTS", ward.results());
-    let run = ward.end(command, "")?;
+    let run = Ward::end(command, "")?;
     ended_with(&run, 0)?;
     ward.wait_until_clear()?;
     // And one that fails is.
-    let run = ward.end(ward.repro(&["--break-on-failure", "--detach"])?, "")?;
+    let run = Ward::end(ward.repro(&["--break-on-failure", "--detach"])?, "")?;
     ended_with(&run, 1)?;
     ensure!(run.output.contains("as something failed: step 4 on mail"), "{}", run.output);
     ended_with(&ward.typed(&["down", "--lab", &ward.name])?, 0)?;
     ward.wait_until_clear()?;
-    passed("status 0; and one that fails is held, with status 1")
+    Ok(passed("status 0; and one that fails is held, with status 1"))
 }
 
 pub(super) fn closed_and_killed(ward: &Ward) -> Row {
@@ -285,7 +285,7 @@ pub(super) fn closed_and_killed(ward: &Ward) -> Row {
     let mut terminal = Command::new("script");
     terminal.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
     terminal.env("REHEARSAL_RESULTS", ward.results());
-    let run = ward.end(terminal, "")?;
+    let run = Ward::end(terminal, "")?;
     ended_with(&run, 0)?;
     // The terminal is gone, and with it all that was in its session.
     ended_with(&exec(ward, "mail", &["true"], "")?, 0)?;
@@ -294,18 +294,18 @@ pub(super) fn closed_and_killed(ward: &Ward) -> Row {
     ward.wait_until_clear()?;
     ensure!(!directory.exists(), "{} is left", directory.display());
     ended_with(&exec(ward, "mail", &["true"], "")?, 2)?;
-    passed("no QEMU, no janitor, no socket")
+    Ok(passed("no QEMU, no janitor, no socket"))
 }
 
 pub(super) fn interrupted(ward: &Ward) -> Row {
-    let mut holder = Ward::start(unbuffered(ward.repro(&["--until", "1"])?))?;
+    let mut holder = Ward::start(unbuffered(&ward.repro(&["--until", "1"])?))?;
     holder.wait_for("cargo xtask down")?;
-    let mut forward = Ward::start(unbuffered(ward.command(&["forward", "--lab", &ward.name, "mail:143"])?))?;
+    let mut forward = Ward::start(unbuffered(&ward.command(&["forward", "--lab", &ward.name, "mail:143"])?))?;
     forward.wait_for("is mail:143")?;
     holder.signal(Signal::SIGINT)?;
     ended_with(&holder.end()?, 0)?;
     let forward = forward.end()?;
     ensure!(forward.said.contains("has ended"), "forward does not notice: {}", forward.said);
     ward.wait_until_clear()?;
-    passed("status 0, as the steps passed; a forward ends with it; nothing is left")
+    Ok(passed("status 0, as the steps passed; a forward ends with it; nothing is left"))
 }

@@ -77,7 +77,7 @@ impl Ward {
     }
 
     /// Runs it to its end, with this on its standard input.
-    pub(super) fn end(&self, mut command: Command, input: &str) -> anyhow::Result<Ended> {
+    pub(super) fn end(mut command: Command, input: &str) -> anyhow::Result<Ended> {
         // Without a pipe that a holder in the background would keep open.
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let mut stdin = child.stdin.take().context("it has no standard input")?;
@@ -96,7 +96,7 @@ impl Ward {
 
     /// What a person would type, run to its end.
     pub(super) fn typed(&self, words: &[&str]) -> anyhow::Result<Ended> {
-        self.end(self.command(words)?, "")
+        Self::end(self.command(words)?, "")
     }
 
     /// Starts it, to be watched.
