@@ -103,6 +103,9 @@ pub enum Refusal {
     /// What was asked for is not there.
     #[error("{0}")]
     Unknown(String),
+    /// It cannot be done at this moment.
+    #[error("{0}")]
+    NotNow(String),
     /// It did not work.
     #[error("{0}")]
     Broken(String),

@@ -91,7 +91,7 @@ impl Desk {
     }
 
     fn window(&self) -> Result<Window, Refusal> {
-        let missing = || Refusal::Broken("the lab does not run at this moment: it is being made, or replaced".into());
+        let missing = || Refusal::NotNow("the lab does not run at this moment: it is being made, or replaced".into());
         self.windows.borrow().clone().ok_or_else(missing)
     }
 
@@ -154,9 +154,9 @@ impl Desk {
     /// Hands a wish to the holder, and on what it says meanwhile.
     async fn wish(&self, stream: &mut UnixStream, wish: Wish) -> Result<Reply, Refusal> {
         if self.status.borrow().state == State::Busy {
-            return Err(Refusal::Broken("steps are being carried out: wait until the lab is held".into()));
+            return Err(Refusal::NotNow("steps are being carried out: wait until the lab is held".into()));
         }
-        let gone = || Refusal::Broken("the lab is being taken down".into());
+        let gone = || Refusal::NotNow("the lab is being taken down".into());
         let mut lines = self.lines.listen();
         let (reply, mut answer) = oneshot::channel();
         self.wishes.send((wish, reply)).await.map_err(|_| gone())?;

@@ -2,6 +2,7 @@
 
 use super::changes::{Inbox, Reboot, Upgrade};
 use super::configuration::{DriftSince, InventoryAs};
+use super::impairment::Impairment;
 use super::step::{Concern, check_account, check_machine};
 use super::verb::{
     Account, CauseOf, Checkpoint, Clock, Deliver, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power, Requests,
@@ -65,6 +66,8 @@ pub enum Action {
     Clock(Clock),
     /// Pull the machine's network cable, or plug it in again.
     Link(Link),
+    /// Make the machine's network bad: what it sends is late, lost or doubled; `{}` heals it.
+    Impair(Impairment),
     /// Switch the machine off or on.
     Power(Power),
     /// Keep the state of the whole lab under a name.
@@ -120,6 +123,7 @@ impl Action {
             Self::Requests(requests) => check_machine(&requests.from, lab, flaws),
             Self::Upgrade(upgrade) => upgrade.deliver_to.iter().for_each(account),
             Self::Inbox(inbox) => account(&inbox.of),
+            Self::Impair(impairment) => impairment.check(flaws),
             Self::File(file) => {
                 check_path(&file.path, flaws);
                 file.check(flaws);

@@ -79,6 +79,8 @@ enum Stop<'s> {
     End,
     /// A step keeps the state of the lab, or goes back to one that was kept.
     Lab(usize, &'s Step),
+    /// The next step cannot be tried here, and so neither can the cell.
+    Lacking(String),
 }
 
 impl Engine<'_> {
@@ -178,7 +180,14 @@ impl Engine<'_> {
                 (machine, trouble) = lab.trouble() => Err(format!("machine {machine}: {trouble}")),
                 () = self.interrupt.wished() => Err("interrupted".into()),
             };
-            let Stop::Lab(index, step) = outcome? else { return Ok(()) };
+            let (index, step) = match outcome? {
+                Stop::End => return Ok(()),
+                Stop::Lab(index, step) => (index, step),
+                Stop::Lacking(reason) => {
+                    (result.outcome, result.reason) = (Verdict::Skipped, Some(reason));
+                    return Ok(());
+                }
+            };
             let Some(lab) = place.take() else { return Ok(()) };
             play.show(None);
             let started = Instant::now();
@@ -299,6 +308,9 @@ impl Engine<'_> {
             if let Some(reason) = failure {
                 return Err(reason);
             }
+            if outcome == StepOutcome::Skipped {
+                return Ok(Stop::Lacking(done.answered));
+            }
             *next = index + 1;
             self.check_invariants(play, &mut stage, Some((index, step)), result).await?;
         }
@@ -341,7 +353,11 @@ impl Engine<'_> {
     }
 
     fn report(&self, play: &Play<'_>, step: &StepResult) {
-        let mark = if step.outcome == StepOutcome::Passed { "ok  " } else { "FAIL" };
+        let mark = match step.outcome {
+            StepOutcome::Passed => "ok  ",
+            StepOutcome::Skipped => "skip",
+            _ => "FAIL",
+        };
         (self.say)(&format!(
             "  {mark}  {}: {} ({:.1} s)\n          {} → {}",
             step.machine, step.name, step.seconds, step.asked, step.answered

@@ -112,7 +112,10 @@ impl<'a> Held<'a> {
             self.start.next = (self.start.next + 1).min(self.play.cell.steps.len());
         }
         let (engine, play) = (self.engine, &self.play);
-        let done = engine.stretches(play, &mut self.lab, &mut self.start, &mut self.result).await;
+        let mut done = engine.stretches(play, &mut self.lab, &mut self.start, &mut self.result).await;
+        if let (Verdict::Skipped, Some(reason)) = (self.result.outcome, &self.result.reason) {
+            done = done.and(Err(reason.clone()));
+        }
         // Other runs need not wait for a person.
         self.start.claims.clear();
         (self.result.outcome, self.result.reason) = match &done {

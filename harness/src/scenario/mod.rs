@@ -14,6 +14,7 @@ mod engine;
 mod explain;
 mod format;
 mod held;
+mod impairment;
 mod interrupt;
 mod judgement;
 mod kept;

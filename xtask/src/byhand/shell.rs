@@ -4,7 +4,7 @@ use super::remote::{Remote, Streams};
 use super::terminal::{Raw, Size};
 use super::{Choice, Reached, unexpected, wait_for};
 use anyhow::Context as _;
-use harness::hold::{Reply, Request};
+use harness::hold::{Refusal, Reply, Request, TalkError};
 use harness::machine::quoted;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -69,15 +69,15 @@ fn by_agent(lab: &Reached, machine: &str, command: String) -> anyhow::Result<Exi
 
 /// An ssh session in the lab's own network: the lab has no other one.
 fn connect(lab: &Reached, machine: &str) -> anyhow::Result<Remote> {
-    let (pipe, key) = wait_for(async {
+    let asked = wait_for(async {
         let pipe = lab.pipe(&Request::Connect { machine: machine.to_owned(), port: 22 }).await?;
         let Reply::Key(key) = lab.ask(&Request::Key).await? else { return unexpected() };
         Ok((pipe.into_std()?, key))
-    })
-    .map_err(|error| match crate::exit::of(&error) {
-        crate::exit::End::Invalid => error,
-        _ => error
+    });
+    let (pipe, key) = asked.map_err(|error| match error.downcast_ref() {
+        Some(TalkError::Refused(Refusal::Broken(_))) => error
             .context(format!("no ssh to {machine}; `cargo xtask exec --agent {machine} -- …` needs no network there")),
+        _ => error,
     })?;
     Remote::login(pipe, &key.0).with_context(|| format!("no ssh to {machine}"))
 }
