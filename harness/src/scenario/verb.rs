@@ -252,6 +252,10 @@ pub struct Rewind {
     /// The checkpoint, which an earlier step made.
     #[schemars(with = "String")]
     pub to: Spanned<String>,
+    /// A copy of the machines takes their place, and who does that has forgotten nothing: copies of files, what inboxes held,
+    /// what was accepted, and what was taken from spools stays known. Without it, all is as it was then.
+    #[serde(default)]
+    pub remembering: bool,
 }
 
 /// A file as it must be.

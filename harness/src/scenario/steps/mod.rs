@@ -2,6 +2,7 @@
 
 mod configuration;
 mod delivery;
+mod forecast;
 mod guest;
 mod logins;
 mod looking;
@@ -9,6 +10,7 @@ mod machine;
 mod mailbox;
 mod moments;
 mod notes;
+mod spool;
 mod upgrade;
 
 use super::step::{Action, Step};
@@ -108,6 +110,9 @@ impl<'a> Stage<'a> {
             Action::Cause(cause) => self.cause(on, cause).await,
             Action::Upgrade(upgrade) => self.upgrade(on, upgrade).await,
             Action::Inbox(inbox) => self.inbox(on, inbox).await,
+            Action::Spool(spool) => self.spool(on, spool).await,
+            Action::Forecast(forecast) => self.forecast(on, forecast).await,
+            Action::CameTrue(came_true) => self.came_true(on, came_true).await,
             Action::File(file) => self.file(on, file).await,
             Action::Write(write) => self.write(on, write).await,
             Action::Service(service) => self.service(on, service).await,
