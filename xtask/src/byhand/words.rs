@@ -25,8 +25,10 @@ pub(super) fn standing(card: &Card, status: &Status, several: bool) -> String {
         (format!("down{lab}"), "ends it".to_owned()),
     ];
     text.push('\n');
-    for (command, meaning) in hints.iter().filter(|(_, meaning)| !meaning.is_empty()) {
-        let _ = writeln!(text, "  cargo xtask {command:<28} {meaning}");
+    let possible: Vec<_> = hints.iter().filter(|(_, meaning)| !meaning.is_empty()).collect();
+    let width = possible.iter().map(|(command, _)| command.chars().count()).max().unwrap_or_default();
+    for (command, meaning) in possible {
+        let _ = writeln!(text, "  cargo xtask {command:<width$}   {meaning}");
     }
     text
 }
