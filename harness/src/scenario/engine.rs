@@ -4,7 +4,7 @@ use super::format::{Cell, Kind, Scenario};
 use super::interrupt::Interrupt;
 use super::judgement::{asked_of_lab, chain, failure, judge, omitted, unjudged};
 use super::resume::{ReplaceError, Start};
-use super::step::{Action, Concern, Power, Step};
+use super::step::{Action, Concern, Power, Return, Step};
 use super::steps::{Exhibit, Notes, Stage};
 use crate::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::lab::{Budget, Lab, LabError, Permit, Progress, Purpose, Setup, Stock, Template, TooMuch, Window};
@@ -250,8 +250,18 @@ impl Engine<'_> {
                 }
                 Ok((lab, "done".into()))
             }
-            Action::Reboot(_) => {
-                let rebooted = lab.reboot(step.machine(), &play.logs).await?;
+            Action::Reboot(reboot) => {
+                let rebooted = match lab.reboot(step.machine(), &play.logs).await {
+                    Err(away @ LabError::StaysAway { .. }) if reboot.expect == Return::Away => {
+                        let said = chain(&away);
+                        let as_expected = reboot.says.iter().all(|words| said.contains(words));
+                        return if as_expected { Ok((lab, said)) } else { Err(away.into()) };
+                    }
+                    rebooted => rebooted?,
+                };
+                if reboot.expect == Return::Away {
+                    return Err(ReplaceError::Back(step.machine().to_owned()));
+                }
                 let kernel = rebooted.kernel.map_or_else(String::new, |version| format!(" with kernel {version}"));
                 Ok((lab, format!("it is up again{kernel}")))
             }

@@ -36,6 +36,9 @@ pub(super) enum ReplaceError {
     /// The lab.
     #[error(transparent)]
     Lab(#[from] LabError),
+    /// A machine came up that was not to.
+    #[error("machine {0} came up again, and was expected to stay away")]
+    Back(String),
     /// The configuration of a machine, which is kept with it.
     #[error("failed to take the inventory that is kept with a checkpoint: {0}")]
     Inventory(String),
