@@ -193,7 +193,7 @@ pub enum LabError {
     #[error(
         "machine {machine} does not come up{}: {source}; its console, which is in {}, ends:\n{last_words}\nStart it with an older \
          kernel, repair its disk from outside, or go back to a copy of it",
-        kernel.as_ref().map_or_else(String::new, |kernel| format!(" with {}", kernel.display())),
+        kernel.as_deref().and_then(Path::file_name).map_or_else(String::new, |kernel| format!(" with {}", kernel.display())),
         console.display()
     )]
     StaysAway {
