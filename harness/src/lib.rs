@@ -3,6 +3,7 @@ pub mod cache;
 pub mod drift;
 pub mod evidence;
 pub mod guest_path;
+pub mod hold;
 pub mod host;
 pub mod image;
 pub mod lab;

@@ -109,6 +109,12 @@ fn project() -> PathBuf {
 /// The directory with scenario files; the project's own, unless the user names another.
 const SCENARIOS_VARIABLE: &str = "REHEARSAL_SCENARIOS";
 
+/// The command that brings a person to the step at which a cell fails.
+fn repro(cell: &str) -> String {
+    let elsewhere = std::env::var(SCENARIOS_VARIABLE).map(|directory| format!(" --scenarios {directory}"));
+    format!("cargo xtask repro {cell} --break-on-failure{}", elsewhere.unwrap_or_default())
+}
+
 fn scenarios() -> anyhow::Result<Vec<Scenario>> {
     let directory = std::env::var_os(SCENARIOS_VARIABLE).map_or_else(|| project().join("scenarios"), PathBuf::from);
     let paths = Scenario::files_in(&directory);

@@ -38,6 +38,8 @@ pub(crate) struct Session {
     disks: Mutex<BTreeMap<String, harness::release::Media>>,
     /// How many cells failed because this host lacks something that they need.
     hindered: AtomicU64,
+    /// Cells that cannot be tried here, and why.
+    skipped: Mutex<Vec<(String, String)>>,
 }
 
 struct Shared {
@@ -65,6 +67,7 @@ impl Session {
             images: Mutex::default(),
             disks: Mutex::default(),
             hindered: AtomicU64::new(0),
+            skipped: Mutex::default(),
         }
     }
 
@@ -92,8 +95,18 @@ impl Session {
         };
         let result = shared.runtime.block_on(engine.cell(scenario, cell));
         match result.outcome {
-            Verdict::Failed => Err(anyhow!("{}", result.reason.unwrap_or_default())),
-            Verdict::Passed | Verdict::Skipped => Ok(()),
+            Verdict::Failed => {
+                if !self.interrupt.asked() {
+                    self.voice.cell(&name, &format!("  look  `{}` holds the lab there", crate::repro(&name)));
+                }
+                Err(anyhow!("{}", result.reason.unwrap_or_default()))
+            }
+            Verdict::Passed => Ok(()),
+            Verdict::Skipped => {
+                let mut skipped = self.skipped.lock().map_err(|_| anyhow!("another test panicked"))?;
+                skipped.push((name, result.reason.unwrap_or_default()));
+                Ok(())
+            }
         }
     }
 
@@ -128,15 +141,7 @@ impl Session {
             None => Run::create(&results)?,
         };
         let run = run.seen_from(&project());
-        Head::new(Host {
-            accelerator: accelerator.name().to_owned(),
-            reason: reason.clone(),
-            pace: selection.pace.factor(),
-            cores,
-            memory_mib,
-            qemu: setup.qemu_version.clone(),
-        })
-        .begin(run.directory())?;
+        Head::new(Host::of(&selection, &setup.qemu_version, memory_mib)).begin(run.directory())?;
         self.voice.expect(accelerator.name(), Typical::load(&cache.times()));
         let voice = self.voice.clone();
         run.watch(Box::new(move |scenario, cell, happening| voice.watch(scenario, cell, happening)));
@@ -196,6 +201,16 @@ impl Session {
         self.voice.end();
         if !full.is_empty() {
             eprintln!("left out: {} cells for full runs only (`cargo xtask test --tier full`)", full.len());
+        }
+        let skipped = self.skipped.lock().map_err(|_| anyhow!("a test panicked"))?;
+        if !skipped.is_empty() {
+            eprintln!(
+                "skipped: {} cells that cannot be tried here, though the list above calls them ok",
+                skipped.len()
+            );
+            for (name, reason) in skipped.iter() {
+                eprintln!("  {name}, because {reason}");
+            }
         }
         if let Some(Ok(shared)) = self.shared.get() {
             let report = self.report(shared, chosen, full)?;

@@ -161,7 +161,7 @@ impl Live {
                     line.bar.set_message(format!("{number} {}: {}{looks}", step.machine, text::line(&step.name)));
                 }
             }
-            Happening::Step(_) => {}
+            Happening::Step(_) | Happening::Rewound(_) => {}
             Happening::Verdict(verdict) => self.over(&mut lines, cell, *verdict),
         }
         let (over, failed, all) = (lines.over, lines.failed, self.all);

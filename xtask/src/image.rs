@@ -50,7 +50,7 @@ pub(crate) enum Action {
         /// The file; only you can read it
         #[arg(long, short, value_name = "FILE")]
         output: PathBuf,
-        /// Also the labs that were frozen on these images, and the secret that their passwords are derived from
+        /// Also the labs that were frozen on these images alone, and the secret that their passwords are derived from
         #[arg(long)]
         templates: bool,
     },

@@ -17,6 +17,8 @@ pub enum Happening {
     StepBegins(Beginning),
     /// A step is over.
     Step(StepResult),
+    /// A person has brought its lab back to this state.
+    Rewound(String),
     /// The cell is over.
     Verdict(Verdict),
 }

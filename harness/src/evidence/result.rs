@@ -15,6 +15,8 @@ pub enum StepOutcome {
     Omitted,
     /// It was carried out by an earlier run, which has kept the state behind it.
     Kept,
+    /// It cannot be tried here.
+    Skipped,
 }
 
 /// What a step is to its scenario.

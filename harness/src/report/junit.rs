@@ -73,6 +73,7 @@ fn steps(result: &ScenarioResult) -> String {
             StepOutcome::Failed => "FAIL",
             StepOutcome::Omitted => "omit",
             StepOutcome::Kept => "kept",
+            StepOutcome::Skipped => "skip",
         };
         let _ = writeln!(lines, "{mark:<5} {}: {} ({:.1} s)", step.machine, text::line(&step.name), step.seconds);
         if !step.asked.is_empty() {

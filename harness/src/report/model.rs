@@ -2,6 +2,7 @@
 
 use crate::drift::Drift;
 use crate::evidence::{ScenarioResult, Verdict};
+use crate::host::accelerator::Selection;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -88,6 +89,21 @@ pub struct Counts {
     pub failed: usize,
     /// Cells that did not run.
     pub skipped: usize,
+}
+
+impl Host {
+    /// This host, as guests run on it.
+    #[must_use]
+    pub fn of(selection: &Selection, qemu: &str, memory_mib: u32) -> Self {
+        Self {
+            accelerator: selection.accelerator.name().to_owned(),
+            reason: selection.reason.clone(),
+            pace: selection.pace.factor(),
+            cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            memory_mib,
+            qemu: qemu.to_owned(),
+        }
+    }
 }
 
 impl Report {

@@ -21,8 +21,8 @@ pub(super) struct Start {
     pub(super) template: Arc<Template>,
     /// What earlier steps have left.
     pub(super) notes: Notes,
-    /// The first step that is carried out.
-    pub(super) from: usize,
+    /// The step that is carried out next.
+    pub(super) next: usize,
     /// The steps that are to keep a checkpoint for later runs: nobody else makes these meanwhile.
     pub(super) claims: BTreeMap<usize, Claim>,
     /// States that a step can go back to.
@@ -56,7 +56,7 @@ impl Engine<'_> {
     ) -> Result<Start, LabError> {
         let wanted = if self.fresh { Wanted::Fresh } else { Wanted::Kept };
         let mut claims = BTreeMap::new();
-        let within = |index: &usize| play.until.is_none_or(|until| *index <= until);
+        let within = |index: &usize| *index < play.ends;
         for StartingPoint { step, needs } in starts(&play.cell.steps).into_iter().filter(|point| within(&point.step)) {
             let mut kept = BTreeMap::new();
             for index in needs.iter().copied() {
@@ -84,7 +84,7 @@ impl Engine<'_> {
             }
         }
         let template = self.with_order(play, begun, async |order| self.stock.template(order).await).await?;
-        Ok(Start { template, notes: Notes::default(), from: 0, claims, kept: BTreeMap::new() })
+        Ok(Start { template, notes: Notes::default(), next: 0, claims, kept: BTreeMap::new() })
     }
 
     /// Starts behind a kept checkpoint, and says so.
@@ -119,7 +119,7 @@ impl Engine<'_> {
         }
         let state = Kept { template: template.clone(), notes: notes.clone() };
         earlier.insert(name.to_owned(), state);
-        Start { template, notes, from: index + 1, claims, kept: earlier }
+        Start { template, notes, next: index + 1, claims, kept: earlier }
     }
 
     /// Freezes the lab for later runs, with all that this one knows.
@@ -150,7 +150,7 @@ impl Engine<'_> {
         index: usize,
     ) -> Result<(Arc<Template>, Papers), String> {
         let logs = self.run.cell(&scenario.name, &cell.to_string()).map_err(|error| error.to_string())?;
-        let play = Play { scenario, cell, logs, until: Some(index) };
+        let play = Play { scenario, cell, logs, ends: index + 1, onlooker: None };
         let wanted = if self.fresh { Wanted::Fresh } else { Wanted::Kept };
         let begun = Instant::now();
         // A claim is let go of at once: the run takes it again.

@@ -3,7 +3,7 @@
 use super::{catalogue, print, say};
 use crate::exit::{HostLacks, Invalid};
 use anyhow::Context as _;
-use harness::cache::{self, ArchiveError, Cache, Kept, Kind};
+use harness::cache::{self, ArchiveError, Cache, EntryName, Kept, Kind};
 use harness::image::{Asked, Standing};
 use std::path::Path;
 
@@ -12,12 +12,16 @@ pub(super) fn export(cache: &Cache, names: &[String], output: &Path, templates: 
     let mut entries = images(cache, names)?;
     if templates {
         let labs = cache.list(Kind::Template)?;
-        let fits = |lab: &Kept| entries.iter().any(|image| lab.stands_on(image));
+        let has = |name: &EntryName| entries.iter().any(|image| image.name == *name);
+        let fits = |lab: &Kept| lab.foundations().next().is_some() && lab.foundations().all(has);
         let mut fitting: Vec<_> = labs.into_iter().filter(fits).collect();
         // Of one name, the one that was used last: others are of older images, steps or guests.
         fitting.sort_by_key(|lab| (lab.name.name().to_owned(), std::cmp::Reverse(lab.used)));
         fitting.dedup_by_key(|lab| lab.name.name().to_owned());
-        anyhow::ensure!(!fitting.is_empty(), "no lab was frozen on these images: `cargo xtask lab freeze` makes one");
+        anyhow::ensure!(
+            !fitting.is_empty(),
+            "no lab was frozen on these images alone: `cargo xtask lab freeze` makes one"
+        );
         entries.extend(fitting);
     }
     let exported = cache::export(cache, &entries, output, &mut |name, size| say(&format!("{name} ({size})")));

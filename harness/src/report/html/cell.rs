@@ -46,7 +46,7 @@ fn why(result: &ScenarioResult) -> Markup {
                 p.reason { (text::line(reason)) }
                 p {
                     @if let Some(line) = line { code { (text::line(&result.file)) ":" (line) } " · " }
-                    code { "cargo xtask test " (text::line(&result.title())) }
+                    code { "cargo xtask repro " (text::line(&result.title())) " --break-on-failure" }
                 }
             }
         }

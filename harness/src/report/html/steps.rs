@@ -77,6 +77,7 @@ pub(super) fn class(step: &StepResult) -> &'static str {
         StepOutcome::Failed => "failed",
         StepOutcome::Omitted => "omitted",
         StepOutcome::Kept => "kept",
+        StepOutcome::Skipped => "skipped",
     }
 }
 
@@ -84,7 +85,7 @@ fn sign(step: &StepResult) -> &'static str {
     match step.outcome {
         StepOutcome::Passed => "✓",
         StepOutcome::Failed => "✗",
-        StepOutcome::Omitted => "–",
+        StepOutcome::Omitted | StepOutcome::Skipped => "–",
         StepOutcome::Kept => "↷",
     }
 }
