@@ -13,6 +13,7 @@ pub mod mistake;
 pub mod network;
 pub mod packages;
 pub mod release;
+pub mod report;
 pub mod scenario;
 pub mod seed;
 pub mod size;
