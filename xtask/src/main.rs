@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod clean;
 mod coverage;
+mod diagnose;
 mod docs;
 mod doctor;
 mod drift;
@@ -70,6 +71,8 @@ enum Action {
     Drift(drift::Args),
     /// Say which changes of configuration are to blame for a scenario's symptoms
     Explain(explain::Args),
+    /// Say why a user cannot log in: in a kept state of a lab, or on a server of your own
+    Diagnose(diagnose::Args),
     /// Say whether the files of scenarios and labs are right, and where they are not
     #[command(after_help = "Example, while a scenario is written:\n\n    cargo xtask check scenarios/pam-loss.toml")]
     Check(check::Args),
@@ -115,6 +118,7 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Test(args) => test::run(args),
         Action::Drift(args) => drift::run(&args),
         Action::Explain(args) => explain::run(&args),
+        Action::Diagnose(args) => diagnose::run(&args),
         Action::Check(args) => check::run(&args),
         Action::Coverage(args) => coverage::run(&args),
         Action::Docs => docs::run(),

@@ -4,7 +4,7 @@ use super::changes::{Inbox, Reboot, Upgrade};
 use super::configuration::{DriftSince, InventoryAs};
 use super::step::{Concern, check_account, check_machine};
 use super::verb::{
-    Account, CauseOf, Checkpoint, Clock, Deliver, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power, Requests,
+    Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power, Requests,
     Rewind, Run, Service, SmtpLogin, SshLogin, Units, Write,
 };
 use crate::lab::Topology;
@@ -51,6 +51,8 @@ pub enum Action {
     Requests(Requests),
     /// Name the likely cause of the refusals since a mark, from the logs of the mail server.
     Cause(CauseOf),
+    /// Say why a user cannot log in to the mail server, by its state, its logs, and what the directory answers.
+    Diagnose(Diagnose),
     /// Remember a machine's configuration under a name.
     Inventory(InventoryAs),
     /// See what changed in a machine's configuration since an inventory.
@@ -94,6 +96,7 @@ impl Action {
             | Self::File(_)
             | Self::Requests(_)
             | Self::Cause(_)
+            | Self::Diagnose(_)
             | Self::Drift(_) => true,
             Self::Inbox(inbox) => inbox.remember.is_none() && inbox.flag.is_none(),
             _ => false,
@@ -113,6 +116,7 @@ impl Action {
             Self::Smtp(login) => account(&login.user),
             Self::Ssh(login) => account(&login.user),
             Self::Cause(cause) => account(&cause.user),
+            Self::Diagnose(diagnose) => account(&diagnose.user),
             Self::Deliver(deliver) => deliver.from.iter().chain([&deliver.to]).for_each(account),
             Self::Mailboxes(mailboxes) => mailboxes.create.iter().for_each(account),
             Self::Run(run) => run.password_of.iter().for_each(account),

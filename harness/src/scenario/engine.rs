@@ -3,6 +3,7 @@
 use super::format::{Cell, Kind, Scenario};
 use super::interrupt::Interrupt;
 use super::judgement::{asked_of_lab, chain, failure, judge, omitted, unjudged};
+use super::refusal::refused_login;
 use super::resume::{ReplaceError, Start};
 use super::step::{Action, Concern, Power, Step};
 use super::steps::{Exhibit, Notes, Stage};
@@ -245,6 +246,7 @@ impl Engine<'_> {
             }
             let started = Instant::now();
             let performed = stage.look(step).await;
+            let refused = refused_login(step, &performed);
             let (outcome, done) = judge(cell.kind, step, performed);
             let step_result = StepResult {
                 name: step.name.get_ref().clone(),
@@ -264,7 +266,11 @@ impl Engine<'_> {
             let failure = (outcome == StepOutcome::Failed).then(|| failure(index, &step_result));
             result.steps.push(step_result);
             if let Some(reason) = failure {
-                return Err(reason);
+                let why = match refused {
+                    Some(login) => self.explain_refusal(play, lab, (index, step), login, started.elapsed()).await,
+                    None => String::new(),
+                };
+                return Err(reason + &why);
             }
             self.check_invariants(play, &mut stage, Some((index, step)), result).await?;
         }

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod delivery;
+mod diagnosis;
 mod guest;
 mod logins;
 mod looking;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) use configuration::{drift, take_inventory};
+pub(super) use diagnosis::{Since, diagnosis_of};
 pub(super) use notes::{Exhibit, Kept, Notes};
 
 /// A step that was carried out and found what it expects.
@@ -104,6 +106,7 @@ impl<'a> Stage<'a> {
             Action::Mark(mark) => self.mark(on, mark).await,
             Action::Requests(requests) => self.requests(on, requests).await,
             Action::Cause(cause) => self.cause(on, cause).await,
+            Action::Diagnose(diagnose) => self.diagnose(on, diagnose).await,
             Action::Upgrade(upgrade) => self.upgrade(on, upgrade).await,
             Action::Inbox(inbox) => self.inbox(on, inbox).await,
             Action::File(file) => self.file(on, file).await,
