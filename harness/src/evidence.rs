@@ -44,6 +44,9 @@ pub struct StepResult {
     pub asked: String,
     /// What was answered, or what went wrong.
     pub answered: String,
+    /// Why a login was refused that should have been let in: the likely cause, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<String>,
 }
 
 /// The steps that an earlier run has carried out, and what this one started with.

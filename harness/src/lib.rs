@@ -1,6 +1,7 @@
 //! Rehearsal: a private mail server and its neighbours in disposable virtual machines.
 pub mod cache;
 pub mod drift;
+pub mod etc;
 pub mod evidence;
 pub mod guest_path;
 pub mod host;

@@ -3,12 +3,13 @@
 use crate::{End, project};
 use anyhow::{Context as _, anyhow};
 use harness::cache::{self, Cache};
+use harness::etc::OwnEtc;
 use harness::evidence::{Run, ScenarioResult, Verdict};
 use harness::host::{accelerator, memory};
 use harness::image::{Catalogue, Image, ensure};
 use harness::lab::{Budget, Media, Setup, Stock, Topology};
 use harness::release::Archive;
-use harness::scenario::{Cell, Engine, Interrupt, Scenario};
+use harness::scenario::{Cell, Course, Engine, Interrupt, Scenario};
 use libtest_mimic::Conclusion;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,9 @@ const RESULTS_VARIABLE: &str = "REHEARSAL_RESULTS";
 
 /// If it is set, all steps are run, and kept checkpoints are made again.
 const FRESH_VARIABLE: &str = "REHEARSAL_FRESH";
+
+/// A directory with somebody's own configuration, which is laid over the mail machine of every lab.
+const ETC_VARIABLE: &str = "REHEARSAL_ETC";
 
 /// Everything is made when the first cell starts.
 pub(crate) struct Session {
@@ -47,6 +51,7 @@ struct Shared {
     cache: Cache,
     catalogue: Catalogue,
     archive: Arc<Archive>,
+    etc: Option<OwnEtc>,
 }
 
 /// Cells that run at once unless the user says otherwise: one for each core. They wait for guests more than they work.
@@ -87,6 +92,7 @@ impl Session {
             run: &shared.run,
             interrupt: &self.interrupt,
             fresh: std::env::var_os(FRESH_VARIABLE).is_some_and(|value| !value.is_empty()),
+            course: Course { etc: shared.etc.as_ref(), ..Course::default() },
             say: &|text| self.say(&name, text),
         };
         let result = shared.runtime.block_on(engine.cell(scenario, cell));
@@ -136,7 +142,9 @@ impl Session {
         let archive = Arc::new(archive);
         let catalogue = Catalogue::load(&images).map_err(|error| report(error.into()))?;
         let catalogue = catalogue.with_releases(archive.clone());
-        Ok(Shared { runtime, run, setup, stock, budget, cache, catalogue, archive })
+        let etc = std::env::var_os(ETC_VARIABLE).map(|directory| OwnEtc::load(Path::new(&directory)));
+        let etc = etc.transpose().map_err(|error| report(error.into()))?;
+        Ok(Shared { runtime, run, setup, stock, budget, cache, catalogue, archive, etc })
     }
 
     /// The images of a scenario, built if they are missing, and held until the run ends.

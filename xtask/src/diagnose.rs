@@ -11,7 +11,7 @@ use harness::cache::Cache;
 use harness::evidence::Run;
 use harness::mail::diagnosis::{COLLECTOR, Diagnosis, Evidence, Login, RootCause, Service, diagnose};
 use harness::network::become_root_of_own_user_namespace;
-use harness::scenario::{Engine, Examination, ExplainError, Interrupt};
+use harness::scenario::{Course, Engine, Examination, ExplainError, Interrupt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -106,6 +106,7 @@ fn in_a_lab(args: &Args, name: &str) -> anyhow::Result<ExitCode> {
         run: &run,
         interrupt: &interrupt,
         fresh: false,
+        course: Course::default(),
         say: &|text| eprintln!("{text}"),
     };
     let examined = runtime.block_on(engine.examine(&scenario, cell)).map_err(|error| match error {
@@ -130,5 +131,9 @@ fn text(examined: &Examination) -> String {
 }
 
 fn exit_code<'d>(mut diagnoses: impl Iterator<Item = &'d Diagnosis>) -> ExitCode {
-    if diagnoses.any(|diagnosis| diagnosis.cause() != RootCause::Nothing) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if diagnoses.any(|diagnosis| diagnosis.cause() != RootCause::Nothing) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }

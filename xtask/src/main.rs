@@ -4,6 +4,7 @@ mod age;
 mod bench;
 mod check;
 mod clean;
+mod compare;
 mod coverage;
 mod diagnose;
 mod docs;
@@ -73,6 +74,8 @@ enum Action {
     Explain(explain::Args),
     /// Say why a user cannot log in: in a kept state of a lab, or on a server of your own
     Diagnose(diagnose::Args),
+    /// Say how a lab behaves otherwise with one configuration than with another
+    Compare(compare::Args),
     /// Say whether the files of scenarios and labs are right, and where they are not
     #[command(after_help = "Example, while a scenario is written:\n\n    cargo xtask check scenarios/pam-loss.toml")]
     Check(check::Args),
@@ -119,6 +122,7 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Drift(args) => drift::run(&args),
         Action::Explain(args) => explain::run(&args),
         Action::Diagnose(args) => diagnose::run(&args),
+        Action::Compare(args) => compare::run(&args),
         Action::Check(args) => check::run(&args),
         Action::Coverage(args) => coverage::run(&args),
         Action::Docs => docs::run(),

@@ -5,6 +5,7 @@ use crate::{image, setup};
 use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
 use harness::cache::Cache;
+use harness::etc::OwnEtc;
 use harness::host::spawn::tie_to_thread;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -15,7 +16,8 @@ Examples:
     cargo xtask test --yes                 all that is quick; builds what is missing
     cargo xtask test pam-loss              one scenario
     cargo xtask test pam-loss::control     one cell
-    cargo xtask test --tier full           everything";
+    cargo xtask test --tier full           everything
+    cargo xtask test logins --etc my-etc   whether logins work with files of your own";
 
 /// What to run.
 #[derive(ClapArgs)]
@@ -34,6 +36,9 @@ pub(crate) struct Args {
     /// Which cells: `quick` leaves out those that their files call `full`
     #[arg(long, value_enum, default_value_t = Tier::Quick)]
     tier: Tier,
+    /// A directory like /etc with a configuration of your own, laid over the mail machine before the first step (docs/own-etc.md)
+    #[arg(long, value_name = "DIRECTORY")]
+    etc: Option<PathBuf>,
     /// Run all steps, also those behind which an earlier run has kept a checkpoint
     #[arg(long)]
     fresh: bool,
@@ -63,6 +68,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     command.args(args.filter);
     if let Some(directory) = args.scenarios {
         command.env("REHEARSAL_SCENARIOS", std::path::absolute(directory)?);
+    }
+    if let Some(directory) = args.etc {
+        let directory = std::path::absolute(directory)?;
+        OwnEtc::load(&directory).map_err(crate::report)?;
+        command.env("REHEARSAL_ETC", directory);
     }
     if args.fresh {
         command.env("REHEARSAL_FRESH", "1");

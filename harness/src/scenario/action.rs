@@ -4,8 +4,8 @@ use super::changes::{Inbox, Reboot, Upgrade};
 use super::configuration::{DriftSince, InventoryAs};
 use super::step::{Concern, check_account, check_machine};
 use super::verb::{
-    Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power, Requests,
-    Rewind, Run, Service, SmtpLogin, SshLogin, Units, Write,
+    Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power,
+    Requests, Rewind, Run, Service, SmtpLogin, SshLogin, Units, Write,
 };
 use crate::lab::Topology;
 use crate::mistake::{Flaw, Flaws};

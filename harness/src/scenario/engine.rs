@@ -7,6 +7,7 @@ use super::refusal::refused_login;
 use super::resume::{ReplaceError, Start};
 use super::step::{Action, Concern, Power, Step};
 use super::steps::{Exhibit, Notes, Stage};
+use crate::etc::OwnEtc;
 use crate::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::lab::{Budget, Lab, LabError, Progress, Purpose, Setup, Stock, Template};
 use std::path::{Path, PathBuf};
@@ -27,8 +28,19 @@ pub struct Engine<'a> {
     pub interrupt: &'a Interrupt,
     /// Run all steps, also those behind which an earlier run has kept a checkpoint.
     pub fresh: bool,
+    /// What is otherwise than usual in this run.
+    pub course: Course<'a>,
     /// Takes lines of live progress.
     pub say: &'a (dyn Fn(&str) + Send + Sync),
+}
+
+/// What is otherwise than usual in a run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Course<'a> {
+    /// Somebody's own configuration, which is laid over the mail machine of every lab.
+    pub etc: Option<&'a OwnEtc>,
+    /// After a step that failed the others are carried out all the same, and invariants are not looked at.
+    pub to_the_end: bool,
 }
 
 impl std::fmt::Debug for Engine<'_> {
@@ -98,11 +110,30 @@ impl Engine<'_> {
         let waiting = |wait: &_| (self.say)(&format!("  wait  the lab {wait}"));
         let _share = self.unless_interrupted(self.budget.memory(memory, &waiting)).await?;
         let begun = Instant::now();
-        let start = self.unless_interrupted(self.start(play, &begun, result)).await?;
-        let lab = self.unless_interrupted(self.thaw(play, &start.template, start.from)).await?;
+        let mut start = self.unless_interrupted(self.start(play, &begun, result)).await?;
+        let mut lab = self.unless_interrupted(self.thaw(play, &start.template, start.from)).await?;
         result.lab_seconds = begun.elapsed().as_secs_f64();
         (self.say)(&format!("  lab   {} runs after {:.1} s", topology.name, result.lab_seconds));
-        self.stretches(play, lab, start, result).await
+        // A kept checkpoint has it already.
+        if start.from == 0
+            && let Err(reason) = self.lay_own_etc(play, &mut lab, &mut start.notes, &mut result.steps).await
+        {
+            self.collect(&lab, &play.logs).await;
+            lab.tear_down().await.map_err(|error| chain(&error))?;
+            return Err(reason);
+        }
+        self.stretches(play, lab, start, result).await?;
+        let mut failed = result.steps.iter().filter(|step| step.outcome == StepOutcome::Failed);
+        match failed.next() {
+            Some(first) => Err(format!(
+                "\"{}\": {} → {}, and {} more failed",
+                first.name,
+                first.asked,
+                first.answered,
+                failed.count()
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Until somebody wants the run to end.
@@ -160,6 +191,7 @@ impl Engine<'_> {
                 seconds: started.elapsed().as_secs_f64(),
                 asked: asked_of_lab(&step.action),
                 answered,
+                diagnosis: None,
             };
             self.report(play, &step_result);
             result.steps.push(step_result);
@@ -248,13 +280,14 @@ impl Engine<'_> {
             let performed = stage.look(step).await;
             let refused = refused_login(step, &performed);
             let (outcome, done) = judge(cell.kind, step, performed);
-            let step_result = StepResult {
+            let mut step_result = StepResult {
                 name: step.name.get_ref().clone(),
                 machine: step.machine().to_owned(),
                 outcome,
                 seconds: started.elapsed().as_secs_f64(),
                 asked: lab.identity().redact(&done.asked),
                 answered: lab.identity().redact(&done.answered),
+                diagnosis: None,
             };
             play.exhibit(&stage.exhibits())?;
             if let Some(transcript) = &done.transcript {
@@ -264,13 +297,16 @@ impl Engine<'_> {
             }
             self.report(play, &step_result);
             let failure = (outcome == StepOutcome::Failed).then(|| failure(index, &step_result));
+            if failure.is_some()
+                && let Some(login) = refused
+            {
+                step_result.diagnosis = self.explain_refusal(play, lab, (index, step), login, started.elapsed()).await;
+            }
+            let why = step_result.diagnosis.as_ref().map(|cause| format!("; diagnosis: {cause}"));
             result.steps.push(step_result);
-            if let Some(reason) = failure {
-                let why = match refused {
-                    Some(login) => self.explain_refusal(play, lab, (index, step), login, started.elapsed()).await,
-                    None => String::new(),
-                };
-                return Err(reason + &why);
+            match failure {
+                Some(reason) if !self.course.to_the_end => return Err(reason + &why.unwrap_or_default()),
+                _ => {}
             }
             self.check_invariants(play, &mut stage, Some((index, step)), result).await?;
         }
@@ -289,6 +325,9 @@ impl Engine<'_> {
             stage.note_disturbances(step);
         }
         let started = Instant::now();
+        if self.course.to_the_end {
+            return Ok(());
+        }
         let Some((invariant, done)) = stage.first_broken(&play.cell.invariants).await else { return Ok(()) };
         let place = after.map_or("before the first step".into(), |(index, step)| {
             format!("after step {} on {}, \"{}\"", index + 1, step.machine(), step.name.get_ref())
@@ -300,6 +339,7 @@ impl Engine<'_> {
             seconds: started.elapsed().as_secs_f64(),
             asked: stage.redact(&format!("invariant {place}: {}", done.asked)),
             answered: stage.redact(&done.answered),
+            diagnosis: None,
         };
         self.report(play, &step_result);
         let reason = format!(
@@ -312,7 +352,7 @@ impl Engine<'_> {
         Err(reason)
     }
 
-    fn report(&self, play: &Play<'_>, step: &StepResult) {
+    pub(super) fn report(&self, play: &Play<'_>, step: &StepResult) {
         let mark = if step.outcome == StepOutcome::Passed { "ok  " } else { "FAIL" };
         (self.say)(&format!(
             "  {mark}  {}: {} ({:.1} s)\n          {} → {}",

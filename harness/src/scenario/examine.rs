@@ -44,7 +44,8 @@ impl Engine<'_> {
     /// Thaws the last kept state of a cell, or makes it, tries the logins that the scenario asks for after it, and says why they
     /// are refused.
     pub async fn examine(&self, scenario: &Scenario, cell: &Cell) -> Result<Examination, ExplainError> {
-        let index = starts(&cell.steps).first().copied().ok_or_else(|| ExplainError::Scenario(nothing_kept(scenario, cell)))?;
+        let index =
+            starts(&cell.steps).first().copied().ok_or_else(|| ExplainError::Scenario(nothing_kept(scenario, cell)))?;
         let steps = logins(&cell.steps[index + 1..]);
         if steps.is_empty() {
             return Err(ExplainError::Scenario(nothing_kept(scenario, cell)));
@@ -143,7 +144,8 @@ mod tests {
             step("imap = { user = \"carol\", expect = \"accepted\" }"),
         ];
         let steps = toml::from_str::<File>(&text.concat()).unwrap().step;
-        let found: Vec<_> = logins(&steps).iter().filter_map(|step| login_of(step)).map(|(login, _)| login.service).collect();
+        let found: Vec<_> =
+            logins(&steps).iter().filter_map(|step| login_of(step)).map(|(login, _)| login.service).collect();
         assert_eq!(found, [Service::Imap, Service::Smtp]);
     }
 }

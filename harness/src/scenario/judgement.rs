@@ -59,6 +59,7 @@ pub(super) fn omitted(step: &Step) -> StepResult {
         seconds: 0.0,
         asked: String::new(),
         answered: String::new(),
+        diagnosis: None,
     }
 }
 

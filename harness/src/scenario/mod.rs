@@ -18,6 +18,7 @@ mod interrupt;
 mod judgement;
 mod kept;
 mod lab_file;
+mod laying;
 mod matrix;
 mod reading;
 mod ready;
@@ -35,7 +36,7 @@ mod variables;
 mod verb;
 
 pub use action::Action;
-pub use engine::Engine;
+pub use engine::{Course, Engine};
 pub use examine::{Examination, Tried};
 pub use explain::{Asked, Blame, Culprit, ExplainError, Explanation};
 pub use format::{Cell, Kind, Scenario, ScenarioError, Tier};

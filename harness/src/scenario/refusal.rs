@@ -4,7 +4,7 @@ use super::engine::{Engine, Play};
 use super::step::{Action, Answer, Step};
 use super::steps::{Done, Exhibit, Since, StepError, diagnosis_of};
 use crate::lab::Lab;
-use crate::mail::diagnosis::{Login, Service};
+use crate::mail::diagnosis::{Diagnosis, Login, Service};
 use std::time::Duration;
 
 /// Lines that daemons write a moment before the probe begins, or the host's clock and the guest's differ by.
@@ -32,7 +32,7 @@ pub(super) fn refused_login<'s>(step: &'s Step, performed: &Result<Done, StepErr
 }
 
 impl Engine<'_> {
-    /// Says why, and keeps the whole diagnosis in the results; hands back words for the reason of the failure.
+    /// Says why, and keeps the whole diagnosis in the results; hands back the cause in words.
     pub(super) async fn explain_refusal(
         &self,
         play: &Play<'_>,
@@ -40,25 +40,29 @@ impl Engine<'_> {
         (index, step): (usize, &Step),
         login: Login<'_>,
         took: Duration,
-    ) -> String {
+    ) -> Option<String> {
         let diagnosis = match diagnosis_of(lab, step.machine(), login, Since::Ago(took + MARGIN)).await {
             Ok(diagnosis) => diagnosis,
             Err(reason) => {
                 (self.say)(&format!("  why   no diagnosis: {reason}"));
-                return String::new();
+                return None;
             }
         };
+        self.tell(play, lab, &format!("diagnosis-step-{:02}", index + 1), &diagnosis);
+        Some(diagnosis.cause().to_string())
+    }
+
+    /// Says what was found, and keeps it in the results as `name`, as text and as JSON.
+    pub(super) fn tell(&self, play: &Play<'_>, lab: &Lab, name: &str, diagnosis: &Diagnosis) {
         let text = lab.identity().redact(&diagnosis.to_string());
         let lines: Vec<_> = text.lines().map(|line| format!("  why   {line}")).collect();
         (self.say)(&lines.join("\n"));
-        let name = format!("diagnosis-step-{:02}", index + 1);
-        let json = Exhibit::json(format!("{name}.json"), &diagnosis).into_iter();
+        let json = Exhibit::json(format!("{name}.json"), diagnosis).into_iter();
         let text = [Exhibit { file: format!("{name}.txt"), text: format!("{text}\n") }];
         if let Err(reason) = play.exhibit(&text.into_iter().chain(json).collect::<Vec<_>>()) {
             (self.say)(&format!("  note  the diagnosis is not in the results: {reason}"));
         }
-        self.run.event(&play.scenario.name, &play.cell.to_string(), "diagnosis", &diagnosis);
-        format!("; diagnosis: {}", diagnosis.cause())
+        self.run.event(&play.scenario.name, &play.cell.to_string(), "diagnosis", diagnosis);
     }
 }
 

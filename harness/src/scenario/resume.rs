@@ -153,7 +153,8 @@ impl Engine<'_> {
         logs: &Path,
         begun: &Instant,
     ) -> Result<Found<Papers>, LabError> {
-        let way = way(&cell.steps, &cell.invariants, index, cell.kind == Kind::Control);
+        let mut way = way(&cell.steps, &cell.invariants, index, cell.kind == Kind::Control);
+        way.extend(self.own_etc(cell).map(|etc| format!("etc {}", etc.digest())));
         let name = format!("{}-{}", cell.lab.topology.name, checkpoint_name(&cell.steps[index]));
         self.with_order(cell, logs, begun, async |order| {
             let entry = self.stock.checkpoint_name(order, &name, &way)?;
@@ -199,5 +200,6 @@ fn checkpoint_result(step: &Step, name: &str) -> StepResult {
         seconds: 0.0,
         asked: format!("keep the state of the lab as `{name}`"),
         answered: "kept, for later runs too".into(),
+        diagnosis: None,
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, anyhow};
 use harness::cache::Cache;
 use harness::evidence::Run;
 use harness::network::become_root_of_own_user_namespace;
-use harness::scenario::{Blame, Cell, Engine, ExplainError, Interrupt, Kind, Scenario};
+use harness::scenario::{Blame, Cell, Course, Engine, ExplainError, Interrupt, Kind, Scenario};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -76,6 +76,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         run: &run,
         interrupt: &interrupt,
         fresh: args.fresh,
+        course: Course::default(),
         say: &|text| eprintln!("{text}"),
     };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

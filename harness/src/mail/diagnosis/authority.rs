@@ -39,7 +39,8 @@ pub(super) fn out_of_date(pem: &str, now: i64) -> Vec<String> {
 
 fn sentence(Validity { subject, from, until }: &Validity, now: i64) -> String {
     let day = |seconds: i64| {
-        jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.strftime("%Y-%m-%d").to_string())
+        jiff::Timestamp::from_second(seconds)
+            .map_or_else(|_| seconds.to_string(), |time| time.strftime("%Y-%m-%d").to_string())
     };
     format!("{subject} is valid from {} until {}, and this machine's clock says {}", day(*from), day(*until), day(now))
 }

@@ -65,7 +65,9 @@ fn pam_file(cause: RootCause, service: &str, mail: &Evidence) -> String {
     let copy = mail.files.keys().find(|path| path.starts_with(&second));
     let put_back = match copy {
         Some(copy) => format!("compare {copy} with a backup, and put it back as /etc/pam.d/{service}"),
-        None => format!("put /etc/pam.d/{service} back from a backup, or write it: auth and account must call pam_sss.so"),
+        None => {
+            format!("put /etc/pam.d/{service} back from a backup, or write it: auth and account must call pam_sss.so")
+        }
     };
     match cause {
         RootCause::PamFilesMissing => format!("{put_back}; /etc/pam.d/other is missing, too. Nothing needs a restart"),

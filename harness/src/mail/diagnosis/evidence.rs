@@ -174,8 +174,13 @@ impl Evidence {
     /// The value of a key of sssd's.
     pub(super) fn sssd(&self, key: &str) -> Option<&str> {
         let own = self.files.iter().filter(|(path, _)| path.starts_with("/etc/sssd/"));
-        let lines = own.flat_map(|(_, file)| file.text.lines()).map(str::trim).filter(|line| !line.starts_with(['#', ';']));
-        lines.filter_map(|line| line.split_once('=')).filter(|(name, _)| name.trim() == key).map(|(_, value)| value.trim()).last()
+        let lines =
+            own.flat_map(|(_, file)| file.text.lines()).map(str::trim).filter(|line| !line.starts_with(['#', ';']));
+        lines
+            .filter_map(|line| line.split_once('='))
+            .filter(|(name, _)| name.trim() == key)
+            .map(|(_, value)| value.trim())
+            .last()
     }
 
     /// The state of a unit.

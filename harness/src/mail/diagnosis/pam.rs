@@ -43,7 +43,9 @@ impl<'a> Pam<'a> {
     pub(super) fn own(&self, service: &str) -> OwnFile<'a> {
         match self.file(service) {
             None => OwnFile::Missing,
-            Some((path, _)) if self.modules(service, "auth").is_empty() && self.modules(service, "account").is_empty() => {
+            Some((path, _))
+                if self.modules(service, "auth").is_empty() && self.modules(service, "account").is_empty() =>
+            {
                 OwnFile::Empty(path)
             }
             Some((path, _)) => OwnFile::Says(path),

@@ -86,8 +86,13 @@ impl<'a> Case<'a> {
         let slapd = directory.into_iter().flat_map(|directory| directory.log.iter().map(String::as_str));
         let log: Vec<_> = own.chain(slapd).collect();
         let refused = RefusedLogin { service: login.service.pam(), user: login.user };
-        let by_log = likely_cause(refused, log.iter().copied());
-        Self { login, mail, log, by_log }
+        let unknown = causes::Diagnosis { cause: Cause::Unknown, evidence: Vec::new() };
+        let mut case = Self { login, mail, log, by_log: unknown };
+        // Some lines name no user: they would tell of somebody else's refusal.
+        if case.is_refused() {
+            case.by_log = likely_cause(refused, case.log.iter().copied());
+        }
+        case
     }
 
     fn service(&self) -> &'static str {
@@ -98,9 +103,11 @@ impl<'a> Case<'a> {
     fn is_refused(&self) -> bool {
         let user = self.login.user;
         let by_saslauthd = format!("auth failure: [user={user}] [service={}]", self.service());
+        let by_cyrus = format!("user '{user}' denied access");
         let (badlogin, by_smtpd) = (format!("({user}) ["), format!("sasl_username={user}"));
         self.log.iter().any(|line| {
             line.contains(&by_saslauthd)
+                || line.contains(&by_cyrus)
                 || line.contains("cannot connect to saslauthd server")
                 || (line.contains("badlogin") && line.contains(&badlogin))
                 || (line.contains("authentication fail") && line.contains(&by_smtpd))
@@ -266,9 +273,10 @@ fn pam(case: &Case<'_>) -> Vec<State> {
             one(RootCause::PamFileMissing, [format!("/etc/pam.d/{service} is not there"), modules("other")])
         }
         OwnFile::Empty(path) => one(RootCause::PamFileEmpty, [format!("{path} has no entry"), modules("other")]),
-        OwnFile::Says(path) if case.mail.sssd_conf().is_some() && !pam.asks_sssd(service) => {
-            one(RootCause::PamFileStock, [format!("{path} does not call pam_sss in both auth and account"), modules(service)])
-        }
+        OwnFile::Says(path) if case.mail.sssd_conf().is_some() && !pam.asks_sssd(service) => one(
+            RootCause::PamFileStock,
+            [format!("{path} does not call pam_sss in both auth and account"), modules(service)],
+        ),
         OwnFile::Says(_) => Vec::new(),
     }
 }
@@ -313,7 +321,9 @@ fn directory_of(case: &Case<'_>) -> Vec<State> {
         let account = case.mail.sssd("ldap_default_bind_dn").unwrap_or("the account of sssd");
         states.extend(one(RootCause::SssdBindRefused, quoted_lines(&format!("a search as {account}"), entry)));
     }
-    let heard = |line: &&String| ["Going offline", "Could not start TLS", "is offline"].iter().any(|words| line.contains(words));
+    let heard = |line: &&String| {
+        ["Going offline", "Could not start TLS", "is offline"].iter().any(|words| line.contains(words))
+    };
     if let Some(first) = states.first_mut() {
         first.seen.extend(case.mail.sssd_log.iter().rev().filter(heard).take(2).map(|line| line.trim().to_owned()));
     }
@@ -377,7 +387,8 @@ fn user(case: &Case<'_>) -> Vec<State> {
 fn host(case: &Case<'_>) -> Vec<State> {
     let is_asked = case.mail.sssd("access_provider") == Some("ldap")
         && case.mail.sssd("ldap_access_order").is_some_and(|order| order.split(',').any(|word| word.trim() == "host"));
-    let Some(entry) = entry_of(case).filter(|entry| is_asked && entry.lines.iter().any(|line| line.starts_with("dn:"))) else {
+    let Some(entry) = entry_of(case).filter(|entry| is_asked && entry.lines.iter().any(|line| line.starts_with("dn:")))
+    else {
         return Vec::new();
     };
     let hosts: Vec<_> = values(entry, case.mail.sssd("ldap_user_authorized_host").unwrap_or("host")).collect();
@@ -388,7 +399,10 @@ fn host(case: &Case<'_>) -> Vec<State> {
     let found = if hosts.is_empty() { "no attribute host".into() } else { format!("host: {}", hosts.join(", ")) };
     one(
         RootCause::HostAttribute,
-        [format!("the entry of {} has {found}", case.login.user), format!("this machine is {}", case.mail.names.join(", "))],
+        [
+            format!("the entry of {} has {found}", case.login.user),
+            format!("this machine is {}", case.mail.names.join(", ")),
+        ],
     )
 }
 
@@ -399,7 +413,12 @@ fn entry_of<'a>(case: &Case<'a>) -> Option<&'a Answer> {
 
 /// Values of an attribute in LDIF.
 fn values<'a>(entry: &'a Answer, attribute: &'a str) -> impl Iterator<Item = &'a str> {
-    entry.lines.iter().filter_map(|line| line.split_once(": ")).filter(|(name, _)| name.eq_ignore_ascii_case(attribute)).map(|(_, value)| value.trim())
+    entry
+        .lines
+        .iter()
+        .filter_map(|line| line.split_once(": "))
+        .filter(|(name, _)| name.eq_ignore_ascii_case(attribute))
+        .map(|(_, value)| value.trim())
 }
 
 /// cyrus asks its list for IMAP, and postfix knows nothing of it.
