@@ -12,6 +12,7 @@ pub mod mail;
 pub mod mistake;
 pub mod network;
 pub mod packages;
+pub mod record;
 pub mod release;
 pub mod scenario;
 pub mod seed;

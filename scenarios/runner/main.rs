@@ -103,8 +103,12 @@ fn project() -> PathBuf {
 /// The directory with scenario files; the project's own, unless the user names another.
 const SCENARIOS_VARIABLE: &str = "REHEARSAL_SCENARIOS";
 
+fn scenarios_directory() -> PathBuf {
+    std::env::var_os(SCENARIOS_VARIABLE).map_or_else(|| project().join("scenarios"), PathBuf::from)
+}
+
 fn scenarios() -> anyhow::Result<Vec<Scenario>> {
-    let directory = std::env::var_os(SCENARIOS_VARIABLE).map_or_else(|| project().join("scenarios"), PathBuf::from);
+    let directory = scenarios_directory();
     let paths = Scenario::files_in(&directory);
     let paths = paths.with_context(|| format!("failed to look for scenarios in {}", directory.display()))?;
     paths.iter().map(|path| Scenario::load(path).map_err(|error| anyhow!("{:?}", miette::Report::new(error)))).collect()

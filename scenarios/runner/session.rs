@@ -1,6 +1,6 @@
 //! What the cells of one run share: host, cache, images, templates, results.
 
-use crate::{End, project};
+use crate::{End, project, scenarios_directory};
 use anyhow::{Context as _, anyhow};
 use harness::cache::{self, Cache};
 use harness::etc::OwnEtc;
@@ -8,6 +8,7 @@ use harness::evidence::{Run, ScenarioResult, Verdict};
 use harness::host::{accelerator, memory};
 use harness::image::{Catalogue, Image, ensure};
 use harness::lab::{Budget, Media, Setup, Stock, Topology};
+use harness::record::{OnDifference, Snapshots};
 use harness::release::Archive;
 use harness::scenario::{Cell, Course, Engine, Interrupt, Scenario};
 use libtest_mimic::Conclusion;
@@ -31,6 +32,9 @@ const FRESH_VARIABLE: &str = "REHEARSAL_FRESH";
 /// A directory with somebody's own configuration, which is laid over the mail machine of every lab.
 const ETC_VARIABLE: &str = "REHEARSAL_ETC";
 
+/// If it is set, what is not as its snapshot is written beside it, and is no failure.
+const RECORD_VARIABLE: &str = "REHEARSAL_RECORD";
+
 /// Everything is made when the first cell starts.
 pub(crate) struct Session {
     jobs: usize,
@@ -52,6 +56,7 @@ struct Shared {
     catalogue: Catalogue,
     archive: Arc<Archive>,
     etc: Option<OwnEtc>,
+    snapshots: Snapshots,
 }
 
 /// Cells that run at once unless the user says otherwise: one for each core. They wait for guests more than they work.
@@ -92,7 +97,7 @@ impl Session {
             run: &shared.run,
             interrupt: &self.interrupt,
             fresh: std::env::var_os(FRESH_VARIABLE).is_some_and(|value| !value.is_empty()),
-            course: Course { etc: shared.etc.as_ref(), ..Course::default() },
+            course: Course { etc: shared.etc.as_ref(), snapshots: Some(&shared.snapshots), ..Course::default() },
             say: &|text| self.say(&name, text),
         };
         let result = shared.runtime.block_on(engine.cell(scenario, cell));
@@ -144,7 +149,10 @@ impl Session {
         let catalogue = catalogue.with_releases(archive.clone());
         let etc = std::env::var_os(ETC_VARIABLE).map(|directory| OwnEtc::load(Path::new(&directory)));
         let etc = etc.transpose().map_err(|error| report(error.into()))?;
-        Ok(Shared { runtime, run, setup, stock, budget, cache, catalogue, archive, etc })
+        let proposes = std::env::var_os(RECORD_VARIABLE).is_some_and(|value| !value.is_empty());
+        let on_difference = if proposes { OnDifference::Propose } else { OnDifference::Tell };
+        let snapshots = Snapshots::new(&scenarios_directory().join("snapshots"), on_difference);
+        Ok(Shared { runtime, run, setup, stock, budget, cache, catalogue, archive, etc, snapshots })
     }
 
     /// The images of a scenario, built if they are missing, and held until the run ends.

@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             run: &run,
             interrupt: &interrupt,
             fresh: false,
-            course: Course { etc: Some(etc), to_the_end: true },
+            course: Course { etc: Some(etc), to_the_end: true, ..Course::default() },
             say: &|text| eprintln!("{text}"),
         };
         let result = runtime.block_on(engine.cell(&scenario, cell));
@@ -144,7 +144,7 @@ fn words(seen: &Seen) -> String {
         Some(_) => "so",
         None => "not reached",
     };
-    let answered = if seen.answered.is_empty() { String::new() } else { format!(" ({})", seen.answered) };
+    let answered = seen.answered.lines().next().map(|line| format!(" ({line})")).unwrap_or_default();
     let why = seen.diagnosis.as_ref().map(|cause| format!("\n      because {cause}")).unwrap_or_default();
     format!("{outcome}{answered}{why}")
 }

@@ -17,6 +17,7 @@ mod kept;
 mod lab;
 mod manual;
 mod predict;
+mod record;
 mod release;
 mod selftest;
 mod setup;
@@ -87,6 +88,8 @@ enum Action {
     /// Write the pages and schemas that are made from the types
     #[command(after_help = "Example, after a verb was added:\n\n    cargo xtask docs")]
     Docs,
+    /// Record what steps show as snapshots, after asking for each that differs
+    Record(record::Args),
     /// Say what an upgrade with rpm will do to each configuration file of a system
     Predict(predict::Args),
     /// Measure how long things take on this host, side by side
@@ -126,6 +129,7 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Check(args) => check::run(&args),
         Action::Coverage(args) => coverage::run(&args),
         Action::Docs => docs::run(),
+        Action::Record(args) => record::run(args),
         Action::Predict(args) => predict::run(&args),
         Action::Bench(action) => bench::run(&action),
         Action::Completions(args) => manual::completions(args),

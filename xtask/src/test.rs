@@ -20,7 +20,7 @@ Examples:
     cargo xtask test logins --etc my-etc   whether logins work with files of your own";
 
 /// What to run.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Default)]
 pub(crate) struct Args {
     /// Part of the name of a scenario or cell, such as `pam-loss` or `pam-loss::control`; all, if none is given
     filter: Option<String>,
@@ -45,12 +45,23 @@ pub(crate) struct Args {
     /// Only list the cells
     #[arg(long)]
     list: bool,
+    /// What is not as its snapshot is written beside it
+    #[arg(skip)]
+    record: bool,
+}
+
+impl Args {
+    /// A run that records.
+    pub(crate) fn recording(filter: Option<String>, tier: Tier, scenarios: Option<PathBuf>) -> Self {
+        Self { filter, tier, scenarios, record: true, ..Self::default() }
+    }
 }
 
 /// How much to run.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Tier {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tier {
     /// What every run has
+    #[default]
     Quick,
     /// Everything
     Full,
@@ -73,6 +84,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let directory = std::path::absolute(directory)?;
         OwnEtc::load(&directory).map_err(crate::report)?;
         command.env("REHEARSAL_ETC", directory);
+    }
+    if args.record {
+        command.env("REHEARSAL_RECORD", "1");
     }
     if args.fresh {
         command.env("REHEARSAL_FRESH", "1");

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 /// What a key that holds a password contains, in small letters.
-const WORDS: [&str; 6] = ["authtok", "password", "passwd", "secret", "bindpw", "_pw"];
+const WORDS: [&str; 5] = ["authtok", "password", "passwd", "secret", "bindpw"];
 
 /// Values of such keys that are none: the kind of a token, a table to look into, a switch.
 const NONE: [&str; 8] = ["password", "obfuscated_password", "yes", "no", "true", "false", "on", "off"];
@@ -24,7 +24,8 @@ pub fn secrets(path: &str, text: &str) -> Vec<SecretString> {
         let (name, value) = line.split_at_checked(line.find(['=', ':'])?)?;
         let name = name.trim().trim_start_matches("-o ").to_ascii_lowercase();
         let value = value[1..].trim();
-        let is_secret = WORDS.iter().any(|word| name.contains(word)) && !name.contains(char::is_whitespace);
+        let is_secret = WORDS.iter().any(|word| name.contains(word)) || name.ends_with("_pw");
+        let is_secret = is_secret && !name.contains(char::is_whitespace);
         (is_secret && !is_none(value)).then_some(value)
     });
     let mut found: Vec<_> = in_table.chain(by_key).flat_map(|value| [value, value.trim_matches(['"', '\''])]).collect();
@@ -58,6 +59,7 @@ mod tests {
     #[case::cyrus("imapd.conf", "sasl_sql_passwd: \"tulip\"\n", &["\"tulip\"", "tulip"])]
     #[case::a_table("postfix/main.cf", "smtp_sasl_password_maps = hash:/etc/postfix/sasl_passwd\n", &[])]
     #[case::in_a_table("postfix/sasl_passwd", "[relay.example.org]:587 us:tu:lip\n", &["tu:lip"])]
+    #[case::a_method("imapd.conf", "sasl_pwcheck_method: saslauthd\n", &[])]
     #[case::pam("pam.d/imap", "password required pam_unix.so\n", &[])]
     #[case::ldap("saslauthd.conf", "ldap_password: tulip\nldap_bind_pw: rose\n", &["tulip", "rose"])]
     fn passwords_are_found(#[case] path: &str, #[case] text: &str, #[case] expected: &[&str]) {

@@ -5,7 +5,7 @@ use super::configuration::{DriftSince, InventoryAs};
 use super::step::{Concern, check_account, check_machine};
 use super::verb::{
     Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power,
-    Requests, Rewind, Run, Service, SmtpLogin, SshLogin, Units, Write,
+    Requests, Rewind, Run, Service, SmtpLogin, SshLogin, State, Units, Write,
 };
 use crate::lab::Topology;
 use crate::mistake::{Flaw, Flaws};
@@ -53,6 +53,8 @@ pub enum Action {
     Cause(CauseOf),
     /// Say why a user cannot log in to the mail server, by its state, its logs, and what the directory answers.
     Diagnose(Diagnose),
+    /// Look at the state of a machine's services: units, PAM's files, postfix' settings, packages. It is for `record`.
+    State(State),
     /// Remember a machine's configuration under a name.
     Inventory(InventoryAs),
     /// See what changed in a machine's configuration since an inventory.
@@ -97,6 +99,7 @@ impl Action {
             | Self::Requests(_)
             | Self::Cause(_)
             | Self::Diagnose(_)
+            | Self::State(_)
             | Self::Drift(_) => true,
             Self::Inbox(inbox) => inbox.remember.is_none() && inbox.flag.is_none(),
             _ => false,
@@ -142,7 +145,7 @@ impl Action {
                     check_path(path, flaws);
                 }
             }
-            Self::Inventory(_) | Self::Units(_) | Self::Service(_) | Self::Mark(_) | Self::Clock(_) | Self::Link(_) | Self::Power(_) | Self::Reboot(_)
+            Self::Inventory(_) | Self::State(_) | Self::Units(_) | Self::Service(_) | Self::Mark(_) | Self::Clock(_) | Self::Link(_) | Self::Power(_) | Self::Reboot(_)
             // Which checkpoints there are is a matter of all steps.
             | Self::Checkpoint(_) | Self::Rewind(_) => {}
         }

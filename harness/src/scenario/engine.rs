@@ -10,6 +10,7 @@ use super::steps::{Exhibit, Notes, Stage};
 use crate::etc::OwnEtc;
 use crate::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::lab::{Budget, Lab, LabError, Progress, Purpose, Setup, Stock, Template};
+use crate::record::Snapshots;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,6 +42,8 @@ pub struct Course<'a> {
     pub etc: Option<&'a OwnEtc>,
     /// After a step that failed the others are carried out all the same, and invariants are not looked at.
     pub to_the_end: bool,
+    /// What steps with `record` show is compared with these.
+    pub snapshots: Option<&'a Snapshots>,
 }
 
 impl std::fmt::Debug for Engine<'_> {
@@ -279,7 +282,7 @@ impl Engine<'_> {
             let started = Instant::now();
             let performed = stage.look(step).await;
             let refused = refused_login(step, &performed);
-            let (outcome, done) = judge(cell.kind, step, performed);
+            let (outcome, done) = self.recorded(play, index, lab, judge(cell.kind, step, performed));
             let mut step_result = StepResult {
                 name: step.name.get_ref().clone(),
                 machine: step.machine().to_owned(),

@@ -22,6 +22,7 @@ mod laying;
 mod matrix;
 mod reading;
 mod ready;
+mod recording;
 mod refusal;
 mod resume;
 pub mod rows;

@@ -7,8 +7,8 @@ use crate::lab::Lab;
 use crate::mail::diagnosis::{Diagnosis, Login, Service};
 use std::time::Duration;
 
-/// Lines that daemons write a moment before the probe begins, or the host's clock and the guest's differ by.
-pub(super) const MARGIN: Duration = Duration::from_secs(1);
+/// What passes between the end of a probe and the begin of the collection, beside what the step took.
+pub(super) const MARGIN: Duration = Duration::from_secs(3);
 
 /// The login of a step, if the step is one.
 pub(super) fn login_of(step: &Step) -> Option<(Login<'_>, Answer)> {

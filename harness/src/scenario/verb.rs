@@ -252,6 +252,24 @@ pub struct Diagnose {
     pub also: Vec<RootCause>,
 }
 
+/// The state of a machine's services.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Units whose states are shown.
+    #[serde(default)]
+    pub units: Vec<String>,
+    /// Services whose PAM files are shown, with those that they include.
+    #[serde(default)]
+    pub pam: Vec<String>,
+    /// Whether the settings of postfix are shown that are not its own (`postconf -n`).
+    #[serde(default)]
+    pub postconf: bool,
+    /// Packages whose versions are shown.
+    #[serde(default)]
+    pub packages: Vec<String>,
+}
+
 /// A state of the lab to come back to: all machines, their disks and RAM, at one moment.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -6,7 +6,7 @@
 #
 #     cargo xtask diagnose --print-collector | ssh root@mail sh -s -- alice > mail.txt
 #
-# The first argument is the user, the second since when the log is wanted, in journalctl's words. It needs awk and GNU find; bash,
+# The first argument is the user, the second since when the log is wanted: a number of seconds before now, or journalctl's words. It needs awk and GNU find; bash,
 # openssl, ldapsearch and journalctl tell more where they are.
 
 collect() {
@@ -24,7 +24,9 @@ collect() {
     # A line that begins with @ opens a section; lines of its text begin with |.
     echo "@rehearsal-evidence 1 $(uname -n) $(hostname -f 2>/dev/null) "
     echo "@user $user"
-    echo "@now $(date +%s)"
+    now=$(date +%s)
+    echo "@now $now"
+    case $since in *[!0-9]*) ;; *) since=@$((now - since)) ;; esac
     text() { awk '{ print "|" $0 }'; }
     has() { command -v "$1" >/dev/null; }
 

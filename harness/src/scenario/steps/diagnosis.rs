@@ -24,7 +24,7 @@ impl Since<'_> {
     fn words(self, is_mail_server: bool) -> String {
         match self {
             Self::After(cursor, _) if is_mail_server => format!("cursor:{cursor}"),
-            Self::Ago(span) | Self::After(_, span) => format!("{} seconds ago", span.as_secs() + 1),
+            Self::Ago(span) | Self::After(_, span) => (span.as_secs() + 1).to_string(),
         }
     }
 }

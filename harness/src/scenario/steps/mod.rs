@@ -10,6 +10,7 @@ mod machine;
 mod mailbox;
 mod moments;
 mod notes;
+mod state;
 mod upgrade;
 
 use super::step::{Action, Step};
@@ -106,6 +107,7 @@ impl<'a> Stage<'a> {
             Action::Mark(mark) => self.mark(on, mark).await,
             Action::Requests(requests) => self.requests(on, requests).await,
             Action::Cause(cause) => self.cause(on, cause).await,
+            Action::State(state) => self.state(on, state).await,
             Action::Diagnose(diagnose) => self.diagnose(on, diagnose).await,
             Action::Upgrade(upgrade) => self.upgrade(on, upgrade).await,
             Action::Inbox(inbox) => self.inbox(on, inbox).await,
