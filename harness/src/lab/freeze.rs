@@ -3,7 +3,6 @@
 use super::running::Lab;
 use super::setup::LabError;
 use super::template::{files_of, kernel_of};
-use super::thaw::wake;
 use crate::machine::{Machine, VerbError};
 use crate::time::Deadline;
 use futures_util::future::try_join_all;
@@ -30,7 +29,9 @@ impl Lab {
     /// Waits until no machine has a job pending, a timer about to fire, or work in hand; and their disks are written.
     pub(super) async fn settle(&self) -> Result<(), LabError> {
         let deadline = self.pace.deadline(REST);
-        try_join_all(self.machines().map(|machine| wake(machine, deadline))).await?;
+        try_join_all(self.machines().map(|machine| machine.post_waker(deadline))).await?;
+        // Whoever has answered once does so in every copy.
+        try_join_all(self.machines().map(|machine| machine.wake(deadline))).await?;
         try_join_all(self.machines().map(|machine| at_rest(machine, deadline))).await?;
         Ok(())
     }

@@ -77,6 +77,12 @@ impl Lab {
         self.hosts.iter().find(|host| host.name == name)
     }
 
+    /// The disk with packages that a machine has.
+    #[must_use]
+    pub fn packages(&self, machine: &str) -> Option<&Path> {
+        self.specs.iter().find(|spec| spec.name.as_str() == machine)?.packages.as_deref()
+    }
+
     /// The keys and passwords of this lab.
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -88,7 +94,7 @@ impl Lab {
     }
 
     /// Where its disks are.
-    pub(super) fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         self.workspace.path()
     }
 

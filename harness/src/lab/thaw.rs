@@ -4,12 +4,11 @@ use super::running::{Lab, overlay};
 use super::setup::{LabError, Progress, Setup};
 use super::template::{Template, files_of};
 use super::topology::Topology;
-use crate::machine::{Machine, Origin, Spec, VerbError};
-use crate::time::Deadline;
+use crate::machine::{Origin, Spec};
 use futures_util::future::{try_join, try_join_all};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// What a copy is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,18 +18,6 @@ pub enum Purpose {
     /// To be used and frozen again: it has a copy of all RAM.
     Freeze,
 }
-
-/// Gives a thawed guest the time, which stood still, and randomness of its own: without the second, two copies draw the
-/// same numbers. Its arguments are seconds and nanoseconds since 1970, its input 64 random bytes. The numbers are those of
-/// `clock_settime` (227 on x86-64) and of `RNDADDENTROPY` and `RNDRESEEDCRNG` (random(4)); the last is new in Linux 4.17,
-/// and an older kernel mixes the bytes in without it.
-const WAKE: &str = r#"
-    sysread(STDIN, my $seed, 64) == 64 or die "no randomness came\n";
-    syscall(227, 0, pack("q2", @ARGV)) == 0 or die "the clock cannot be set: $!\n";
-    open(my $random, "+<", "/dev/urandom") or die "/dev/urandom: $!\n";
-    ioctl($random, 0x40085203, pack("i2 a*", 512, 64, $seed)) or die "RNDADDENTROPY: $!\n";
-    ioctl($random, 0x5207, 0);
-"#;
 
 impl Lab {
     /// Makes a copy of the frozen lab: the same machines and addresses in a network of its own, with the time of now.
@@ -57,7 +44,7 @@ impl Lab {
         let deadline = self.pace.deadline(Duration::from_secs(10));
         try_join_all(self.machines().map(|machine| machine.resume(deadline))).await?;
         progress(Progress::Running);
-        try_join_all(self.machines().map(|machine| wake(machine, deadline))).await?;
+        try_join_all(self.machines().map(|machine| machine.wake(deadline))).await?;
         progress(Progress::Awake);
         Ok(())
     }
@@ -93,13 +80,4 @@ async fn disks(template: &Template, spec: &Spec) -> Result<(), LabError> {
         crate::seed::disk::blank(seed).map_err(LabError::file(seed))
     };
     try_join(overlay(&below, &spec.disk), blank).await.map(drop)
-}
-
-/// Tells a guest the time and gives it randomness. Done before a guest is frozen, too: what the command needs is in the
-/// memory of its copies then, and they need not read it from their disks.
-pub(super) async fn wake(machine: &Machine, deadline: Deadline) -> Result<(), VerbError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (seconds, nanoseconds) = (now.as_secs().to_string(), now.subsec_nanos().to_string());
-    let seed: [u8; 64] = rand::random();
-    machine.run("/usr/bin/perl", &["-e", WAKE, &seconds, &nanoseconds], &seed, deadline).await.map(drop)
 }

@@ -16,13 +16,15 @@ pub struct Descriptors {
     pub agent: i32,
     /// The serial console.
     pub console: i32,
+    /// The waker's virtio-serial port.
+    pub waker: i32,
     /// The file in memory that is the guest's RAM, where there is one.
     pub memory: i32,
 }
 
 impl Descriptors {
     /// The numbers that every guest uses: the first after the standard streams.
-    pub const INHERITED: Self = Self { qmp: 3, agent: 4, console: 5, memory: 6 };
+    pub const INHERITED: Self = Self { qmp: 3, agent: 4, console: 5, waker: 6, memory: 7 };
 }
 
 /// QEMU's arguments for `spec`, without the program.
@@ -116,6 +118,8 @@ fn channels(arguments: &mut Arguments, descriptors: Descriptors) {
     arguments.option("-device", "virtio-serial-pci");
     arguments.option("-chardev", format!("socket,id=agent,fd={}", descriptors.agent));
     arguments.option("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0");
+    arguments.option("-chardev", format!("socket,id=waker,fd={}", descriptors.waker));
+    arguments.option("-device", format!("virtserialport,chardev=waker,name={}", super::waker::PORT));
     arguments.option("-chardev", format!("socket,id=console,fd={}", descriptors.console));
     arguments.option("-serial", "chardev:console");
     arguments.option("-chardev", format!("socket,id=qmp,fd={}", descriptors.qmp));

@@ -6,6 +6,7 @@
 //!   socket file that anybody could open or that could stay behind;
 //! * while it runs, commands go through the guest agent ([`agent`]), over virtio-serial: a channel that no firewall in a
 //!   scenario can cut. The console is only read. `ssh` is for what tests ssh itself, and for files;
+//! * a guest that is to be frozen gets a `waker`, which tells each copy of it the time;
 //! * [`Machine::stop`] ends it; a machine that is dropped is killed. [`Machine::freeze`] ends it too, and leaves files from
 //!   which a guest can go on, any number of times: a [`Spec`] names them as its [`Origin`].
 //!
@@ -23,6 +24,7 @@ mod qmp;
 pub mod spec;
 pub mod ssh;
 mod verbs;
+mod waker;
 
 pub use agent::{AgentError, Output};
 pub use console::{Badness, FATAL_PATTERNS};

@@ -7,6 +7,7 @@ use super::freeze;
 use super::memory::Ram;
 use super::qmp::{Qmp, QmpError};
 use super::spec::{MachineName, Origin, Spec};
+use super::waker::Waker;
 use crate::host::spawn::tie_to_thread;
 use crate::network::{Keeper, NetworkError};
 use crate::time::{Deadline, Expired};
@@ -117,6 +118,7 @@ pub struct Machine {
     name: MachineName,
     pub(super) qmp: Qmp,
     pub(super) agent: Agent,
+    pub(super) waker: Waker,
     pub(super) ram: Option<Ram>,
     /// How many network cards it has.
     pub(super) cards: usize,
@@ -140,10 +142,12 @@ impl Machine {
         let (qmp, qmp_theirs) = Socket::pair().map_err(prepare("a socket"))?;
         let (agent, agent_theirs) = Socket::pair().map_err(prepare("a socket"))?;
         let (console, console_theirs) = Socket::pair().map_err(prepare("a socket"))?;
+        let (waker, waker_theirs) = Socket::pair().map_err(prepare("a socket"))?;
         let words = logs.join(format!("qemu-{name}.log"));
         let stderr = File::create(&words).map_err(prepare(&format!("{}", words.display())))?;
         let ram = ram(spec).await.map_err(prepare("its RAM"))?;
-        let mut inherited: Vec<OwnedFd> = [qmp_theirs, agent_theirs, console_theirs].map(OwnedFd::from).into();
+        let mut inherited: Vec<OwnedFd> =
+            [qmp_theirs, agent_theirs, console_theirs, waker_theirs].map(OwnedFd::from).into();
         inherited.extend(ram.as_ref().map(Ram::descriptor).transpose().map_err(prepare("its RAM"))?);
         let child = spawn(spec, keeper, inherited, stderr).await?;
 
@@ -160,7 +164,9 @@ impl Machine {
             Err(source) => return Err(died_or(name, exited, source).await),
         };
         let agent = Agent::new(agent);
-        Ok(Self { name, qmp, agent, ram, cards: spec.cards.len(), pid, exited, badness, kill: Some(kill), supervisor })
+        let waker = Waker::new(asynchronous(waker).map_err(prepare("its waker's port"))?);
+        let cards = spec.cards.len();
+        Ok(Self { name, qmp, agent, waker, ram, cards, pid, exited, badness, kill: Some(kill), supervisor })
     }
 
     /// Its name.
@@ -254,7 +260,8 @@ async fn spawn(spec: &Spec, keeper: &Keeper, inherited: Vec<OwnedFd>, stderr: Fi
             let _entered = runtime.enter();
             let mut command = Command::new(&program);
             command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).kill_on_drop(true);
-            let numbers = [descriptors.qmp, descriptors.agent, descriptors.console, descriptors.memory];
+            let Descriptors { qmp, agent, console, waker, memory } = descriptors;
+            let numbers = [qmp, agent, console, waker, memory];
             let mappings = inherited.into_iter().zip(numbers);
             let mappings = mappings.map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd }).collect();
             command.as_std_mut().fd_mappings(mappings).expect("the numbers in the child are distinct");

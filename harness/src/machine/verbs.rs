@@ -48,6 +48,14 @@ pub enum VerbError {
         /// The last lines of its journal.
         journal: String,
     },
+    /// A copy of a frozen guest did not take the time and randomness.
+    #[error("machine {machine} was thawed and does not wake: {reason}")]
+    Asleep {
+        /// The machine.
+        machine: MachineName,
+        /// What the guest says.
+        reason: String,
+    },
     /// The condition did not come true in time.
     #[error("machine {machine}: {source}")]
     Expired {

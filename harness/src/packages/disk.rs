@@ -1,9 +1,10 @@
 //! What really lies at a path of the system.
 
 use super::entry::{Content, Digest};
+use serde::{Deserialize, Serialize};
 
 /// What is at a path, symbolic links not followed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum OnDisk {
     /// Nothing.
     #[default]

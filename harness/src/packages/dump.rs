@@ -110,7 +110,8 @@ impl System {
         Self::parse(&String::from_utf8_lossy(&bytes), path)
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, DumpError> {
+    /// Reads a dump that is in memory; `path` is what errors call it.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, DumpError> {
         let path = || path.to_owned();
         let malformed = |source| DumpError::Malformed { path: path(), source };
         // First what it is: a dump of another version may differ in anything else.

@@ -1,11 +1,12 @@
 //! One file as the header of a package describes it.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How a header's file digests are made: the tag `FILEDIGESTALGO`, whose numbers are the ones of `OpenPGP`.
 ///
 /// A header without the tag has MD5, the only algorithm before rpm 4.6 and the default before 4.14.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Algorithm {
     /// Number 1.
     Md5,
@@ -37,7 +38,7 @@ impl fmt::Display for Algorithm {
 }
 
 /// The digest of a regular file's content.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     /// How it is made.
     pub algorithm: Algorithm,
@@ -46,7 +47,7 @@ pub struct Digest {
 }
 
 /// What a package puts at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Content {
     /// A regular file. A `%ghost` has no digest: the package does not hold its content.
     Regular(Option<Digest>),

@@ -10,11 +10,11 @@ mod tests;
 
 use super::disk::OnDisk;
 use super::entry::{Care, Content, FileEntry};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What becomes of a file. Ordered from the worst to nothing at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
     /// A file that differs from what the package brought is removed, and no copy is kept.

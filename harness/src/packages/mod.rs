@@ -13,8 +13,10 @@ mod dump;
 pub mod entry;
 pub mod fate;
 mod header;
+mod offline;
 mod plan;
 pub mod predict;
+pub mod proof;
 mod repodata;
 mod repository;
 mod scriptlet;
@@ -22,6 +24,7 @@ pub mod transaction;
 pub mod upgrade;
 
 pub use dump::{COLLECTOR, DumpError, Installed, System};
+pub use offline::{OfflineError, unpacked};
 pub use plan::{Departure, Extent, Outcome, Plan};
 pub use predict::{Forecast, Prediction, predict};
 pub use repository::{Coming, Repository, RepositoryError};

@@ -4,9 +4,13 @@
 //! files changed, in one stream with the marks of the steps: the kernel keeps the order (inotify(7)). Both are in `start.sh`
 //! and `watch.pl`; this module reads what they write down.
 
+mod trouble;
+
 use super::transaction::{Transaction, TransactionStep, Verb};
 use crate::guest_path::GuestPath;
 use std::collections::BTreeMap;
+
+pub use trouble::Trouble;
 
 /// Where a guest keeps all that belongs to an upgrade.
 pub const ROOM: &str = "/var/lib/rehearsal/upgrade";
@@ -97,30 +101,6 @@ pub fn transaction(steps: &[Step], watched: &str) -> Transaction {
     Transaction { steps: steps.collect() }
 }
 
-/// What zypper said when it could not go on: the lines that name a problem, a package or a file.
-#[must_use]
-pub fn complaints(zypper: &str) -> Vec<String> {
-    const TELLING: [&str; 12] = [
-        "Problem: ",
-        "nothing provides",
-        "error: ",
-        "Error: ",
-        "scriptlet failed",
-        "failed:",
-        "needs ",
-        "not enough",
-        "No space left",
-        "Can't provide",
-        "Signature verification failed",
-        "not found on medium",
-    ];
-    let telling = |line: &&str| TELLING.iter().any(|word| line.contains(word));
-    let mut lines: Vec<_> = zypper.lines().map(str::trim).filter(telling).map(str::to_owned).collect();
-    lines.dedup();
-    lines.truncate(12);
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,11 +134,5 @@ mod tests {
     fn a_log_that_makes_no_sense_is_named(#[case] text: &str) {
         let log = format!("1 install 10.5 11.25 0 a\n{text}\n");
         assert_eq!(steps(&log), Err(Unreadable { line: 2, text: text.into() }));
-    }
-
-    #[test]
-    fn only_what_tells_something_is_repeated() {
-        let said = "Reading installed packages...\nProblem: nothing provides libx needed by y\n Solution 1: do not\n\nerror: unpacking failed\n";
-        assert_eq!(complaints(said), ["Problem: nothing provides libx needed by y", "error: unpacking failed"]);
     }
 }

@@ -1,6 +1,6 @@
 //! What a step does: its verb.
 
-use super::changes::{Inbox, Reboot, Upgrade};
+use super::changes::{CameTrue, ForecastOf, Inbox, Reboot, Spool, Upgrade};
 use super::configuration::{DriftSince, InventoryAs};
 use super::step::{Concern, check_account, check_machine};
 use super::verb::{
@@ -59,12 +59,18 @@ pub enum Action {
     Inventory(InventoryAs),
     /// See what changed in a machine's configuration since an inventory.
     Drift(DriftSince),
+    /// Say what an upgrade will do to each file in `/etc`, before it.
+    Forecast(ForecastOf),
+    /// See whether all that a forecast said came true.
+    CameTrue(CameTrue),
     /// Upgrade the distribution while the machine runs.
     Upgrade(Upgrade),
     /// Reboot the machine into the newest kernel that is installed in it.
     Reboot(Reboot),
     /// Look into a user's inbox over IMAP: remember what it holds, or compare.
     Inbox(Inbox),
+    /// Take the messages of an inbox from the spool, or put them there.
+    Spool(Spool),
     /// Move the machine's clock forward.
     Clock(Clock),
     /// Pull the machine's network cable, or plug it in again.
@@ -100,6 +106,7 @@ impl Action {
             | Self::Cause(_)
             | Self::Diagnose(_)
             | Self::State(_)
+            | Self::CameTrue(_)
             | Self::Drift(_) => true,
             Self::Inbox(inbox) => inbox.remember.is_none() && inbox.flag.is_none(),
             _ => false,
@@ -108,7 +115,8 @@ impl Action {
 
     /// Whether it may find something else than it expects.
     pub(super) fn expects(&self) -> bool {
-        self.can_be_repeated() || matches!(self, Self::Deliver(_) | Self::Inbox(_) | Self::Upgrade(_))
+        self.can_be_repeated()
+            || matches!(self, Self::Deliver(_) | Self::Inbox(_) | Self::Upgrade(_) | Self::Forecast(_))
     }
 
     /// Every machine and account that it names is in the lab.
@@ -125,8 +133,25 @@ impl Action {
             Self::Run(run) => run.password_of.iter().for_each(account),
             Self::Account(created) => account(&created.create),
             Self::Requests(requests) => check_machine(&requests.from, lab, flaws),
-            Self::Upgrade(upgrade) => upgrade.deliver_to.iter().for_each(account),
+            Self::Upgrade(upgrade) => {
+                upgrade.deliver_to.iter().for_each(account);
+                upgrade.check(flaws);
+            }
             Self::Inbox(inbox) => account(&inbox.of),
+            Self::Spool(spool) => {
+                account(&spool.of);
+                spool.check(flaws);
+            }
+            Self::Forecast(forecast) => {
+                for path in forecast.loses.iter().flatten() {
+                    check_path(path, flaws);
+                }
+            }
+            Self::CameTrue(came_true) => {
+                for path in &came_true.except {
+                    check_path(path, flaws);
+                }
+            }
             Self::File(file) => {
                 check_path(&file.path, flaws);
                 file.check(flaws);

@@ -1,5 +1,6 @@
 //! What verbs are told that change a whole machine, and those that tell whether its mail survived.
 
+use crate::mistake::{Flaw, Flaws};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
@@ -14,6 +15,78 @@ pub struct Upgrade {
     /// While it runs, a neighbour hands over mail for this user, on port 25, and keeps what is not accepted.
     #[schemars(with = "Option<String>")]
     pub deliver_to: Option<Spanned<String>>,
+    /// How it ends.
+    #[serde(default)]
+    pub expect: Ending,
+    /// What is said of an upgrade that fails: which step, which package, and what to do.
+    #[serde(default)]
+    pub says: Vec<String>,
+    /// The step of the scenario ends when so many packages have been dealt with. The upgrade goes on: for a power cut.
+    pub until_package: Option<u32>,
+}
+
+impl Upgrade {
+    /// What it expects goes together.
+    pub(super) fn check(&self, flaws: &mut Flaws) {
+        if self.expect == Ending::Done && !self.says.is_empty() {
+            let flaw = Flaw::new("an upgrade that is done says nothing of a failure", self.repository.span());
+            flaws.push(flaw.with_help("`says` goes with `expect = \"failed\"`"));
+        }
+        if self.until_package == Some(0) {
+            flaws.push(Flaw::new("the first package has number 1", self.repository.span()));
+        }
+    }
+}
+
+/// How an upgrade ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// All is done, and nothing complains.
+    #[default]
+    Done,
+    /// It is not carried out, or not to its end.
+    Failed,
+}
+
+/// A forecast of what an upgrade will do to each file in `/etc`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForecastOf {
+    /// The repository on the machine's disk of packages.
+    #[schemars(with = "String")]
+    pub repository: Spanned<String>,
+    /// What the forecast is called.
+    pub name: String,
+    /// The files whose content will be lost: these, and no others.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub loses: Option<Vec<Spanned<String>>>,
+}
+
+/// Whether a forecast came true.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CameTrue {
+    /// The forecast.
+    pub forecast: String,
+    /// Files that programs rewrite after the packages came; nothing is expected of them.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub except: Vec<Spanned<String>>,
+}
+
+/// The files of a user's inbox, as they lie in the server's spool.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spool {
+    /// Whose.
+    #[schemars(with = "String")]
+    pub of: Spanned<String>,
+    /// They are read, and known under this name.
+    pub take: Option<String>,
+    /// Those of this name are put into the spool, where a message has no file yet. The mailbox does not know them before it
+    /// is reconstructed.
+    pub put: Option<String>,
 }
 
 /// A reboot by the guest's own systemd, into the newest kernel that is installed in it.
@@ -35,4 +108,14 @@ pub struct Inbox {
     pub holds: Option<String>,
     /// Before that its first message gets these flags, such as `\Flagged`.
     pub flag: Option<String>,
+}
+
+impl Spool {
+    /// It does one thing.
+    pub(super) fn check(&self, flaws: &mut Flaws) {
+        if self.take.is_some() == self.put.is_some() {
+            let flaw = Flaw::new("the spool is either read or written to", self.of.span());
+            flaws.push(flaw.with_help("give it `take = NAME`, and a later step `put = NAME`"));
+        }
+    }
 }

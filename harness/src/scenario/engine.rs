@@ -220,7 +220,8 @@ impl Engine<'_> {
                 lab.tear_down().await?;
                 // The format has checked that an earlier step keeps it.
                 let Kept { template, notes: then } = &start.kept[rewind.to.get_ref()];
-                start.notes = then.clone();
+                let then = then.clone();
+                start.notes = if rewind.remembering { then.remembering(&start.notes) } else { then };
                 let lab = self.thaw(play, template, index + 1).await?;
                 Ok((lab, "the lab is as it was then".into()))
             }

@@ -44,8 +44,8 @@ impl Engine<'_> {
     /// Thaws the last kept state of a cell, or makes it, tries the logins that the scenario asks for after it, and says why they
     /// are refused.
     pub async fn examine(&self, scenario: &Scenario, cell: &Cell) -> Result<Examination, ExplainError> {
-        let index =
-            starts(&cell.steps).first().copied().ok_or_else(|| ExplainError::Scenario(nothing_kept(scenario, cell)))?;
+        let start = starts(&cell.steps).into_iter().next();
+        let index = start.ok_or_else(|| ExplainError::Scenario(nothing_kept(scenario, cell)))?.step;
         let steps = logins(&cell.steps[index + 1..]);
         if steps.is_empty() {
             return Err(ExplainError::Scenario(nothing_kept(scenario, cell)));

@@ -7,7 +7,7 @@
 
 use super::engine::Engine;
 use super::format::{Cell, Scenario};
-use super::kept::{Papers, starts};
+use super::kept::{Papers, StartingPoint, starts};
 use super::resume::checkpoint_name;
 use super::step::{Action, Concern, Step};
 use super::steps::Kept;
@@ -159,7 +159,7 @@ impl Engine<'_> {
 /// The kept checkpoint to start from, and the symptoms that are asked for after it: up to the next step that breaks or
 /// mends something.
 fn point(steps: &[Step]) -> Option<(usize, Vec<Symptom>)> {
-    starts(steps).into_iter().find_map(|index| {
+    starts(steps).into_iter().find_map(|StartingPoint { step: index, .. }| {
         let symptoms = Symptom::among(steps[index + 1..].iter().take_while(|step| !changes_things(step)));
         (!symptoms.is_empty()).then_some((index, symptoms))
     })

@@ -3,7 +3,7 @@
 use super::engine::{Engine, Kept, Play};
 use super::format::{Cell, Kind, Scenario};
 use super::judgement::unjudged;
-use super::kept::{Papers, starts, way};
+use super::kept::{Papers, StartingPoint, starts, way};
 use super::ready::ReadySteps;
 use super::step::{Action, Step};
 use super::steps::{Notes, take_inventory};
@@ -55,10 +55,30 @@ impl Engine<'_> {
         let wanted = if self.fresh { Wanted::Fresh } else { Wanted::Kept };
         let mut claims = BTreeMap::new();
         let within = |index: &usize| play.until.is_none_or(|until| *index <= until);
-        for index in starts(&play.cell.steps).into_iter().filter(within) {
-            match self.look(play.cell, index, wanted, &play.logs, begun).await? {
-                Found::Kept(template, papers) => return Ok(self.behind(play, index, template, papers, claims, result)),
-                Found::ToMake(claim) => drop(claims.insert(index, claim)),
+        for StartingPoint { step, needs } in starts(&play.cell.steps).into_iter().filter(|point| within(&point.step)) {
+            let mut kept = BTreeMap::new();
+            for index in needs.iter().copied() {
+                if claims.contains_key(&index) {
+                    continue;
+                }
+                match self.look(play.cell, index, wanted, &play.logs, begun).await? {
+                    Found::Kept(template, papers) => {
+                        let name = checkpoint_name(&play.cell.steps[index]).to_owned();
+                        kept.insert(name, Kept { template, notes: papers.notes });
+                    }
+                    Found::ToMake(claim) => drop(claims.insert(index, claim)),
+                }
+            }
+            if claims.contains_key(&step) {
+                continue;
+            }
+            match self.look(play.cell, step, wanted, &play.logs, begun).await? {
+                Found::Kept(template, papers) if kept.len() == needs.len() => {
+                    return Ok(self.behind(play, step, (template, papers), (claims, kept), result));
+                }
+                // It is of no use without those before it, and is made again with them another time.
+                Found::Kept(..) => {}
+                Found::ToMake(claim) => drop(claims.insert(step, claim)),
             }
         }
         let template =
@@ -71,9 +91,8 @@ impl Engine<'_> {
         &self,
         play: &Play<'_>,
         index: usize,
-        template: Arc<Template>,
-        papers: Papers,
-        claims: BTreeMap<usize, Claim>,
+        (template, papers): (Arc<Template>, Papers),
+        (claims, mut earlier): (BTreeMap<usize, Claim>, BTreeMap<String, Kept>),
         result: &mut ScenarioResult,
     ) -> Start {
         let Papers { notes, mut steps, .. } = papers;
@@ -98,7 +117,8 @@ impl Engine<'_> {
             (self.say)(&format!("  note  the inventories of the kept steps are not in the results: {reason}"));
         }
         let state = Kept { template: template.clone(), notes: notes.clone() };
-        Start { template, notes, from: index + 1, claims, kept: [(name.to_owned(), state)].into() }
+        earlier.insert(name.to_owned(), state);
+        Start { template, notes, from: index + 1, claims, kept: earlier }
     }
 
     /// Freezes the lab for later runs, with all that this one knows.

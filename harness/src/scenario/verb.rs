@@ -265,7 +265,7 @@ pub struct State {
     /// Whether the settings of postfix are shown that are not its own (`postconf -n`).
     #[serde(default)]
     pub postconf: bool,
-    /// Packages whose versions are shown.
+    /// Packages whose versions are shown, as far as updates within a release leave them alone: `3.7` of `3.7.11-0+deb12u1`.
     #[serde(default)]
     pub packages: Vec<String>,
 }
@@ -289,6 +289,10 @@ pub struct Rewind {
     /// The checkpoint, which an earlier step made.
     #[schemars(with = "String")]
     pub to: Spanned<String>,
+    /// A copy of the machines takes their place, and who does that has forgotten nothing: copies of files, what inboxes held,
+    /// what was accepted, and what was taken from spools stays known. Without it, all is as it was then.
+    #[serde(default)]
+    pub remembering: bool,
 }
 
 /// A file as it must be.

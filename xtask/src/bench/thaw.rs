@@ -67,9 +67,9 @@ struct Bench<'a> {
 struct Ways {
     /// Until QEMU lets the guest run.
     running: Seconds,
-    /// Until the guest has carried out a command.
+    /// Until the guest agent has carried out a command; of a cold boot, until it answers at all.
     first_command: Seconds,
-    /// Until it is what it is to be: cloud-init is done, or, of a copy, the same as the first command.
+    /// Until it is what it is to be: cloud-init is done, or a copy knows the time.
     complete: Seconds,
     /// Until a login by IMAP was accepted.
     login: Seconds,
@@ -83,6 +83,13 @@ struct Report {
     lab_thawed: Ways,
     clones: Vec<Clones>,
     machines: usize,
+}
+
+/// What a copy is made for: each is measured in a copy of its own.
+#[derive(Clone, Copy)]
+enum Goal<'s> {
+    Command,
+    Login(&'s Step),
 }
 
 /// The moments of one start, as they come.
@@ -101,16 +108,19 @@ impl Watch {
     fn note(&self, progress: &Progress) {
         let moment = match progress {
             Progress::Started(_) | Progress::Running => &self.running,
-            Progress::Answers(_) | Progress::Awake => &self.answered,
+            Progress::Answers(_) => &self.answered,
             _ => return,
         };
         *moment.lock().expect("nothing panics with it") = Some(self.begun.elapsed());
     }
 
+    fn moment(moment: Mutex<Option<Duration>>) -> Duration {
+        moment.into_inner().ok().flatten().unwrap_or_default()
+    }
+
     fn into(self, ways: &mut Ways, login: Duration, complete: Duration) {
-        let moment = |moment: Mutex<Option<Duration>>| moment.into_inner().ok().flatten().unwrap_or_default();
-        ways.running.add(moment(self.running));
-        ways.first_command.add(moment(self.answered));
+        ways.running.add(Self::moment(self.running));
+        ways.first_command.add(Self::moment(self.answered));
         ways.complete.add(complete);
         ways.login.add(login);
     }
@@ -202,7 +212,7 @@ impl Bench<'_> {
         identity: &Identity,
     ) -> anyhow::Result<Ways> {
         let mut ways = Ways::default();
-        for _ in 0..self.args.repeat {
+        for goal in self.goals(login) {
             // Each copy needs a disk of its own. The time for that is not counted.
             let copies = Workspace::create(&self.workbench.cache.labs(), "snapshots")?;
             for machine in topology.machines.iter().filter(|machine| !machine.absent) {
@@ -214,11 +224,7 @@ impl Bench<'_> {
             let (identity, logs) = (identity.clone(), self.logs());
             let setup = &self.workbench.setup;
             let lab = Lab::load_snapshots(copies.path(), topology, setup, identity, logs, &note).await?;
-            let complete = watch.begun.elapsed();
-            self.logged_in(&lab, login).await?;
-            let logged_in = watch.begun.elapsed();
-            watch.into(&mut ways, logged_in, complete);
-            lab.tear_down().await?;
+            self.proceed(watch, lab, goal, &mut ways).await?;
         }
         eprintln!("{} from snapshots: login after {}", topology.name, ways.login.text());
         Ok(ways)
@@ -238,18 +244,38 @@ impl Bench<'_> {
 
     async fn thawed(&self, template: &Arc<Template>, topology: &Topology, login: &Step) -> anyhow::Result<Ways> {
         let mut ways = Ways::default();
-        for _ in 0..self.args.repeat {
+        for goal in self.goals(login) {
             let watch = Watch::start();
             let note = |progress| watch.note(&progress);
             let lab = Lab::thaw(template, topology, &self.workbench.setup, Purpose::Use, self.logs(), &note).await?;
-            let complete = watch.begun.elapsed();
-            self.logged_in(&lab, login).await?;
-            let logged_in = watch.begun.elapsed();
-            watch.into(&mut ways, logged_in, complete);
-            lab.tear_down().await?;
+            self.proceed(watch, lab, goal, &mut ways).await?;
         }
         eprintln!("{} thawed: login after {}", topology.name, ways.login.text());
         Ok(ways)
+    }
+
+    /// Each goal as often as it is measured, in turn.
+    fn goals<'s>(&self, login: &'s Step) -> impl Iterator<Item = Goal<'s>> + use<'s> {
+        std::iter::repeat_n([Goal::Command, Goal::Login(login)], self.args.repeat.into()).flatten()
+    }
+
+    /// Goes on from a lab that was just made, to what is measured, and ends it.
+    async fn proceed(&self, watch: Watch, lab: Lab, goal: Goal<'_>, ways: &mut Ways) -> anyhow::Result<()> {
+        let complete = watch.begun.elapsed();
+        match goal {
+            Goal::Command => {
+                let deadline = lab.pace().deadline(Duration::from_secs(30));
+                try_join_all(lab.machines().map(|machine| machine.run("/bin/true", &[], b"", deadline))).await?;
+                ways.first_command.add(watch.begun.elapsed());
+            }
+            Goal::Login(login) => {
+                self.logged_in(&lab, login).await?;
+                ways.login.add(watch.begun.elapsed());
+            }
+        }
+        ways.complete.add(complete);
+        ways.running.add(Watch::moment(watch.running));
+        Ok(lab.tear_down().await?)
     }
 
     /// Memory of copies that run at once, right after a login to each.

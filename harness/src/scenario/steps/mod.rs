@@ -3,6 +3,7 @@
 mod configuration;
 mod delivery;
 mod diagnosis;
+mod forecast;
 mod guest;
 mod logins;
 mod looking;
@@ -10,6 +11,7 @@ mod machine;
 mod mailbox;
 mod moments;
 mod notes;
+mod spool;
 mod state;
 mod upgrade;
 
@@ -111,6 +113,9 @@ impl<'a> Stage<'a> {
             Action::Diagnose(diagnose) => self.diagnose(on, diagnose).await,
             Action::Upgrade(upgrade) => self.upgrade(on, upgrade).await,
             Action::Inbox(inbox) => self.inbox(on, inbox).await,
+            Action::Spool(spool) => self.spool(on, spool).await,
+            Action::Forecast(forecast) => self.forecast(on, forecast).await,
+            Action::CameTrue(came_true) => self.came_true(on, came_true).await,
             Action::File(file) => self.file(on, file).await,
             Action::Write(write) => self.write(on, write).await,
             Action::Service(service) => self.service(on, service).await,

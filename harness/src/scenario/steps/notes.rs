@@ -1,6 +1,6 @@
 //! What steps leave for later ones.
 
-use super::{guest, moments};
+use super::{forecast, guest, moments, spool};
 use crate::drift::{Contents, Inventory};
 use crate::mail::mailbox::Holding;
 use crate::mail::message::MessageId;
@@ -21,6 +21,10 @@ pub(in crate::scenario) struct Notes {
     pub(super) inboxes: BTreeMap<String, Holding>,
     /// What servers accepted for users while something changed.
     pub(super) handed: BTreeMap<String, Vec<MessageId>>,
+    /// What forecasts said, by name.
+    pub(super) forecasts: BTreeMap<String, forecast::Said>,
+    /// Messages that were taken from spools, by name.
+    pub(super) spools: BTreeMap<String, spool::Taken>,
     /// Invariants that a step has broken.
     pub(super) disturbed: BTreeSet<String>,
     /// Inventories of machines.
@@ -42,6 +46,13 @@ pub(in crate::scenario) struct Kept {
 }
 
 impl Notes {
+    /// What is known after the lab went back to the state that these notes are of, to somebody who has forgotten nothing since.
+    #[must_use]
+    pub(in crate::scenario) fn remembering(self, since: &Self) -> Self {
+        let Self { kept, inboxes, handed, spools, .. } = since.clone();
+        Self { kept, inboxes, handed, spools, ..self }
+    }
+
     /// The last inventory of a machine that has this name.
     pub(in crate::scenario) fn inventory(&self, name: &str, machine: &str) -> Option<&Kept> {
         self.inventories.iter().rev().find(|kept| kept.name == name && kept.inventory.machine == machine)

@@ -42,9 +42,9 @@ fn script(State { units, pam, postconf, packages }: &State) -> String {
         script += "echo postconf -n:\npostconf -n | sed 's/^/    /'\n";
     }
     if !packages.is_empty() {
-        // Of a system with rpm, dpkg knows nothing.
+        // Of a system with rpm, dpkg knows nothing. Updates within a release change what stands behind the second number.
         script += &format!(
-            "echo packages:\nfor package in {}; do version=$(rpm -q --queryformat '%{{VERSION}}-%{{RELEASE}}' $package 2>/dev/null) || version=$(dpkg-query -W -f '${{Version}}' $package 2>/dev/null) || version='is not installed'; echo \"    $package $version\"; done\n",
+            "echo packages:\nfor package in {}; do version=$(rpm -q --queryformat '%{{VERSION}}-%{{RELEASE}}' $package 2>/dev/null) || version=$(dpkg-query -W -f '${{Version}}' $package 2>/dev/null) || version='is not installed'; echo \"    $package $version\"; done | sed -E 's/ ([0-9]+:)?([0-9]+\\.[0-9]+).*/ \\2/'\n",
             words(packages)
         );
     }

@@ -1,6 +1,6 @@
 //! A distribution upgrade in the running guest, while mail keeps coming.
 
-use super::super::step::Upgrade;
+use super::super::step::{Ending, Upgrade};
 use super::notes::Exhibit;
 use super::{Done, Stage, StepError, judged};
 use crate::machine::{Machine, VerbError, quoted};
@@ -8,7 +8,7 @@ use crate::mail::message::Address;
 use crate::mail::neighbour::{Handed, Neighbour};
 use crate::mail::smtp;
 use crate::packages::transaction::Transaction;
-use crate::packages::upgrade::{self as zypper, ROOM};
+use crate::packages::upgrade::{self as zypper, ROOM, Trouble};
 use crate::time::Deadline;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -18,13 +18,19 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// The guest tells how far it is at least this often, in seconds of its own clock.
 const BEAT: u32 = 15;
 
+/// How far an upgrade came.
+enum Came {
+    ToItsEnd(Ended),
+    /// So many packages are dealt with, and it goes on.
+    ToPackage(u32),
+}
+
 /// How an upgrade ended.
 struct Ended {
     /// zypper's exit status.
     status: i64,
     transaction: Transaction,
-    /// Steps in which rpm failed.
-    failed: Vec<String>,
+    steps: Vec<zypper::Step>,
     seconds: f64,
     zypper: String,
 }
@@ -36,36 +42,61 @@ impl Stage<'_> {
         let repository = upgrade.repository.get_ref();
         let asked = format!("zypper dist-upgrade to {repository}");
         let mut handed = Handed::default();
-        let ended = match &upgrade.deliver_to {
-            None => self.carry_out(machine, repository, deadline).await?,
+        let came = match &upgrade.deliver_to {
+            None => self.carry_out(machine, upgrade, deadline).await?,
             Some(user) => {
                 let neighbour = self.neighbour(on, user.get_ref())?;
                 tokio::select! {
-                    ended = self.carry_out(machine, repository, deadline) => ended?,
+                    came = self.carry_out(machine, upgrade, deadline) => came?,
                     () = neighbour.hand_over(&self.client, &mut handed) => return Err(StepError::Broken("the neighbour gave up".into())),
                 }
+            }
+        };
+        let ended = match came {
+            Came::ToItsEnd(ended) => ended,
+            Came::ToPackage(number) => {
+                self.remember(upgrade, handed);
+                return Ok(Done {
+                    asked,
+                    answered: format!("{number} packages are dealt with, and it goes on"),
+                    transcript: None,
+                });
             }
         };
         let mut answered =
             format!("status {} after {} steps in {:.0} s", ended.status, ended.transaction.len(), ended.seconds);
         if let Some(user) = &upgrade.deliver_to {
-            let Handed { accepted, deferred } = handed;
-            let _ = write!(answered, "; {} messages accepted meanwhile, {deferred} attempts deferred", accepted.len());
-            self.notes.handed.entry(user.get_ref().clone()).or_default().extend(accepted);
+            let Handed { accepted, deferred } = &handed;
+            let _ = write!(
+                answered,
+                "; {} messages for {user} accepted meanwhile, {deferred} attempts deferred",
+                accepted.len(),
+                user = user.get_ref()
+            );
         }
-        let complaints = zypper::complaints(&ended.zypper);
-        let good = ended.status == 0 && ended.failed.is_empty();
-        if !good {
-            let reasons: Vec<_> = ended.failed.iter().chain(&complaints).map(String::as_str).collect();
-            let _ = write!(answered, ": {}", reasons.join("; "));
+        self.remember(upgrade, handed);
+        let trouble = Trouble::of(ended.status, &ended.steps, &ended.zypper);
+        if let Some(trouble) = &trouble {
+            let _ = write!(answered, ": {trouble}");
         }
+        let as_expected = match upgrade.expect {
+            Ending::Done => trouble.is_none(),
+            Ending::Failed => trouble.is_some() && upgrade.says.iter().all(|words| answered.contains(words)),
+        };
         let exhibit = Exhibit::json(format!("transaction-{on}.json"), &ended.transaction);
         self.exhibits.push(exhibit.map_err(|error| StepError::Broken(error.to_string()))?);
         self.notes.transactions.insert(on.to_owned(), ended.transaction);
-        judged(good, Done { asked, answered, transcript: Some(ended.zypper) })
+        judged(as_expected, Done { asked, answered, transcript: Some(ended.zypper) })
     }
 
-    async fn carry_out(&self, machine: &Machine, repository: &str, deadline: Deadline) -> Result<Ended, StepError> {
+    fn remember(&mut self, upgrade: &Upgrade, handed: Handed) {
+        if let Some(user) = &upgrade.deliver_to {
+            self.notes.handed.entry(user.get_ref().clone()).or_default().extend(handed.accepted);
+        }
+    }
+
+    async fn carry_out(&self, machine: &Machine, upgrade: &Upgrade, deadline: Deadline) -> Result<Came, StepError> {
+        let repository = upgrade.repository.get_ref();
         for (name, text) in [("start.sh", zypper::START), ("watch.pl", zypper::WATCH)] {
             let command = format!("mkdir -p {ROOM} && cat > {ROOM}/{name}");
             machine.execute_with_input(&command, Some(text.as_bytes()), deadline).await?;
@@ -81,8 +112,14 @@ impl Stage<'_> {
                  tr '\\r' '\\n' < {ROOM}/zypper.log | grep -E '^\\( *[0-9]+/[0-9]+\\)' | tail -n 1; cat {ROOM}/result 2> /dev/null"
             );
             match machine.execute(&wait, deadline).await {
-                Ok(output) if output.status == 0 => return self.ended(machine, deadline).await,
-                Ok(output) => last = self.tell(&output.stdout, last),
+                Ok(output) if output.status == 0 => return self.ended(machine, deadline).await.map(Came::ToItsEnd),
+                Ok(output) => {
+                    last = self.tell(&output.stdout, last);
+                    let done = output.stdout.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+                    if upgrade.until_package.is_some_and(|until| done >= until) {
+                        return Ok(Came::ToPackage(done));
+                    }
+                }
                 Err(VerbError::Agent { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -106,14 +143,10 @@ impl Stage<'_> {
         // The watcher has told all that happened before it is asked to end.
         machine.execute("systemctl stop rehearsal-watch.service", deadline).await?;
         let steps = zypper::steps(&read("steps.log").await?).map_err(|error| StepError::Broken(error.to_string()))?;
-        let failed = steps.iter().filter(|step| step.status != 0);
-        let failed = failed.map(|step| {
-            format!("step {} of {}, {}: rpm ended with status {}", step.number, steps.len(), step.package, step.status)
-        });
         Ok(Ended {
             status: read("result").await?.trim().parse().unwrap_or(-1),
             transaction: zypper::transaction(&steps, &read("changes.log").await?),
-            failed: failed.collect(),
+            steps,
             seconds: deadline.elapsed().as_secs_f64(),
             zypper: read("zypper.log").await?,
         })

@@ -1,0 +1,89 @@
+//! What an upgrade will do to the configuration, said before it and held against what it did.
+
+use super::super::step::{CameTrue, ForecastOf};
+use super::{Done, Stage, StepError, judged};
+use crate::packages::predict::wanted;
+use crate::packages::proof::{self, Foretold};
+use crate::packages::{COLLECTOR, Extent, Plan, Repository, System, predict, unpacked};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long the collector may take in the guest: nominal.
+const COLLECTING: Duration = Duration::from_secs(30);
+
+/// What a forecast said.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Said {
+    machine: String,
+    files: Vec<Foretold>,
+}
+
+impl Stage<'_> {
+    pub(super) async fn forecast(&mut self, on: &str, forecast: &ForecastOf) -> Result<Done, StepError> {
+        let broken = |error: &dyn std::fmt::Display| StepError::Broken(error.to_string());
+        let system = self.system(on).await?;
+        let disk = self.lab.packages(on).ok_or_else(|| broken(&format!("machine {on} has no disk with packages")))?;
+        let repository = self.repository(disk, forecast.repository.get_ref(), &system)?;
+        let plan = Plan::new(&system, &repository, Extent::Repository);
+        let foreseen = predict(&system, &repository, &plan);
+        let lost: BTreeSet<&str> = foreseen.losses().map(|file| file.path.as_str()).collect();
+        let asked = format!("what {} will do to the configuration of {on}", forecast.repository.get_ref());
+        let mut answered = format!("{} files, {} of them lost without a backup", foreseen.files.len(), lost.len());
+        let expected = forecast.loses.as_ref();
+        let expected: Option<BTreeSet<_>> =
+            expected.map(|paths| paths.iter().map(|path| path.get_ref().as_str()).collect());
+        let as_expected = expected.is_none_or(|expected| expected == lost);
+        if !as_expected || !lost.is_empty() {
+            answered = format!("{answered}: {}", lost.iter().copied().collect::<Vec<_>>().join(", "));
+        }
+        let lines =
+            foreseen.files.iter().map(|file| format!("{}: {} ({}; {})", file.path, file.fate, file.package, file.why));
+        let transcript = Some(lines.collect::<Vec<_>>().join("\n"));
+        let files = proof::foretell(&foreseen, &system, &repository, &plan);
+        self.notes.forecasts.insert(forecast.name.clone(), Said { machine: on.to_owned(), files });
+        judged(as_expected, Done { asked, answered, transcript })
+    }
+
+    pub(super) async fn came_true(&self, on: &str, came_true: &CameTrue) -> Result<Done, StepError> {
+        let said = self.notes.forecasts.get(&came_true.forecast).filter(|said| said.machine == on);
+        let said = said.ok_or_else(|| {
+            StepError::Broken(format!("no step has made the forecast `{}` for {on}", came_true.forecast))
+        })?;
+        let now = self.system(on).await?;
+        let mut wrong = proof::wrong(&said.files, &now);
+        wrong.retain(|wrong| !came_true.except.iter().any(|path| *path.get_ref() == wrong.path));
+        let asked = format!("whether all that the forecast `{}` says has come true", came_true.forecast);
+        let lines: Vec<_> = wrong.iter().map(ToString::to_string).collect();
+        let right = said.files.len() - wrong.len();
+        let mut answered = format!("{right} of {} files are as was said", said.files.len());
+        if !lines.is_empty() {
+            answered = format!("{answered}; {}", lines.iter().take(5).cloned().collect::<Vec<_>>().join("; "));
+        }
+        judged(lines.is_empty(), Done { asked, answered, transcript: Some(lines.join("\n")) })
+    }
+
+    /// What the collector finds on the machine, as on a user's server.
+    async fn system(&self, on: &str) -> Result<System, StepError> {
+        let deadline = self.lab.pace().deadline(COLLECTING);
+        let dump = self.machine(on)?.read_from("/bin/sh", &["-c", COLLECTOR], deadline).await?;
+        let name = format!("the dump of {on}");
+        System::parse(&String::from_utf8_lossy(&dump), Path::new(&name))
+            .map_err(|error| StepError::Broken(error.to_string()))
+    }
+
+    /// The repository on the disk that the machine upgrades with.
+    fn repository(&self, disk: &Path, directory: &str, system: &System) -> Result<Repository, StepError> {
+        let read = || -> Result<Repository, String> {
+            let place = self.lab.directory().join("repository");
+            std::fs::create_dir_all(&place).map_err(|error| error.to_string())?;
+            let packages = unpacked(disk, directory, &place).map_err(|error| error.to_string())?;
+            let repository = Repository::read(&packages, wanted(system)).map_err(|error| error.to_string());
+            std::fs::remove_dir_all(&place).map_err(|error| error.to_string())?;
+            repository
+        };
+        tokio::task::block_in_place(read).map_err(StepError::Broken)
+    }
+}
