@@ -16,6 +16,8 @@ pub use trouble::Trouble;
 pub const ROOM: &str = "/var/lib/rehearsal/upgrade";
 /// Starts it; arguments: the repository on the disk `packages`, and the name that it is known by.
 pub const START: &str = include_str!("upgrade/start.sh");
+/// The same with apt.
+pub const START_APT: &str = include_str!("upgrade/start-apt.sh");
 /// Watches the configuration.
 pub const WATCH: &str = include_str!("upgrade/watch.pl");
 

@@ -12,6 +12,8 @@ use tar::EntryType;
 #[derive(Debug)]
 pub(super) struct Deb {
     pub(super) control: Control,
+    /// The same, as it stands in the package.
+    pub(super) stanza: String,
     /// Maintainer scripts and debconf's templates, by name.
     pub(super) scripts: BTreeMap<String, String>,
     pub(super) conffiles: BTreeSet<String>,
@@ -41,13 +43,13 @@ impl Deb {
             }
             Ok(())
         })?;
-        let control = members.get("control").ok_or_else(|| damaged(path, "it has no control file"))?;
-        let control = Control::parse(control).map_err(|flaw| damaged(path, &flaw))?;
+        let stanza = members.remove("control").ok_or_else(|| damaged(path, "it has no control file"))?;
+        let control = Control::parse(&stanza).map_err(|flaw| damaged(path, &flaw))?;
         let conffiles = members.get("conffiles").map_or("", String::as_str).lines().map(str::trim);
         // `remove-on-upgrade PATH` names a file that this version no longer has.
         let conffiles = conffiles.filter(|line| line.starts_with('/')).map(canonical).collect();
         let scripts = SCRIPTS.iter().filter_map(|name| members.remove_entry(*name)).collect();
-        Ok(Self { control, scripts, conffiles })
+        Ok(Self { control, stanza, scripts, conffiles })
     }
 }
 

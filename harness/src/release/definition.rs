@@ -3,7 +3,7 @@
 use super::error::ReleaseError;
 use super::overlay::Overlay;
 use crate::mistake::Flaw;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -30,6 +30,22 @@ pub struct Definition {
     pub overlays: Vec<Overlay>,
     /// What can be changed in addition, one at a time.
     pub variants: Vec<Overlay>,
+    /// Repositories that are not as they should be.
+    pub damaged: Vec<Damaged>,
+}
+
+/// A repository with something wrong, for upgrades that must fail and say why.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Damaged {
+    /// Its name, beside those of the variants.
+    pub name: String,
+    /// The variant that it is made from.
+    pub variant: String,
+    /// A package that it lacks, as if the distributor had forgotten it: its metadata do not know it either.
+    pub lacks: Option<String>,
+    /// A package whose file ends half-way, as after a mirror that was interrupted.
+    pub cut: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +64,8 @@ struct Written {
     overlays: Vec<toml::Spanned<String>>,
     #[serde(default)]
     variants: Vec<toml::Spanned<String>>,
+    #[serde(default)]
+    damaged: Vec<toml::Spanned<Damaged>>,
 }
 
 /// All releases of a project.
@@ -100,6 +118,13 @@ fn load(path: &Path, overlays: &Path) -> Result<Definition, ReleaseError> {
         names.iter().map(load_one).collect()
     };
     let (overlays, variants) = (load_all(&written.overlays)?, load_all(&written.variants)?);
+    for damaged in &written.damaged {
+        let Damaged { variant, .. } = damaged.get_ref();
+        if !variants.iter().any(|known| known.name == *variant) {
+            let flaw = Flaw::new(format!("there is no variant `{variant}`"), damaged.span());
+            return Err(flaw.in_file(path, &text).into());
+        }
+    }
     Ok(Definition {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         summary: written.summary,
@@ -111,6 +136,7 @@ fn load(path: &Path, overlays: &Path) -> Result<Definition, ReleaseError> {
         upgrades: written.upgrades,
         overlays,
         variants,
+        damaged: written.damaged.into_iter().map(toml::Spanned::into_inner).collect(),
     })
 }
 

@@ -10,6 +10,14 @@ use std::path::PathBuf;
 /// Why there is no release.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum ReleaseError {
+    /// A repository is to be damaged at a package that the release does not have.
+    #[error("the damaged repository `{repository}` is about `{package}`, and the release has no such package")]
+    NoSuchPackage {
+        /// The repository.
+        repository: String,
+        /// The package.
+        package: String,
+    },
     /// A definition or an overlay is not what it must be.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -134,7 +134,8 @@ pub fn media(
 ) -> Result<Media, ReleaseError> {
     site::Site::work(cache, progress, |site| {
         let (before, after) = (release(site, old, false)?, release(site, new, false)?);
-        repository::ensure(site, (old, new), (&before, &after))
+        let debs = debs::ensure(site, new, false)?;
+        repository::ensure(site, (old, new), (&before, &after), &debs)
     })
 }
 

@@ -3,17 +3,22 @@
 //! ```text
 //! /<version>/<variant>/*.rpm, repodata/   one whole repository for each variant; what they share is there once
 //! /<old version>/<variant>/*.rpm          the packages that the variant changes in the release before
+//! /debian/<suite>/*.deb, Packages         Debian's own packages of the newer release, for apt
 //! ```
 
+use super::deb::Deb;
+use super::debs::Debs;
+use super::definition::Damaged;
 use super::error::ReleaseError;
 use super::site::{Progress, Site};
 use super::{Definition, Release};
 use crate::cache::{ContentKey, EntryName, InUse, Size};
 use crate::image::{run_tool, tool_version};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Changes when the disk is made in another way.
-const FORMAT: &str = "2";
+const FORMAT: &str = "3";
 
 const DISK: &str = "disk.img";
 
@@ -54,9 +59,11 @@ pub(super) fn ensure(
     site: &Site,
     (old, new): (&Definition, &Definition),
     (before, after): (&Release, &Release),
+    debs: &Debs,
 ) -> Result<Media, ReleaseError> {
     let variants: Vec<String> = new.variants.iter().map(|variant| variant.name.clone()).collect();
     let mut ingredients = vec![FORMAT.to_owned(), before.key.to_string(), after.key.to_string()];
+    ingredients.extend(new.damaged.iter().map(|damaged| format!("{damaged:?}")));
     ingredients
         .extend([("createrepo_c", "--version"), ("mke2fs", "-V")].map(|(program, flag)| tool_version(program, flag)));
     let key = ContentKey::of(ingredients.iter().map(String::as_bytes));
@@ -70,6 +77,11 @@ pub(super) fn ensure(
             index(&repository, &new.recipe(), workspace.path())?;
             link_all(&before.rpms_of_variant(variant), &root.join(&old.version).join(variant))?;
         }
+        for damaged in &new.damaged {
+            let repository = root.join(&new.version).join(&damaged.name);
+            damage(damaged, &after.rpms(Some(&damaged.variant)), &repository, new, workspace.path())?;
+        }
+        debian(debs, &root.join("debian").join(&new.suite))?;
         make_disk(&root, &target.join(DISK), &new.recipe(), workspace.path())
     })?;
     Ok(Media { in_use, key, versions: (old.version.clone(), new.version.clone()), variants })
@@ -80,6 +92,55 @@ fn link_all(files: &[PathBuf], directory: &Path) -> Result<(), ReleaseError> {
     fs_err::create_dir_all(directory)?;
     for file in files {
         fs_err::hard_link(file, directory.join(file.file_name().unwrap_or_default()))?;
+    }
+    Ok(())
+}
+
+/// Debian's packages as they are, with an index of them (deb822(5); the archive's own format).
+fn debian(debs: &Debs, repository: &Path) -> Result<(), ReleaseError> {
+    let files: Vec<_> = debs.listed.iter().map(|listed| debs.place().join(&listed.file)).collect();
+    link_all(&files, repository)?;
+    let mut index = String::new();
+    for (listed, path) in debs.listed.iter().zip(&files) {
+        let stanza = Deb::open(path)?.stanza;
+        let size = listed.size.as_bytes();
+        let _ = write!(
+            index,
+            "{}\nFilename: ./{}\nSize: {size}\nSHA256: {}\n\n",
+            stanza.trim_end(),
+            listed.file,
+            listed.sha256
+        );
+    }
+    Ok(fs_err::write(repository.join("Packages"), index)?)
+}
+
+/// A repository with something wrong.
+fn damage(
+    damaged: &Damaged,
+    files: &[PathBuf],
+    repository: &Path,
+    release: &Definition,
+    workspace: &Path,
+) -> Result<(), ReleaseError> {
+    let of = |package: &str| {
+        let is_it = |path: &&PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            name.strip_prefix(package)
+                .is_some_and(|rest| rest.starts_with('-') && rest[1..].starts_with(|c: char| c.is_ascii_digit()))
+        };
+        let unknown = || ReleaseError::NoSuchPackage { repository: damaged.name.clone(), package: package.to_owned() };
+        files.iter().find(is_it).ok_or_else(unknown)
+    };
+    let lacking = damaged.lacks.as_deref().map(of).transpose()?;
+    let present: Vec<_> = files.iter().filter(|file| Some(*file) != lacking).cloned().collect();
+    link_all(&present, repository)?;
+    index(repository, &release.recipe(), workspace)?;
+    if let Some(whole) = damaged.cut.as_deref().map(of).transpose()? {
+        let content = fs_err::read(whole)?;
+        let cut = repository.join(whole.file_name().unwrap_or_default());
+        fs_err::remove_file(&cut)?;
+        fs_err::write(&cut, &content[..content.len() / 2])?;
     }
     Ok(())
 }

@@ -5,13 +5,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-/// A distribution upgrade by zypper, in the running guest.
+/// A distribution upgrade in the running guest.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Upgrade {
     /// The repository on the machine's disk of packages.
     #[schemars(with = "String")]
     pub repository: Spanned<String>,
+    /// What carries it out.
+    #[serde(default)]
+    pub driver: Driver,
     /// While it runs, a neighbour hands over mail for this user, on port 25, and keeps what is not accepted.
     #[schemars(with = "Option<String>")]
     pub deliver_to: Option<Spanned<String>>,
@@ -23,6 +26,17 @@ pub struct Upgrade {
     pub says: Vec<String>,
     /// The step of the scenario ends when so many packages have been dealt with. The upgrade goes on: for a power cut.
     pub until_package: Option<u32>,
+}
+
+/// What carries out an upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Driver {
+    /// `zypper dist-upgrade`.
+    #[default]
+    Zypper,
+    /// `apt-get dist-upgrade`, which keeps configuration files that were changed.
+    Apt,
 }
 
 impl Upgrade {
@@ -104,7 +118,7 @@ pub struct Inbox {
     /// Its content is remembered under this name.
     pub remember: Option<String>,
     /// It holds what it did when that was remembered: the same messages with the same UIDs, flags and bytes, and each
-    /// message once that was accepted during upgrades since.
+    /// message once that the server has accepted from earlier steps.
     pub holds: Option<String>,
     /// Before that its first message gets these flags, such as `\Flagged`.
     pub flag: Option<String>,

@@ -8,7 +8,7 @@ use crate::mail::smtp::{self, Submission};
 use crate::mail::{Security, delivery, imap};
 
 impl Stage<'_> {
-    pub(super) async fn deliver(&self, on: &str, deliver: &Deliver) -> Result<Done, StepError> {
+    pub(super) async fn deliver(&mut self, on: &str, deliver: &Deliver) -> Result<Done, StepError> {
         let deadline = self.deadline();
         let to = deliver.to.get_ref();
         let (message, submission, way) = self.hand_over(on, deliver).await?;
@@ -23,6 +23,7 @@ impl Stage<'_> {
             let transcript = Some(submission.transcript.to_string());
             return Err(StepError::Unmet(Done { asked, answered: submission.to_string(), transcript }));
         }
+        self.notes.handed.entry(to.clone()).or_default().push(message.id().clone());
         let mut transcript = submission.transcript.to_string();
         let id = message.id().as_str().to_owned();
         let seen = match deliver.seen {

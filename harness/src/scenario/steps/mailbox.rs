@@ -44,9 +44,9 @@ impl Stage<'_> {
         if let Some(name) = &inbox.remember {
             self.notes.inboxes.insert(format!("{user}:{name}"), now);
         }
-        let since = self.notes.handed.get(user).map_or(0, Vec::len);
+        let accepted = self.notes.handed.get(user).map_or(0, Vec::len);
         let answered = if differences.is_empty() {
-            format!("{count} messages, {since} of them accepted while something changed")
+            format!("{count} messages, each of the {accepted} that were accepted, once")
         } else {
             differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
         };

@@ -19,7 +19,7 @@ pub(in crate::scenario) struct Notes {
     pub(super) marks: BTreeMap<String, moments::Moment>,
     /// What users' inboxes held.
     pub(super) inboxes: BTreeMap<String, Holding>,
-    /// What servers accepted for users while something changed.
+    /// What servers accepted for users.
     pub(super) handed: BTreeMap<String, Vec<MessageId>>,
     /// What forecasts said, by name.
     pub(super) forecasts: BTreeMap<String, forecast::Said>,

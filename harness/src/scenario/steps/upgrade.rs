@@ -1,6 +1,6 @@
 //! A distribution upgrade in the running guest, while mail keeps coming.
 
-use super::super::step::{Ending, Upgrade};
+use super::super::step::{Driver, Ending, Upgrade};
 use super::notes::Exhibit;
 use super::{Done, Stage, StepError, judged};
 use crate::machine::{Machine, VerbError, quoted};
@@ -40,7 +40,11 @@ impl Stage<'_> {
         let deadline = self.lab.pace().deadline(PATIENCE);
         let machine = self.machine(on)?;
         let repository = upgrade.repository.get_ref();
-        let asked = format!("zypper dist-upgrade to {repository}");
+        let program = match upgrade.driver {
+            Driver::Zypper => "zypper",
+            Driver::Apt => "apt-get",
+        };
+        let asked = format!("{program} dist-upgrade to {repository}");
         let mut handed = Handed::default();
         let came = match &upgrade.deliver_to {
             None => self.carry_out(machine, upgrade, deadline).await?,
@@ -97,7 +101,11 @@ impl Stage<'_> {
 
     async fn carry_out(&self, machine: &Machine, upgrade: &Upgrade, deadline: Deadline) -> Result<Came, StepError> {
         let repository = upgrade.repository.get_ref();
-        for (name, text) in [("start.sh", zypper::START), ("watch.pl", zypper::WATCH)] {
+        let start = match upgrade.driver {
+            Driver::Zypper => zypper::START,
+            Driver::Apt => zypper::START_APT,
+        };
+        for (name, text) in [("start.sh", start), ("watch.pl", zypper::WATCH)] {
             let command = format!("mkdir -p {ROOM} && cat > {ROOM}/{name}");
             machine.execute_with_input(&command, Some(text.as_bytes()), deadline).await?;
         }
