@@ -305,6 +305,7 @@ mod tests {
         let control = format!("Package: {package}\nVersion: 1:2-3\nArchitecture: amd64\n");
         let deb = Deb {
             control: super::super::control::Control::parse(&control).unwrap(),
+            stanza: control.clone(),
             scripts: scripts
                 .iter()
                 .map(|name| ((*name).to_owned(), ". /usr/share/debconf/confmodule\n".into()))
