@@ -54,6 +54,9 @@ impl Engine<'_> {
     }
 }
 
+/// What a client asks a directory about itself when a connection begins: it says nothing of a login.
+const ROOT: &str = "SEARCH \"\" ";
+
 /// What a step has shown, in its normal form.
 fn text(action: &Action, done: &Done) -> String {
     let transcript = done.transcript.as_deref().unwrap_or_default();
@@ -73,7 +76,7 @@ fn text(action: &Action, done: &Done) -> String {
 }
 
 fn each_once(text: &str) -> String {
-    let mut lines: Vec<_> = text.lines().collect();
+    let mut lines: Vec<_> = text.lines().filter(|line| !line.starts_with(ROOT)).collect();
     lines.sort_unstable();
     lines.dedup();
     lines.join("\n")

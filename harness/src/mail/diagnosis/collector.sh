@@ -41,16 +41,7 @@ collect() {
     } | while read -r kind path rest; do
         echo "$kind $path $rest"
         echo "$path" >&3
-    done 3>&1 | awk '
-        /^@/ { print; next }
-        {
-            while ((getline line < $0) > 0) {
-                if (tolower(line) ~ /^[ \t]*[a-z0-9_.-]*(authtok|password|passwd|secret|bindpw)[a-z0-9_]*[ \t]*[=:]/ && line !~ /authtok_type/)
-                    sub(/[=:].*/, "= ******", line)
-                print "|" line
-            }
-            close($0)
-        }'
+    done 3>&1 | texts
 
     # Who runs.
     if has systemctl; then
@@ -105,6 +96,25 @@ collect() {
         tail -q -n 40 /var/log/sssd/sssd_*.log 2>/dev/null | text
     fi
     echo "@end"
+}
+
+# Prints the lines that begin with @, and of the paths on all others the texts, without passwords and private keys.
+texts() {
+    awk '
+        /^@/ { print; next }
+        {
+            hide = 0
+            while ((getline line < $0) > 0) {
+                if (line ~ /-----BEGIN .*PRIVATE KEY-----/) hide = 1
+                ends = line ~ /-----END .*PRIVATE KEY-----/
+                if (tolower(line) ~ /^[ \t]*[a-z0-9_.-]*(authtok|password|passwd|secret|bind_?pw)[a-z0-9_]*[ \t]*[=:]/ && line !~ /authtok_type/)
+                    sub(/[=:].*/, "= ******", line)
+                gsub(/(passwd|password|secret)=[^ \t]+/, "passwd=******", line)
+                print "|" (hide ? "******" : line)
+                if (ends) hide = 0
+            }
+            close($0)
+        }'
 }
 
 # The last value of a key of sssd's domains.

@@ -233,6 +233,33 @@ mod tests {
         assert_eq!(evidence.connect.unwrap().status, 124);
     }
 
+    #[test]
+    fn the_collector_prints_no_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let text = "ldap_default_authtok = tulip\nldap_default_authtok_type = password\n  ldap_bind_pw: tulip\nsasl_sql_passwd: tulip\n\
+                    auth required pam_mysql.so user=x passwd=tulip\npassword required pam_unix.so\n-----BEGIN PRIVATE KEY-----\n\
+                    tulip\n-----END PRIVATE KEY-----\nlast\n";
+        std::fs::write(&path, text).unwrap();
+        // All but the last line, which begins to collect.
+        let functions = super::super::COLLECTOR.trim_end().rsplit_once('\n').unwrap().0;
+        let script = format!("{functions}\nprintf '@file x\\n{}\\n' | texts", path.display());
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @r"
+        @file x
+        |ldap_default_authtok = ******
+        |ldap_default_authtok_type = password
+        |  ldap_bind_pw= ******
+        |sasl_sql_passwd= ******
+        |auth required pam_mysql.so user=x passwd=******
+        |password required pam_unix.so
+        |******
+        |******
+        |******
+        |last
+        ");
+    }
+
     #[rstest::rstest]
     #[case::something_else("hello\n", EvidenceError::Head)]
     #[case::cut(&TEXT[..TEXT.len() - 5], EvidenceError::End)]
