@@ -15,8 +15,8 @@ const TABLES: [&str; 2] = ["sasl_passwd", "relay_passwd"];
 #[must_use]
 pub fn secrets(path: &str, text: &str) -> Vec<SecretString> {
     let lines = || text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
-    let is_table = path.rsplit('/').next().is_some_and(|name| TABLES.contains(&name));
-    let in_table = lines().filter(|_| is_table).filter_map(|line| {
+    let is_of_logins = path.rsplit('/').next().is_some_and(|name| TABLES.contains(&name));
+    let listed = lines().filter(|_| is_of_logins).filter_map(|line| {
         let (_, login) = line.split_once(char::is_whitespace)?;
         login.trim().split_once(':').map(|(_, password)| password)
     });
@@ -28,7 +28,7 @@ pub fn secrets(path: &str, text: &str) -> Vec<SecretString> {
         let is_secret = is_secret && !name.contains(char::is_whitespace);
         (is_secret && !is_none(value)).then_some(value)
     });
-    let mut found: Vec<_> = in_table.chain(by_key).flat_map(|value| [value, value.trim_matches(['"', '\''])]).collect();
+    let mut found: Vec<_> = listed.chain(by_key).flat_map(|value| [value, value.trim_matches(['"', '\''])]).collect();
     found.retain(|value| !value.is_empty());
     found.sort_by_key(|value| std::cmp::Reverse(value.len()));
     found.dedup();
@@ -64,7 +64,7 @@ mod tests {
     #[case::ldap("saslauthd.conf", "ldap_password: tulip\nldap_bind_pw: rose\n", &["tulip", "rose"])]
     fn passwords_are_found(#[case] path: &str, #[case] text: &str, #[case] expected: &[&str]) {
         let found = secrets(path, text);
-        let found: Vec<_> = found.iter().map(|secret| secret.expose_secret()).collect();
+        let found: Vec<_> = found.iter().map(SecretString::expose_secret).collect();
         assert_eq!(found, expected);
     }
 }

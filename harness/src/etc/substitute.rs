@@ -41,16 +41,13 @@ fn by_text(text: &str, mapping: &Mapping, facts: &Facts, done: &mut Vec<String>)
     let mut rest = text;
     while let Some(next) = rest.chars().next() {
         let fits = wanted.iter().find(|(from, _)| rest.starts_with(from.as_str()));
-        match fits.and_then(|(from, fact)| Some((from, fact, facts.get(fact)?))) {
-            Some((from, fact, value)) => {
-                result.push_str(value);
-                done.push(format!("{from}: the lab's {fact}"));
-                rest = &rest[from.len()..];
-            }
-            None => {
-                result.push(next);
-                rest = &rest[next.len_utf8()..];
-            }
+        if let Some((from, fact, value)) = fits.and_then(|(from, fact)| Some((from, fact, facts.get(fact)?))) {
+            result.push_str(value);
+            done.push(format!("{from}: the lab's {fact}"));
+            rest = &rest[from.len()..];
+        } else {
+            result.push(next);
+            rest = &rest[next.len_utf8()..];
         }
     }
     result

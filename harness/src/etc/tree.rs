@@ -198,7 +198,7 @@ impl OwnEtc {
 fn usual_dress(path: &str) -> (&'static str, &'static str) {
     if path.starts_with("sssd/") || path.ends_with("passwd") || path == "saslauthd.conf" {
         ("0600", "root")
-    } else if path.ends_with(".key") {
+    } else if Path::new(path).extension().is_some_and(|extension| extension == "key") {
         ("0640", "mail")
     } else {
         ("0644", "root")

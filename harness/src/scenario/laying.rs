@@ -15,7 +15,7 @@ use secrecy::ExposeSecret as _;
 use std::time::{Duration, Instant};
 
 /// How long it may take to lay files and to start services again: nominal.
-const LAYING: Duration = Duration::from_secs(60);
+const LAYING: Duration = Duration::from_mins(1);
 
 /// How long logins may take to work after that: nominal. sssd, just started, may not have found the directory yet.
 const READY: Duration = Duration::from_secs(3);

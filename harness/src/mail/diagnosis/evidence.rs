@@ -180,7 +180,7 @@ impl Evidence {
             .filter_map(|line| line.split_once('='))
             .filter(|(name, _)| name.trim() == key)
             .map(|(_, value)| value.trim())
-            .last()
+            .next_back()
     }
 
     /// The state of a unit.
@@ -201,7 +201,7 @@ fn number(word: &str) -> i32 {
 /// Reads what `systemctl show` says of several units: an empty line stands between two.
 fn units(lines: &[String]) -> BTreeMap<String, Unit> {
     let mut units = BTreeMap::new();
-    for block in lines.split(|line| line.is_empty()) {
+    for block in lines.split(String::is_empty) {
         let value = |key: &str| {
             let found = block.iter().filter_map(|line| line.split_once('=')).find(|(name, _)| *name == key);
             found.map_or_else(String::new, |(_, value)| value.to_owned())

@@ -3,6 +3,7 @@
 use super::super::step::State;
 use super::{Done, Stage, StepError};
 use crate::machine::quoted;
+use std::fmt::Write as _;
 
 /// Shows a service's PAM file without comments, and then those that it includes.
 const PAM: &str = r"
@@ -32,7 +33,8 @@ fn script(State { units, pam, postconf, packages }: &State) -> String {
     let words = |list: &[String]| list.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
     let mut script = PAM.to_owned();
     if !units.is_empty() {
-        script += &format!(
+        let _ = write!(
+            script,
             "echo units:\nfor unit in {}; do echo \"    $unit\" $(systemctl show --value --property LoadState,UnitFileState,ActiveState,SubState -- $unit); done\n",
             words(units)
         );
@@ -43,7 +45,8 @@ fn script(State { units, pam, postconf, packages }: &State) -> String {
     }
     if !packages.is_empty() {
         // Of a system with rpm, dpkg knows nothing. Updates within a release change what stands behind the second number.
-        script += &format!(
+        let _ = write!(
+            script,
             "echo packages:\nfor package in {}; do version=$(rpm -q --queryformat '%{{VERSION}}-%{{RELEASE}}' $package 2>/dev/null) || version=$(dpkg-query -W -f '${{Version}}' $package 2>/dev/null) || version='is not installed'; echo \"    $package $version\"; done | sed -E 's/ ([0-9]+:)?([0-9]+\\.[0-9]+).*/ \\2/'\n",
             words(packages)
         );

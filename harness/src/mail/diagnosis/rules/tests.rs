@@ -69,7 +69,7 @@ impl Sheet {
     fn read(&self) -> Evidence {
         let mut text = "@rehearsal-evidence 1 mail mail.lan.test\n".to_owned();
         for (head, lines) in &self.0 {
-            text += &format!("@{head}\n");
+            text.extend(["@", head, "\n"]);
             text.extend(lines.lines().map(|line| format!("|{line}\n")));
         }
         Evidence::read(&(text + "@end\n")).unwrap()
