@@ -26,6 +26,8 @@ pub enum StepOutcome {
     Omitted,
     /// It was carried out by an earlier run, which has kept the state behind it.
     Kept,
+    /// It cannot be tried here.
+    Skipped,
 }
 
 /// One step of a run.

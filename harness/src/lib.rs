@@ -4,6 +4,7 @@ pub mod drift;
 pub mod etc;
 pub mod evidence;
 pub mod guest_path;
+pub mod hold;
 pub mod host;
 pub mod image;
 pub mod lab;

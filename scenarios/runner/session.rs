@@ -44,6 +44,8 @@ pub(crate) struct Session {
     disks: Mutex<BTreeMap<String, harness::release::Media>>,
     /// How many cells failed because this host lacks something that they need.
     hindered: AtomicU64,
+    /// Cells that cannot be tried here, and why.
+    skipped: Mutex<Vec<(String, String)>>,
 }
 
 struct Shared {
@@ -73,6 +75,7 @@ impl Session {
             images: Mutex::default(),
             disks: Mutex::default(),
             hindered: AtomicU64::new(0),
+            skipped: Mutex::default(),
         }
     }
 
@@ -103,7 +106,12 @@ impl Session {
         let result = shared.runtime.block_on(engine.cell(scenario, cell));
         match result.outcome {
             Verdict::Failed => Err(anyhow!("{}", result.reason.unwrap_or_default())),
-            Verdict::Passed | Verdict::Skipped => Ok(()),
+            Verdict::Passed => Ok(()),
+            Verdict::Skipped => {
+                let mut skipped = self.skipped.lock().map_err(|_| anyhow!("another test panicked"))?;
+                skipped.push((name, result.reason.unwrap_or_default()));
+                Ok(())
+            }
         }
     }
 
@@ -195,6 +203,16 @@ impl Session {
     ) -> anyhow::Result<ExitCode> {
         if !left_out.is_empty() {
             eprintln!("left out: {} cells for full runs only (`cargo xtask test --tier full`)", left_out.len());
+        }
+        let skipped = self.skipped.lock().map_err(|_| anyhow!("a test panicked"))?;
+        if !skipped.is_empty() {
+            eprintln!(
+                "skipped: {} cells that cannot be tried here, though the list above calls them ok",
+                skipped.len()
+            );
+            for (name, reason) in skipped.iter() {
+                eprintln!("  {name}, because {reason}");
+            }
         }
         if let Some(Ok(shared)) = self.shared.get() {
             for (scenario, cell) in left_out {

@@ -2,6 +2,7 @@
 
 mod age;
 mod bench;
+mod byhand;
 mod check;
 mod clean;
 mod compare;
@@ -69,6 +70,40 @@ enum Action {
     /// Run the scenarios in guests
     #[command(after_help = test::EXAMPLES)]
     Test(test::Args),
+    /// Run one cell to a point, and hold its lab there for you
+    Repro(byhand::ReproArgs),
+    /// Show the labs that are held
+    #[command(
+        after_help = "Example, the addresses of machines, for a script:\n\n    cargo xtask status --json | jq -r '.[].status.machines[].address'"
+    )]
+    Status(byhand::StatusArgs),
+    /// Open a shell, as root, in a machine of a lab that is held
+    #[command(after_help = "Example:\n\n    cargo xtask shell mail")]
+    Shell(byhand::ShellArgs),
+    /// Run a command, as root, in a machine of a lab that is held; its exit status is the command's
+    #[command(after_help = "Example:\n\n    cargo xtask exec mail -- sh -c 'journalctl -b | grep -c pam_sss'")]
+    Exec(byhand::ExecArgs),
+    /// Sit at the serial console of a machine of a lab that is held
+    #[command(after_help = "Example, all that it has printed:\n\n    cargo xtask console mail --log")]
+    Console(byhand::ConsoleArgs),
+    /// Let programs of this host reach a port of a machine through 127.0.0.1
+    Forward(byhand::ForwardArgs),
+    /// Print the passwords of the accounts of a lab that is held
+    #[command(
+        after_help = "Example, for a program that reads one from its standard input:\n\n    cargo xtask passwords alice | my-mail-program"
+    )]
+    Passwords(byhand::PasswordsArgs),
+    /// Bring a lab that is held back to a state that was kept
+    #[command(after_help = "Example, to where the scenario begins:\n\n    cargo xtask rewind start")]
+    Rewind(byhand::RewindArgs),
+    /// Go on with the steps of a scenario whose lab is held
+    #[command(
+        after_help = "Example, one that has failed is left out:\n\n    cargo xtask resume --skip\n\nExit code: 0 if the steps passed, 1 if one failed; the lab is held then, too."
+    )]
+    Resume(byhand::ResumeArgs),
+    /// End a lab that is held
+    #[command(after_help = "Example, where several are held:\n\n    cargo xtask down --lab pam-loss-2")]
+    Down(byhand::Choice),
     /// Say what changed in a machine's configuration between two moments of a run
     Drift(drift::Args),
     /// Say which changes of configuration are to blame for a scenario's symptoms
@@ -122,6 +157,16 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Clean(args) => clean::run(&args),
         Action::Selftest(action) => selftest::run(&action),
         Action::Test(args) => test::run(args),
+        Action::Repro(args) => byhand::repro(&args),
+        Action::Status(args) => byhand::status(&args),
+        Action::Shell(args) => byhand::shell(&args),
+        Action::Exec(args) => byhand::exec(&args),
+        Action::Console(args) => byhand::console(&args),
+        Action::Forward(args) => byhand::forward(&args),
+        Action::Passwords(args) => byhand::passwords(&args),
+        Action::Rewind(args) => byhand::rewind(&args),
+        Action::Resume(args) => byhand::resume(&args),
+        Action::Down(choice) => byhand::down(&choice),
         Action::Drift(args) => drift::run(&args),
         Action::Explain(args) => explain::run(&args),
         Action::Diagnose(args) => diagnose::run(&args),

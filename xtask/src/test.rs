@@ -143,7 +143,7 @@ pub(crate) fn build_runner() -> anyhow::Result<PathBuf> {
 }
 
 /// From now on SIGINT and SIGTERM are the runner's.
-fn forward_signals(runner: nix::unistd::Pid) -> anyhow::Result<()> {
+pub(crate) fn forward_signals(runner: nix::unistd::Pid) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let entered = runtime.enter();
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

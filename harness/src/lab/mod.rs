@@ -24,6 +24,7 @@ mod stock;
 mod template;
 mod thaw;
 pub mod topology;
+mod window;
 
 pub use budget::{Budget, Permit, TooMuch, Wait};
 pub use keep::{Found, Paper, Wanted};
@@ -34,3 +35,4 @@ pub use stock::{Order, Readiness, Stock};
 pub use template::{Template, TemplateFlaw};
 pub use thaw::Purpose;
 pub use topology::Topology;
+pub use window::{Running, Window};

@@ -89,13 +89,23 @@ impl Lab {
         self.boots += 1;
         let logs = logs.join(format!("boot-{}", self.boots));
         std::fs::create_dir_all(&logs).map_err(LabError::file(&logs))?;
-        let machine = Machine::start(spec, self.network.keeper(), &logs, self.pace.deadline(SHUTDOWN)).await?;
-        let machine = self.machines.entry(name.clone()).insert_entry(machine).into_mut();
+        match self.up(spec, &logs).await {
+            Ok(machine) => {
+                self.machines.insert(name.clone(), machine);
+                Ok(())
+            }
+            Err(error) => Err(stays_away(spec, &logs, error)),
+        }
+    }
+
+    /// Starts a machine, and waits until nothing is left to start in it.
+    async fn up(&self, spec: &Spec, logs: &Path) -> Result<Machine, LabError> {
+        let machine = Machine::start(spec, self.network.keeper(), logs, self.pace.deadline(SHUTDOWN)).await?;
         let deadline = self.pace.deadline(BOOT);
         machine.wait_for_agent(deadline).await?;
         // Ends with an error where a unit has failed: that is for the scenario to judge.
         machine.execute("systemctl is-system-running --wait", deadline).await?;
-        Ok(())
+        Ok(machine)
     }
 
     /// What the machine with this number would start with next: its kernel is fetched from its disk.
@@ -127,6 +137,23 @@ impl Lab {
         Ok(copy)
     }
 }
+
+/// Says what is known of a machine that was started in vain.
+fn stays_away(spec: &Spec, logs: &Path, source: LabError) -> LabError {
+    let console = logs.join(format!("console-{}.log", spec.name));
+    let said = std::fs::read(&console).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let tail: Vec<_> = said.lines().map(str::trim_end).filter(|line| !line.is_empty()).rev().take(6).collect();
+    let last_words: Vec<String> =
+        tail.into_iter().rev().map(|line| line.chars().filter(|c| !c.is_control()).take(160).collect()).collect();
+    let kernel = match &spec.boot {
+        Boot::Direct { kernel, .. } => Some(kernel.clone()),
+        Boot::Disk => None,
+    };
+    let source = Box::new(source);
+    LabError::StaysAway { machine: spec.name.clone(), kernel, console, last_words: last_words.join("\n"), source }
+}
+
 /// Tells a guest to end. The agent is among what ends, so that no answer is none to worry about: a guest that has not heard
 /// does not end, and that is waited for.
 async fn tell(machine: &Machine, command: &str, deadline: Deadline) -> Result<(), LabError> {

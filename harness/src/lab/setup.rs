@@ -189,6 +189,25 @@ pub enum LabError {
         /// The machine.
         machine: MachineName,
     },
+    /// A machine was started, and does not come up.
+    #[error(
+        "machine {machine} does not come up{}: {source}; its console, which is in {}, ends:\n{last_words}\nStart it with an older \
+         kernel, repair its disk from outside, or go back to a copy of it",
+        kernel.as_deref().and_then(Path::file_name).map_or_else(String::new, |kernel| format!(" with {}", kernel.display())),
+        console.display()
+    )]
+    StaysAway {
+        /// The machine.
+        machine: MachineName,
+        /// The kernel that it was started with.
+        kernel: Option<PathBuf>,
+        /// Its console's log.
+        console: PathBuf,
+        /// The end of it.
+        last_words: String,
+        /// What was seen.
+        source: Box<LabError>,
+    },
     /// A file of a machine could not be copied.
     #[error("failed to copy {} from machine {machine}: {source}", path.display())]
     Fetch {

@@ -66,8 +66,14 @@ pub enum AgentError {
 /// A handle on the guest agent of one machine.
 #[derive(Debug)]
 pub(super) struct Agent {
-    requests: mpsc::Sender<Request>,
+    pub(super) commands: Commands,
     task: JoinHandle<()>,
+}
+
+/// Runs commands by the guest agent of one machine, as long as that runs.
+#[derive(Debug, Clone)]
+pub struct Commands {
+    requests: mpsc::Sender<Request>,
 }
 
 enum Request {
@@ -91,9 +97,11 @@ impl Agent {
     pub(super) fn new(socket: std::os::unix::net::UnixStream) -> Self {
         let (requests, queue) = mpsc::channel(32);
         let task = tokio::spawn(serve(socket, queue));
-        Self { requests, task }
+        Self { commands: Commands { requests }, task }
     }
+}
 
+impl Commands {
     /// Waits until the agent answers: the guest's user space is up.
     pub(super) async fn ready(&self, deadline: Deadline) -> Result<(), AgentError> {
         let (reply, answer) = oneshot::channel();
@@ -101,12 +109,7 @@ impl Agent {
     }
 
     /// Runs `/bin/sh -c script` in the guest, with `input` on its standard input.
-    pub(super) async fn shell(
-        &self,
-        script: &str,
-        input: Option<&[u8]>,
-        deadline: Deadline,
-    ) -> Result<Output, AgentError> {
+    pub async fn shell(&self, script: &str, input: Option<&[u8]>, deadline: Deadline) -> Result<Output, AgentError> {
         self.run("/bin/sh", &["-c", script], input, deadline).await
     }
 

@@ -2,11 +2,12 @@
 //!
 //! A guest is not trusted: what it prints is bounded in the log, and its lines are cut before they are matched.
 
+use super::terminal::Terminal;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::watch;
 
 /// A line that means the end of the guest, and what it means.
@@ -53,9 +54,10 @@ const LINE_PATIENCE: Duration = Duration::from_millis(500);
 /// A longer line is matched by its beginning only.
 const LINE_LIMIT: usize = 4096;
 
-/// Copies the console to `log` until the guest closes it, and publishes the first fatal line.
+/// Copies the console to `log` and to whoever watches, until the guest closes it, and publishes the first fatal line.
 pub(super) async fn follow(
-    mut console: UnixStream,
+    mut console: OwnedReadHalf,
+    terminal: &Terminal,
     log: &Path,
     found: watch::Sender<Option<Badness>>,
 ) -> std::io::Result<()> {
@@ -83,6 +85,7 @@ pub(super) async fn follow(
             Ok(0) | Err(_) => break,
             Ok(count) => count,
         };
+        terminal.show(&buffer[..count]);
         if written < LOG_LIMIT {
             // A full disk must not stop the reading, or the guest would hang on its console.
             let _ = file.write_all(&buffer[..count]).await;
@@ -91,6 +94,7 @@ pub(super) async fn follow(
         }
         scanner.scan(&buffer[..count]).into_iter().for_each(&mut publish);
     }
+    terminal.close();
     scanner.unfinished().into_iter().for_each(publish);
     file.flush().await
 }
@@ -132,6 +136,7 @@ fn judge(line: &[u8]) -> Option<Badness> {
 mod tests {
     use super::*;
     use rstest::rstest;
+    use tokio::net::UnixStream;
 
     #[rstest]
     #[case(&["[   12.3] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n"], Some("the guest's kernel panicked"))]
@@ -151,9 +156,11 @@ mod tests {
         ] {
             let directory = tempfile::tempdir().unwrap();
             let (ours, mut theirs) = UnixStream::pair().unwrap();
+            let (output, input) = ours.into_split();
+            let terminal = Terminal::new(input);
             let (sender, mut found) = watch::channel(None);
             let log = directory.path().join("console");
-            let following = tokio::spawn(async move { follow(ours, &log, sender).await });
+            let following = tokio::spawn(async move { follow(output, &terminal, &log, sender).await });
             for piece in pieces {
                 theirs.write_all(piece.as_bytes()).await.unwrap();
                 tokio::task::yield_now().await;

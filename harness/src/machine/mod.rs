@@ -23,12 +23,14 @@ mod process;
 mod qmp;
 pub mod spec;
 pub mod ssh;
+mod terminal;
 mod verbs;
 mod waker;
 
-pub use agent::{AgentError, Output};
+pub use agent::{AgentError, Commands, Output};
 pub use console::{Badness, FATAL_PATTERNS};
 pub use link::Link;
 pub use process::{Machine, MachineError, Trouble};
 pub use spec::{Boot, Frozen, MachineName, NetworkCard, Origin, Spec};
+pub use terminal::{Terminal, Watcher};
 pub use verbs::{VerbError, quoted};

@@ -1,12 +1,13 @@
 //! A running guest: QEMU's process, watched until it ends.
 
-use super::agent::{Agent, AgentError};
+use super::agent::{Agent, AgentError, Commands};
 use super::argv::{Descriptors, argv};
 use super::console::{self, Badness};
 use super::freeze;
 use super::memory::Ram;
 use super::qmp::{Qmp, QmpError};
 use super::spec::{MachineName, Origin, Spec};
+use super::terminal::Terminal;
 use super::waker::Waker;
 use crate::host::spawn::tie_to_thread;
 use crate::network::{Keeper, NetworkError};
@@ -120,6 +121,7 @@ pub struct Machine {
     pub(super) agent: Agent,
     pub(super) waker: Waker,
     pub(super) ram: Option<Ram>,
+    terminal: Terminal,
     /// How many network cards it has.
     pub(super) cards: usize,
     pid: Option<u32>,
@@ -158,20 +160,35 @@ impl Machine {
         let (badness_sender, badness) = watch::channel(None);
         let log = logs.join(format!("console-{name}.log"));
         let console = asynchronous(console).map_err(prepare("its console"))?;
-        tokio::spawn(async move { console::follow(console, &log, badness_sender).await });
+        let (output, keyboard) = console.into_split();
+        let terminal = Terminal::new(keyboard);
+        let shown = terminal.clone();
+        tokio::spawn(async move { console::follow(output, &shown, &log, badness_sender).await });
         let qmp = match connected(asynchronous(qmp).map_err(prepare("its QMP socket"))?, spec, deadline).await {
             Ok(qmp) => qmp,
             Err(source) => return Err(died_or(name, exited, source).await),
         };
         let agent = Agent::new(agent);
         let waker = Waker::new(asynchronous(waker).map_err(prepare("its waker's port"))?);
-        let cards = spec.cards.len();
-        Ok(Self { name, qmp, agent, waker, ram, cards, pid, exited, badness, kill: Some(kill), supervisor })
+        let (cards, kill) = (spec.cards.len(), Some(kill));
+        Ok(Self { name, qmp, agent, waker, ram, terminal, cards, pid, exited, badness, kill, supervisor })
     }
 
     /// Its name.
     pub fn name(&self) -> &MachineName {
         &self.name
+    }
+
+    /// Its console.
+    #[must_use]
+    pub fn terminal(&self) -> &Terminal {
+        &self.terminal
+    }
+
+    /// What runs commands in it, for somebody who does not own it.
+    #[must_use]
+    pub fn commands(&self) -> Commands {
+        self.agent.commands.clone()
     }
 
     /// QEMU's process.
@@ -183,7 +200,7 @@ impl Machine {
     /// Waits until the guest's user space answers.
     pub async fn wait_for_agent(&self, deadline: Deadline) -> Result<(), MachineError> {
         let machine = || self.name.clone();
-        match self.unless_trouble(self.agent.ready(deadline)).await {
+        match self.unless_trouble(self.agent.commands.ready(deadline)).await {
             Ok(answer) => answer.map_err(|source| MachineError::Agent { machine: machine(), source }),
             Err(trouble) => Err(MachineError::Trouble { machine: machine(), trouble }),
         }

@@ -85,7 +85,7 @@ impl Machine {
         input: Option<&[u8]>,
         deadline: Deadline,
     ) -> Result<Output, VerbError> {
-        self.by_agent(self.agent.shell(command, input, deadline)).await
+        self.by_agent(self.agent.commands.shell(command, input, deadline)).await
     }
 
     /// Runs a shell command that must succeed, and hands back its standard output.
@@ -102,13 +102,13 @@ impl Machine {
         input: &[u8],
         deadline: Deadline,
     ) -> Result<String, VerbError> {
-        let output = self.by_agent(self.agent.run(program, arguments, Some(input), deadline)).await?;
+        let output = self.by_agent(self.agent.commands.run(program, arguments, Some(input), deadline)).await?;
         if output.status == 0 { Ok(output.stdout) } else { Err(self.status(program, output)) }
     }
 
     /// Runs one program, without a shell, that must succeed, and hands back its standard output as it is.
     pub async fn read_from(&self, program: &str, arguments: &[&str], deadline: Deadline) -> Result<Vec<u8>, VerbError> {
-        let bytes = self.by_agent(self.agent.run_for_bytes(program, arguments, None, deadline)).await?;
+        let bytes = self.by_agent(self.agent.commands.run_for_bytes(program, arguments, None, deadline)).await?;
         if bytes.status == 0 && !bytes.is_cut {
             return Ok(bytes.stdout);
         }

@@ -49,9 +49,9 @@ mod tests {
         std::fs::create_dir_all(&root).unwrap();
         std::fs::write(root.join("a.rpm"), "content").unwrap();
         let disk = work.path().join("disk.img");
-        let mut make = Command::new("mke2fs");
-        let status =
-            make.args(["-q", "-t", "ext4", "-d"]).arg(work.path().join("root")).arg(&disk).arg("4M").status().unwrap();
+        let mut mke2fs = Command::new("mke2fs");
+        mke2fs.args(["-q", "-t", "ext4", "-d"]).arg(work.path().join("root")).arg(&disk).arg("4M");
+        let status = mke2fs.status().unwrap();
         assert!(status.success());
         let target = work.path().join("target");
         std::fs::create_dir(&target).unwrap();

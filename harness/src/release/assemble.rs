@@ -304,6 +304,7 @@ mod tests {
     fn scripted(package: &str, scripts: &[&str]) -> (BTreeMap<String, File>, Scriptlets) {
         let control = format!("Package: {package}\nVersion: 1:2-3\nArchitecture: amd64\n");
         let deb = Deb {
+            stanza: String::new(),
             control: super::super::control::Control::parse(&control).unwrap(),
             stanza: control.clone(),
             scripts: scripts

@@ -2,6 +2,7 @@
 
 use super::changes::{CameTrue, ForecastOf, Inbox, Reboot, Spool, Upgrade};
 use super::configuration::{DriftSince, InventoryAs};
+use super::impairment::Impairment;
 use super::step::{Concern, check_account, check_machine};
 use super::verb::{
     Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power,
@@ -75,6 +76,8 @@ pub enum Action {
     Clock(Clock),
     /// Pull the machine's network cable, or plug it in again.
     Link(Link),
+    /// Make the machine's network bad: what it sends is late, lost or doubled; `{}` heals it.
+    Impair(Impairment),
     /// Switch the machine off or on.
     Power(Power),
     /// Keep the state of the whole lab under a name.
@@ -138,6 +141,7 @@ impl Action {
                 upgrade.check(flaws);
             }
             Self::Inbox(inbox) => account(&inbox.of),
+            Self::Impair(impairment) => impairment.check(flaws),
             Self::Spool(spool) => {
                 account(&spool.of);
                 spool.check(flaws);

@@ -106,7 +106,25 @@ pub struct Spool {
 /// A reboot by the guest's own systemd, into the newest kernel that is installed in it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Reboot {}
+pub struct Reboot {
+    /// Whether it comes up again.
+    #[serde(default)]
+    pub expect: Return,
+    /// What is said of a machine that does not.
+    #[serde(default)]
+    pub says: Vec<String>,
+}
+
+/// Whether a machine comes up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Return {
+    /// It does.
+    #[default]
+    Back,
+    /// It does not, and is off afterwards.
+    Away,
+}
 
 /// What a user's inbox holds, over IMAP.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -5,15 +5,16 @@ use super::interrupt::Interrupt;
 use super::judgement::{asked_of_lab, chain, failure, judge, omitted, unjudged};
 use super::refusal::refused_login;
 use super::resume::{ReplaceError, Start};
-use super::step::{Action, Concern, Power, Step};
+use super::step::{Action, Concern, Power, Return, Step};
 use super::steps::{Exhibit, Notes, Stage};
 use crate::etc::OwnEtc;
 use crate::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
-use crate::lab::{Budget, Lab, LabError, Progress, Purpose, Setup, Stock, Template};
+use crate::lab::{Budget, Lab, LabError, Permit, Progress, Purpose, Setup, Stock, Template, TooMuch, Window};
 use crate::record::Snapshots;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// Runs cells of scenarios.
 pub struct Engine<'a> {
@@ -58,8 +59,10 @@ pub(super) struct Play<'s> {
     pub(super) cell: &'s Cell,
     /// Where its logs and transcripts go.
     pub(super) logs: PathBuf,
-    /// The step after which it ends, if that is not the last one.
-    pub(super) until: Option<usize>,
+    /// How many of its steps are carried out.
+    pub(super) ends: usize,
+    /// Who wants to see each lab that takes the place of another.
+    pub(super) onlooker: Option<&'s watch::Sender<Option<Window>>>,
 }
 
 impl Play<'_> {
@@ -70,9 +73,17 @@ impl Play<'_> {
         }
         Ok(())
     }
+
+    /// Shows the onlooker the lab, or that there is none.
+    pub(super) fn show(&self, lab: Option<&Lab>) {
+        if let Some(onlooker) = self.onlooker {
+            onlooker.send_replace(lab.map(Lab::window));
+        }
+    }
 }
 
 /// A state of the lab that a step kept.
+#[derive(Clone)]
 pub(super) struct Kept {
     pub(super) template: Arc<Template>,
     pub(super) notes: Notes,
@@ -84,6 +95,8 @@ enum Stop<'s> {
     End,
     /// A step keeps the state of the lab, or goes back to one that was kept.
     Lab(usize, &'s Step),
+    /// The next step cannot be tried here, and so neither can the cell.
+    Lacking(String),
 }
 
 impl Engine<'_> {
@@ -92,7 +105,10 @@ impl Engine<'_> {
         let started = Instant::now();
         let mut result = unjudged(scenario, cell);
         let played = match self.run.cell(&scenario.name, &result.cell) {
-            Ok(logs) => self.carry_out(&Play { scenario, cell, logs, until: None }, &mut result).await,
+            Ok(logs) => {
+                let play = Play { scenario, cell, logs, ends: cell.steps.len(), onlooker: None };
+                self.carry_out(&play, &mut result).await
+            }
             Err(error) => Err(error.to_string()),
         };
         if let Err(reason) = played {
@@ -107,36 +123,52 @@ impl Engine<'_> {
     }
 
     pub(super) async fn carry_out(&self, play: &Play<'_>, result: &mut ScenarioResult) -> Result<(), String> {
+        let _share = self.share(play).await?;
+        let (lab, mut start) = self.begin(play, result).await?;
+        let mut lab = Some(lab);
+        let ended = self.stretches(play, &mut lab, &mut start, result).await;
+        self.end(play, lab).await?;
+        ended?;
+        let mut failed = result.steps.iter().filter(|step| step.outcome == StepOutcome::Failed);
+        failed.next().map_or(Ok(()), |first| {
+            let more = failed.count();
+            Err(format!("\"{}\": {} → {}, and {more} more failed", first.name, first.asked, first.answered))
+        })
+    }
+
+    /// The memory that the cell's lab needs, once there is so much.
+    pub(super) async fn share(&self, play: &Play<'_>) -> Result<Permit, String> {
         let (scenario, topology) = (play.scenario, &play.cell.lab.topology);
         (self.say)(&format!("{}::{}: {}", scenario.name, play.cell, scenario.summary));
-        let memory = topology.memory_mib();
         let waiting = |wait: &_| (self.say)(&format!("  wait  the lab {wait}"));
-        let _share = self.unless_interrupted(self.budget.memory(memory, &waiting)).await?;
+        let memory = self.budget.memory(topology.memory_mib(), &waiting);
+        self.unless_interrupted::<_, TooMuch>(memory).await
+    }
+
+    /// The lab that the cell begins in, running.
+    pub(super) async fn begin(&self, play: &Play<'_>, result: &mut ScenarioResult) -> Result<(Lab, Start), String> {
         let begun = Instant::now();
         let mut start = self.unless_interrupted(self.start(play, &begun, result)).await?;
-        let mut lab = self.unless_interrupted(self.thaw(play, &start.template, start.from)).await?;
+        let mut lab = self.unless_interrupted(self.thaw(play, &start.template, start.next)).await?;
+        play.show(Some(&lab));
         result.lab_seconds = begun.elapsed().as_secs_f64();
-        (self.say)(&format!("  lab   {} runs after {:.1} s", topology.name, result.lab_seconds));
+        (self.say)(&format!("  lab   {} runs after {:.1} s", play.cell.lab.topology.name, result.lab_seconds));
         // A kept checkpoint has it already.
-        if start.from == 0
+        if start.next == 0
             && let Err(reason) = self.lay_own_etc(play, &mut lab, &mut start.notes, &mut result.steps).await
         {
-            self.collect(&lab, &play.logs).await;
-            lab.tear_down().await.map_err(|error| chain(&error))?;
+            self.end(play, Some(lab)).await?;
             return Err(reason);
         }
-        self.stretches(play, lab, start, result).await?;
-        let mut failed = result.steps.iter().filter(|step| step.outcome == StepOutcome::Failed);
-        match failed.next() {
-            Some(first) => Err(format!(
-                "\"{}\": {} → {}, and {} more failed",
-                first.name,
-                first.asked,
-                first.answered,
-                failed.count()
-            )),
-            None => Ok(()),
-        }
+        Ok((lab, start))
+    }
+
+    /// Keeps the journals of a lab, and takes it down.
+    pub(super) async fn end(&self, play: &Play<'_>, lab: Option<Lab>) -> Result<(), String> {
+        play.show(None);
+        let Some(lab) = lab else { return Ok(()) };
+        self.collect(&lab, &play.logs).await;
+        lab.tear_down().await.map_err(|error| chain(&error))
     }
 
     /// Until somebody wants the run to end.
@@ -151,7 +183,7 @@ impl Engine<'_> {
     }
 
     /// A copy of the template for the steps from `from` on.
-    async fn thaw(&self, play: &Play<'_>, template: &Arc<Template>, from: usize) -> Result<Lab, LabError> {
+    pub(super) async fn thaw(&self, play: &Play<'_>, template: &Arc<Template>, from: usize) -> Result<Lab, LabError> {
         let purpose = if play.cell.has_checkpoints(from) { Purpose::Freeze } else { Purpose::Use };
         Lab::thaw(template, &play.cell.lab.topology, self.setup, purpose, &play.logs, &|_| ()).await
     }
@@ -160,33 +192,37 @@ impl Engine<'_> {
         (self.say)(&format!("  lab   {progress} ({:.1} s)", begun.elapsed().as_secs_f64()));
     }
 
-    /// Runs stretches of steps in a lab, and replaces the lab between them where a step says so.
-    async fn stretches(
+    /// Runs stretches of steps in a lab, and replaces the lab between them where a step says so. Whatever happens, `start`
+    /// says which step comes next; there is no lab any more if it could not be replaced.
+    pub(super) async fn stretches(
         &self,
         play: &Play<'_>,
-        mut lab: Lab,
-        mut start: Start,
+        place: &mut Option<Lab>,
+        start: &mut Start,
         result: &mut ScenarioResult,
     ) -> Result<(), String> {
-        let mut from = start.from;
         loop {
+            let Some(lab) = place.as_ref() else { return Err("there is no lab any more".into()) };
             let outcome = tokio::select! {
-                outcome = self.steps(play, from, &lab, &mut start.notes, result) => outcome,
+                outcome = self.steps(play, lab, start, result) => outcome,
                 (machine, trouble) = lab.trouble() => Err(format!("machine {machine}: {trouble}")),
                 () = self.interrupt.wished() => Err("interrupted".into()),
             };
-            let (index, step) = match outcome {
-                Ok(Stop::Lab(index, step)) if play.until.is_none_or(|until| index <= until) => (index, step),
-                ended => {
-                    self.collect(&lab, &play.logs).await;
-                    lab.tear_down().await.map_err(|error| chain(&error))?;
-                    return ended.map(drop);
+            let (index, step) = match outcome? {
+                Stop::End => return Ok(()),
+                Stop::Lab(index, step) => (index, step),
+                Stop::Lacking(reason) => {
+                    (result.outcome, result.reason) = (Verdict::Skipped, Some(reason));
+                    return Ok(());
                 }
             };
+            let Some(lab) = place.take() else { return Ok(()) };
+            play.show(None);
             let started = Instant::now();
-            let replacing = self.replace(play, index, lab, &mut start, &result.steps);
+            let replacing = self.replace(play, index, lab, start, &result.steps);
             let (replaced, answered) = self.unless_interrupted(replacing).await?;
-            lab = replaced;
+            play.show(Some(&replaced));
+            *place = Some(replaced);
             let step_result = StepResult {
                 name: step.name.get_ref().clone(),
                 machine: step.machine().to_owned(),
@@ -198,10 +234,7 @@ impl Engine<'_> {
             };
             self.report(play, &step_result);
             result.steps.push(step_result);
-            from = index + 1;
-            if play.until == Some(index) {
-                return lab.tear_down().await.map_err(|error| chain(&error));
-            }
+            start.next = index + 1;
         }
     }
 
@@ -246,8 +279,18 @@ impl Engine<'_> {
                 }
                 Ok((lab, "done".into()))
             }
-            Action::Reboot(_) => {
-                let rebooted = lab.reboot(step.machine(), &play.logs).await?;
+            Action::Reboot(reboot) => {
+                let rebooted = match lab.reboot(step.machine(), &play.logs).await {
+                    Err(away @ LabError::StaysAway { .. }) if reboot.expect == Return::Away => {
+                        let said = chain(&away);
+                        let as_expected = reboot.says.iter().all(|words| said.contains(words));
+                        return if as_expected { Ok((lab, said)) } else { Err(away.into()) };
+                    }
+                    rebooted => rebooted?,
+                };
+                if reboot.expect == Return::Away {
+                    return Err(ReplaceError::Back(step.machine().to_owned()));
+                }
                 let kernel = rebooted.kernel.map_or_else(String::new, |version| format!(" with kernel {version}"));
                 Ok((lab, format!("it is up again{kernel}")))
             }
@@ -259,22 +302,24 @@ impl Engine<'_> {
     async fn steps<'s>(
         &self,
         play: &Play<'s>,
-        from: usize,
         lab: &Lab,
-        notes: &mut Notes,
+        start: &mut Start,
         result: &mut ScenarioResult,
     ) -> Result<Stop<'s>, String> {
         let cell = play.cell;
+        let Start { notes, next, .. } = start;
         let mut stage = Stage::new(lab, &cell.lab.topology.domain, notes, self.say)?;
-        let before = from.checked_sub(1).map(|index| (index, &cell.steps[index]));
+        let before = next.checked_sub(1).map(|index| (index, &cell.steps[index]));
         self.check_invariants(play, &mut stage, before, result).await?;
-        for (index, step) in cell.steps.iter().enumerate().skip(from) {
+        for (index, step) in cell.steps.iter().enumerate().take(play.ends).skip(*next) {
+            *next = index;
             if let Some(phase) = &step.phase {
                 (self.say)(&format!("  --    {phase}"));
             }
             if cell.kind == Kind::Control && step.fault {
                 result.steps.push(omitted(step));
                 (self.say)(&format!("  omit  {}: {}", step.machine(), step.name.get_ref()));
+                *next = index + 1;
                 continue;
             }
             if step.action.concern() != Concern::Guest {
@@ -312,6 +357,10 @@ impl Engine<'_> {
                 Some(reason) if !self.course.to_the_end => return Err(reason + &why.unwrap_or_default()),
                 _ => {}
             }
+            if outcome == StepOutcome::Skipped {
+                return Ok(Stop::Lacking(done.answered));
+            }
+            *next = index + 1;
             self.check_invariants(play, &mut stage, Some((index, step)), result).await?;
         }
         Ok(Stop::End)
@@ -357,7 +406,11 @@ impl Engine<'_> {
     }
 
     pub(super) fn report(&self, play: &Play<'_>, step: &StepResult) {
-        let mark = if step.outcome == StepOutcome::Passed { "ok  " } else { "FAIL" };
+        let mark = match step.outcome {
+            StepOutcome::Passed => "ok  ",
+            StepOutcome::Skipped => "skip",
+            _ => "FAIL",
+        };
         (self.say)(&format!(
             "  {mark}  {}: {} ({:.1} s)\n          {} → {}",
             step.machine, step.name, step.seconds, step.asked, step.answered

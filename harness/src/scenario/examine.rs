@@ -52,7 +52,7 @@ impl Engine<'_> {
         }
         let (template, papers) = self.checkpoint(scenario, cell, index).await?;
         let logs = self.run.cell(&scenario.name, &format!("diagnose,{cell}")).map_err(|error| error.to_string())?;
-        let play = Play { scenario, cell, logs, until: None };
+        let play = Play { scenario, cell, logs, ends: index + 1, onlooker: None };
         let topology = &cell.lab.topology;
         let _share = self.unless_interrupted(self.budget.memory(topology.memory_mib(), &|_| ())).await?;
         let thawing = Lab::thaw(&template, topology, self.setup, Purpose::Use, &play.logs, &|_| ());
@@ -85,7 +85,7 @@ impl Engine<'_> {
         let refused = refused_login(step, &performed);
         let done = match performed {
             Ok(done) | Err(StepError::Unmet(done)) => done,
-            Err(StepError::Broken(reason)) => return Err(reason),
+            Err(StepError::Broken(reason) | StepError::Lacking(reason)) => return Err(reason),
         };
         let diagnosis = match refused {
             Some(login) => {

@@ -178,6 +178,7 @@ pub(super) fn changes_things(step: &Step) -> bool {
                 | Action::Upgrade(_)
                 | Action::Clock(_)
                 | Action::Link(_)
+                | Action::Impair(_)
         )
 }
 

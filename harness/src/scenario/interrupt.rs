@@ -43,7 +43,8 @@ impl Interrupt {
         self.wished.is_cancelled()
     }
 
-    pub(super) async fn wished(&self) {
+    /// Completes when somebody asks.
+    pub async fn wished(&self) {
         self.wished.cancelled().await;
     }
 

@@ -44,6 +44,10 @@ pub(super) fn judge(kind: Kind, step: &Step, performed: Result<Done, StepError>)
         Ok(done) => (StepOutcome::Passed, done),
         Err(StepError::Unmet(done)) if inverted => (StepOutcome::Passed, with(done, "no symptom: ")),
         Err(StepError::Unmet(done)) => (StepOutcome::Failed, done),
+        Err(StepError::Lacking(reason)) => (
+            StepOutcome::Skipped,
+            Done { asked: "whether it can be tried here".into(), answered: reason, transcript: None },
+        ),
         Err(StepError::Broken(reason)) => (
             StepOutcome::Failed,
             Done { asked: "the step could not be carried out".into(), answered: reason, transcript: None },
@@ -74,4 +78,19 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::expected(Kind::Fault, false)]
+    #[case::symptom_of_a_control(Kind::Control, true)]
+    fn what_cannot_be_tried_is_neither_good_nor_bad(#[case] kind: Kind, #[case] symptom: bool) {
+        let text = format!("name = \"bad\"\non = \"mail\"\nsymptom = {symptom}\ndo.impair = {{ loss_percent = 5 }}");
+        let step: Step = toml::from_str(&text).unwrap();
+        let (outcome, done) = judge(kind, &step, Err(StepError::Lacking("it has no netem".into())));
+        assert_eq!((outcome, done.answered.as_str()), (StepOutcome::Skipped, "it has no netem"));
+    }
 }

@@ -140,7 +140,7 @@ impl Engine<'_> {
                         continue;
                     }
                     Err(StepError::Unmet(done)) => done,
-                    Err(StepError::Broken(reason)) => return Ok(Some((reason, None))),
+                    Err(StepError::Broken(reason) | StepError::Lacking(reason)) => return Ok(Some((reason, None))),
                 };
                 let words = format!("{}: {} → {}", step.name.get_ref(), done.asked, done.answered);
                 let Some(login) = refused else { return Ok(Some((words, None))) };

@@ -5,7 +5,7 @@ use super::lab_file::{self, LabFile};
 use super::matrix::{Combination, Matrix, Selection};
 use super::schema;
 use super::shape::Shape;
-use super::step::{Action, Invariant, Power, Step};
+use super::step::{Action, Invariant, Power, Return, Step};
 use super::variables::fill_in;
 use crate::etc::OwnEtc;
 use crate::mistake::{Flaw, Flaws};
@@ -382,6 +382,7 @@ fn check_power<'s>(steps: impl Iterator<Item = &'s Step>, flaws: &mut Flaws) {
                 flaws.push(flaw.with_help("switch it on before with `do.power = \"on\"`"));
             }
             Action::Power(_) => off.push(machine),
+            Action::Reboot(reboot) if reboot.expect == Return::Away => off.push(machine),
             _ => {}
         }
     }

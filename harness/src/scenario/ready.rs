@@ -48,6 +48,6 @@ pub async fn holds(lab: &Lab, domain: &str, step: &Step) -> Result<(), String> {
     match stage.perform(step).await {
         Ok(_) => Ok(()),
         Err(StepError::Unmet(Done { asked, answered, .. })) => Err(format!("{asked} → {answered}")),
-        Err(StepError::Broken(reason)) => Err(reason),
+        Err(StepError::Broken(reason) | StepError::Lacking(reason)) => Err(reason),
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn refused_login<'s>(step: &'s Step, performed: &Result<Done, StepErr
         Ok(_) => expected == Answer::Accepted,
         Err(StepError::Unmet(_)) => expected != Answer::Accepted,
         // Nobody knows.
-        Err(StepError::Broken(_)) => true,
+        Err(StepError::Broken(_) | StepError::Lacking(_)) => true,
     };
     (!was_let_in).then_some(login)
 }

@@ -22,8 +22,8 @@ pub(super) struct Start {
     pub(super) template: Arc<Template>,
     /// What earlier steps have left.
     pub(super) notes: Notes,
-    /// The first step that is carried out.
-    pub(super) from: usize,
+    /// The step that is carried out next.
+    pub(super) next: usize,
     /// The steps that are to keep a checkpoint for later runs: nobody else makes these meanwhile.
     pub(super) claims: BTreeMap<usize, Claim>,
     /// States that a step can go back to.
@@ -36,6 +36,9 @@ pub(super) enum ReplaceError {
     /// The lab.
     #[error(transparent)]
     Lab(#[from] LabError),
+    /// A machine came up that was not to.
+    #[error("machine {0} came up again, and was expected to stay away")]
+    Back(String),
     /// The configuration of a machine, which is kept with it.
     #[error("failed to take the inventory that is kept with a checkpoint: {0}")]
     Inventory(String),
@@ -54,7 +57,7 @@ impl Engine<'_> {
     ) -> Result<Start, LabError> {
         let wanted = if self.fresh { Wanted::Fresh } else { Wanted::Kept };
         let mut claims = BTreeMap::new();
-        let within = |index: &usize| play.until.is_none_or(|until| *index <= until);
+        let within = |index: &usize| *index < play.ends;
         for StartingPoint { step, needs } in starts(&play.cell.steps).into_iter().filter(|point| within(&point.step)) {
             let mut kept = BTreeMap::new();
             for index in needs.iter().copied() {
@@ -83,7 +86,7 @@ impl Engine<'_> {
         }
         let template =
             self.with_order(play.cell, &play.logs, begun, async |order| self.stock.template(order).await).await?;
-        Ok(Start { template, notes: Notes::default(), from: 0, claims, kept: BTreeMap::new() })
+        Ok(Start { template, notes: Notes::default(), next: 0, claims, kept: BTreeMap::new() })
     }
 
     /// Starts behind a kept checkpoint, and says so.
@@ -118,7 +121,7 @@ impl Engine<'_> {
         }
         let state = Kept { template: template.clone(), notes: notes.clone() };
         earlier.insert(name.to_owned(), state);
-        Start { template, notes, from: index + 1, claims, kept: earlier }
+        Start { template, notes, next: index + 1, claims, kept: earlier }
     }
 
     /// Freezes the lab for later runs, with all that this one knows.
@@ -157,7 +160,7 @@ impl Engine<'_> {
             return Ok((template, papers));
         }
         drop(found);
-        let play = Play { scenario, cell, logs: logs.clone(), until: Some(index) };
+        let play = Play { scenario, cell, logs: logs.clone(), ends: index + 1, onlooker: None };
         self.carry_out(&play, &mut unjudged(scenario, cell)).await?;
         match self.unless_interrupted(self.look(cell, index, Wanted::Kept, &logs, &begun)).await? {
             Found::Kept(template, papers) => Ok((template, papers)),

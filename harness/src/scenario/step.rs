@@ -12,6 +12,7 @@ use toml::Spanned;
 pub(super) use super::action::Action;
 pub(super) use super::changes::*;
 pub(super) use super::configuration::*;
+pub(super) use super::impairment::*;
 pub(super) use super::verb::*;
 
 /// One step.

@@ -4,6 +4,7 @@
 mod archive;
 mod builder;
 mod foreign;
+mod hold;
 mod kept;
 mod kills;
 mod labs;
@@ -35,6 +36,13 @@ pub(crate) enum Action {
     /// Runs that are interrupted or killed, guests that panic, a QEMU that ends; kept checkpoints that are damaged
     #[command(after_help = "Example:\n\n    cargo xtask selftest runs")]
     Runs(Choice),
+    /// Labs that are held by hand: reached from other processes, closed terminals, killed holders
+    #[command(after_help = "Example:\n\n    cargo xtask selftest hold")]
+    Hold {
+        /// Install missing programs without asking
+        #[arg(long)]
+        yes: bool,
+    },
     /// What `predict` says of configuration files, against an upgrade by the rpm of this host
     #[command(after_help = "Example:\n\n    cargo xtask selftest predict")]
     Predict,
@@ -99,6 +107,13 @@ impl Report {
     fn close(&self) {
         println!("\n{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped);
     }
+
+    /// Prints the closing line, and says what it means.
+    fn end(&self) -> ExitCode {
+        self.close();
+        let tried = self.passed + self.failed + self.skipped > 0;
+        if tried && self.failed == 0 { ExitCode::SUCCESS } else { End::Failed.into() }
+    }
 }
 
 /// What all groups are given: the user's cache, with an image to try things with, and the tree that it builds on.
@@ -132,6 +147,11 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
         Action::Images(choice) => (choice, IMAGES),
         Action::Labs(choice) => (choice, LABS),
         Action::Runs(choice) => (choice, RUNS),
+        Action::Hold { yes } => {
+            let mut report = Report::default();
+            hold::run(*yes, &mut report)?;
+            return Ok(report.end());
+        }
         Action::Predict => return predict::run(),
         Action::Releases => return releases::run(),
     };
@@ -144,9 +164,7 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
     for (_, group) in groups.iter().filter(|(name, _)| filter.as_ref().is_none_or(|filter| name.contains(filter))) {
         group(&given, &mut report);
     }
-    report.close();
-    let tried = report.passed + report.failed + report.skipped > 0;
-    Ok(if tried && report.failed == 0 { ExitCode::SUCCESS } else { End::Failed.into() })
+    Ok(report.end())
 }
 
 fn given() -> anyhow::Result<Given> {

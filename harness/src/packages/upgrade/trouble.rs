@@ -3,7 +3,19 @@
 //! The words are zypper's and rpm's own, as they say them in the C locale.
 
 use super::Step;
+use std::collections::HashSet;
 use std::fmt;
+
+/// What rpm and zypper say of a full disk.
+const SPACE: [&str; 4] = ["No space left on device", "more space on the", "Not enough space", "not enough free space"];
+/// What zypper says of a package that is not what the repository promises.
+const DAMAGED: [&str; 5] = [
+    "igest verification failed",
+    "not found on medium",
+    "Can't provide",
+    "Failed to provide Package",
+    "does not match",
+];
 
 /// Why an upgrade failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +41,7 @@ pub enum Trouble {
     Package {
         /// Which step it was.
         number: u32,
-        /// Of how many that were begun.
+        /// Of how many.
         of: usize,
         /// The package.
         package: String,
@@ -62,25 +74,17 @@ impl Trouble {
                 .filter(|line| words.iter().any(|word| line.contains(word)))
                 .map(|line| (*line).chars().take(300).collect())
                 .collect();
-            found.dedup();
+            let mut seen = HashSet::new();
+            found.retain(|line| seen.insert(line.clone()));
             found
         };
-        if let Some(said) = with(&[
-            "No space left on device",
-            "needs more space",
-            "Not enough space",
-            "more space needed",
-            "installing package",
-        ])
-        .into_iter()
-        .find(|line| is_about_space(line))
-        {
+        if let Some(said) = with(&SPACE).into_iter().next() {
             return Some(Self::Full { said });
         }
         if let Some(step) = failed {
             return Some(Self::Package {
                 number: step.number,
-                of: steps.len(),
+                of: total(&lines).unwrap_or(steps.len()),
                 package: step.package.clone(),
                 status: step.status,
                 said: with(&["error:", "scriptlet failed", "warning: %"]).into_iter().take(4).collect(),
@@ -90,16 +94,7 @@ impl Trouble {
         if !problems.is_empty() {
             return Some(Self::Unresolvable { problems });
         }
-        if let Some(said) = with(&[
-            "igest verification failed",
-            "doesn't match",
-            "not found on medium",
-            "Can't provide",
-            "Failed to provide Package",
-            "Package header is not signed",
-        ])
-        .first()
-        {
+        if let Some(said) = with(&DAMAGED).first() {
             let package = lines.iter().find_map(|line| named_in(line)).unwrap_or_else(|| "a package".to_owned());
             return Some(Self::Damaged { package, said: said.clone() });
         }
@@ -143,11 +138,10 @@ impl fmt::Display for Trouble {
     }
 }
 
-fn is_about_space(line: &str) -> bool {
-    line.contains("space left")
-        || line.contains("needs") && line.contains("filesystem")
-        || line.contains("ot enough space")
-        || line.contains("more space")
+/// How many steps zypper counts: it says of each `(187/349)`.
+fn total(lines: &[&str]) -> Option<usize> {
+    let counted = |line: &&str| line.strip_prefix('(')?.split_once(')')?.0.split_once('/')?.1.trim().parse().ok();
+    lines.iter().rev().find_map(counted)
 }
 
 /// The package that a line of zypper's is about: a word that ends like the name of a package's file.
@@ -155,4 +149,41 @@ fn named_in(line: &str) -> Option<String> {
     let words = line.split([' ', '\'', '(', ')', '/', ',']);
     let mut packages = words.filter_map(|word| word.trim_end_matches(['.', ':']).strip_suffix(".rpm"));
     packages.next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packages::transaction::Verb;
+
+    fn step(status: i32) -> Step {
+        Step {
+            number: 187,
+            verb: Verb::Install,
+            began: 1.0,
+            ended: 2.0,
+            status,
+            package: "cyrus-imapd-3.10.2-1.x86_64".into(),
+        }
+    }
+
+    #[test]
+    fn an_upgrade_that_is_done_has_no_trouble() {
+        assert_eq!(Trouble::of(0, &[step(0)], "There are 2 problems of yours\n"), None);
+    }
+
+    /// Words of zypper 1.14.42 and rpm 4.18.
+    #[rstest::rstest]
+    #[case::lacking(4, &[], "Problem: nothing provides libicu76 >= 76.1-1~ needed by postfix-3.10.13-0.x86_64\n Solution 1: deinstallation of x\nProblem: nothing provides libicu76 >= 76.1-1~ needed by cyrus-common-3.10.2-1.x86_64\nProblem: nothing provides libicu76 >= 76.1-1~ needed by postfix-3.10.13-0.x86_64\n")]
+    #[case::cut(8, &[], "Retrieving: cyrus-imapd-3.10.2-1.x86_64.rpm [.....done]\nWarning: Digest verification failed for file 'cyrus-imapd-3.10.2-1.x86_64.rpm'\nContinue? [yes/no] (no): no\n")]
+    #[case::full(8, &[(187, 3)], "error: augeas\ninstalling package augeas-lenses-1.14.1-1.noarch needs 4MB more space on the / filesystem\n")]
+    #[case::scriptlet(8, &[(187, 1)], "(187/349) Installing: cyrus-imapd\nerror: %prein(cyrus-imapd-3.10.2-1.x86_64) scriptlet failed, exit status 1\n")]
+    #[case::silent(0, &[(187, 9)], "")]
+    #[case::other(5, &[], "Root privileges are required: Error of yours\n")]
+    fn each_trouble_has_its_words_and_its_cure(#[case] status: i64, #[case] failed: &[(u32, i32)], #[case] log: &str) {
+        let steps: Vec<_> = failed.iter().map(|(number, status)| Step { number: *number, ..step(*status) }).collect();
+        let said = Trouble::of(status, &steps, log).unwrap().to_string();
+        let name = std::thread::current().name().unwrap_or_default().rsplit("::").next().unwrap_or_default().to_owned();
+        insta::assert_snapshot!(name, said);
+    }
 }

@@ -27,7 +27,7 @@ impl Stage<'_> {
             match self.look(invariant).await {
                 Ok(_) => {}
                 Err(StepError::Unmet(done)) => return Some((invariant, done)),
-                Err(StepError::Broken(reason)) => {
+                Err(StepError::Broken(reason) | StepError::Lacking(reason)) => {
                     let asked = "it could not be looked at".into();
                     return Some((invariant, Done { asked, answered: reason, transcript: None }));
                 }
@@ -125,6 +125,7 @@ impl StepError {
         match self {
             Self::Unmet(done) => Self::Unmet(with(done, words)),
             Self::Broken(reason) => Self::Broken(format!("{words}{reason}")),
+            lacking @ Self::Lacking(_) => lacking,
         }
     }
 }
@@ -157,6 +158,7 @@ mod tests {
             Ok(done) => format!("ok {}", done.answered),
             Err(StepError::Unmet(done)) => format!("unmet {}", done.answered),
             Err(StepError::Broken(reason)) => format!("broken {reason}"),
+            Err(StepError::Lacking(reason)) => format!("lacking {reason}"),
         }
     }
 

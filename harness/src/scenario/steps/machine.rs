@@ -1,9 +1,13 @@
 //! Files, units, the clock and the cable of a machine.
 
-use super::super::step::{Clock, FileState, Link, Presence, Service, Write};
+use super::super::step::{Clock, FileState, Impairment, Link, Presence, Service, Write};
 use super::{Done, Stage, StepError, judged};
 use crate::machine::{self, quoted, ssh};
 use std::path::PathBuf;
+
+/// Whether the kernel and tc(8) have netem: tried, on the card that changes nothing.
+const NETEM: &str =
+    "modprobe --quiet sch_netem; tc qdisc replace dev lo root netem delay 0ms && tc qdisc del dev lo root";
 
 impl Stage<'_> {
     pub(super) async fn file(&self, on: &str, file: &FileState) -> Result<Done, StepError> {
@@ -73,5 +77,28 @@ impl Stage<'_> {
         let set = self.machine(on)?.set_link(state, self.deadline()).await;
         set.map_err(|error| StepError::Broken(error.to_string()))?;
         Ok(Done { asked: words.into(), answered: "done".into(), transcript: None })
+    }
+
+    /// By the machine's own kernel, on what it sends: this host's kernel need not have netem, and packets to the control
+    /// channels are none of those.
+    pub(super) async fn impair(&self, on: &str, impairment: &Impairment) -> Result<Done, StepError> {
+        let machine = self.machine(on)?;
+        let netem = impairment.netem();
+        if netem.is_some() {
+            let probed = machine.execute(NETEM, self.deadline()).await?;
+            if probed.status != 0 {
+                let why = probed.stderr.trim();
+                return Err(StepError::Lacking(format!("machine {on} has no netem to spoil its network with: {why}")));
+            }
+        }
+        let change = match &netem {
+            Some(words) => format!("tc qdisc replace dev $card root netem {words}"),
+            // A card that was not touched has another discipline, which stays.
+            None => "case $(tc qdisc show dev $card root) in *netem*) tc qdisc del dev $card root;; esac".into(),
+        };
+        let cards = "for card in /sys/class/net/*; do test -e $card/device || continue; card=${card##*/}";
+        machine.succeed(&format!("{cards}; {change} || exit 1; done"), self.deadline()).await?;
+        let asked = netem.map_or_else(|| "a good network".into(), |words| format!("a network with {words}"));
+        Ok(Done { asked, answered: "done".into(), transcript: None })
     }
 }

@@ -49,6 +49,8 @@ pub(super) enum StepError {
     Unmet(Done),
     /// The step could not be carried out.
     Broken(String),
+    /// It cannot be carried out here: something is missing that not every machine has.
+    Lacking(String),
 }
 
 impl From<VerbError> for StepError {
@@ -121,6 +123,7 @@ impl<'a> Stage<'a> {
             Action::Service(service) => self.service(on, service).await,
             Action::Clock(clock) => self.clock(on, clock).await,
             Action::Link(link) => self.link(on, *link).await,
+            Action::Impair(impairment) => self.impair(on, impairment).await,
             Action::Inventory(inventory) => self.inventory(on, inventory).await,
             Action::Drift(drift) => self.drift(on, drift).await,
             // They are about the lab that this is a part of: the engine does them.
