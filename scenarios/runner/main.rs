@@ -107,6 +107,12 @@ fn scenarios_directory() -> PathBuf {
     std::env::var_os(SCENARIOS_VARIABLE).map_or_else(|| project().join("scenarios"), PathBuf::from)
 }
 
+/// The command that brings a person to the step at which a cell fails.
+fn repro(cell: &str) -> String {
+    let elsewhere = std::env::var(SCENARIOS_VARIABLE).map(|directory| format!(" --scenarios {directory}"));
+    format!("cargo xtask repro {cell} --break-on-failure{}", elsewhere.unwrap_or_default())
+}
+
 fn scenarios() -> anyhow::Result<Vec<Scenario>> {
     let directory = scenarios_directory();
     let paths = Scenario::files_in(&directory);

@@ -105,7 +105,12 @@ impl Session {
         };
         let result = shared.runtime.block_on(engine.cell(scenario, cell));
         match result.outcome {
-            Verdict::Failed => Err(anyhow!("{}", result.reason.unwrap_or_default())),
+            Verdict::Failed => {
+                if !self.interrupt.asked() {
+                    self.say(&name, &format!("  look  `{}` holds the lab there", crate::repro(&name)));
+                }
+                Err(anyhow!("{}", result.reason.unwrap_or_default()))
+            }
             Verdict::Passed => Ok(()),
             Verdict::Skipped => {
                 let mut skipped = self.skipped.lock().map_err(|_| anyhow!("another test panicked"))?;

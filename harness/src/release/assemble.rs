@@ -306,7 +306,6 @@ mod tests {
         let deb = Deb {
             stanza: String::new(),
             control: super::super::control::Control::parse(&control).unwrap(),
-            stanza: control.clone(),
             scripts: scripts
                 .iter()
                 .map(|name| ((*name).to_owned(), ". /usr/share/debconf/confmodule\n".into()))

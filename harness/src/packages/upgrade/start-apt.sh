@@ -24,7 +24,10 @@ if (open(my $log, '<', "$room/steps.log")) { $number++ while <$log> }
 open(my $steps, '>>', "$room/steps.log") or die "$room/steps.log: $!\n";
 select((select($steps), $| = 1)[0]);
 my ($verb, $package, $began);
-sub touch { open(my $file, '>', "$room/steps/$_[0]") and close $file }
+sub touch {
+    open(my $file, '>', "$room/steps/$_[0]") or return;
+    close $file;
+}
 sub ended {
     my ($status) = @_;
     return unless defined $package;

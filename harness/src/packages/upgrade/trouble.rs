@@ -1,6 +1,6 @@
 //! Why an upgrade did not come to its end: which step, which package, and what to do.
 //!
-//! The words are zypper's and rpm's own, as they say them in the C locale.
+//! The words are the programs' own, as they say them in the C locale.
 
 use super::Step;
 use std::collections::HashSet;
@@ -16,6 +16,9 @@ const DAMAGED: [&str; 5] = [
     "Failed to provide Package",
     "does not match",
 ];
+
+/// What else tells something, of apt and dpkg, too.
+const OTHER: [&str; 6] = ["error:", "Error", "E: ", "aborted", "Problem", "failed"];
 
 /// Why an upgrade failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +55,7 @@ pub enum Trouble {
     },
     /// Something else.
     Other {
-        /// zypper's exit status.
+        /// The program's exit status.
         status: i64,
         /// The lines that tell something.
         said: Vec<String>,
@@ -98,7 +101,7 @@ impl Trouble {
             let package = lines.iter().find_map(|line| named_in(line)).unwrap_or_else(|| "a package".to_owned());
             return Some(Self::Damaged { package, said: said.clone() });
         }
-        Some(Self::Other { status, said: with(&["rror", "ailed", "Problem"]).into_iter().take(6).collect() })
+        Some(Self::Other { status, said: with(&OTHER).into_iter().take(6).collect() })
     }
 
     /// What to do.
@@ -115,7 +118,7 @@ impl Trouble {
             Self::Package { .. } => {
                 "see what the package's scriptlets need, and start the upgrade anew: it goes on where it stopped"
             }
-            Self::Other { .. } => "see zypper's whole log in the transcript of this step",
+            Self::Other { .. } => "see the whole log in the transcript of this step",
         }
     }
 }
@@ -127,12 +130,12 @@ impl fmt::Display for Trouble {
             Self::Damaged { package, said } => write!(f, "{package} cannot be used: {said}")?,
             Self::Full { said } => write!(f, "there is too little space: {said}")?,
             Self::Package { number, of, package, status, said } => {
-                write!(f, "step {number} of {of}, {package}: rpm ended with status {status}")?;
+                write!(f, "step {number} of {of}, {package}: it ended with status {status}")?;
                 if !said.is_empty() {
                     write!(f, ": {}", said.join("; "))?;
                 }
             }
-            Self::Other { status, said } => write!(f, "zypper ended with status {status}: {}", said.join("; "))?,
+            Self::Other { status, said } => write!(f, "the program ended with status {status}: {}", said.join("; "))?,
         }
         write!(f, " — {}", self.cure())
     }
