@@ -283,6 +283,6 @@ mod tests {
         let names: Vec<_> = catalogue.bootable().map(|recipe| recipe.name.as_str()).collect();
         assert_eq!(names, ["directory", "leap-mail", "mail", "workstation"]);
         let error = catalogue.get("mial").unwrap_err().to_string();
-        assert_eq!(error, "there is no image recipe `mial`; there are: base, directory, leap-mail, mail");
+        assert_eq!(error, "there is no image recipe `mial`; there are: base, directory, leap-mail, mail, workstation");
     }
 }
