@@ -74,7 +74,9 @@ fn from_files(args: &Args, mail: &Path) -> anyhow::Result<ExitCode> {
     if args.json {
         println!("{}", serde_json::to_string(&diagnoses)?);
     } else {
-        diagnoses.iter().for_each(|diagnosis| println!("{diagnosis}"));
+        for diagnosis in &diagnoses {
+            println!("{diagnosis}");
+        }
     }
     Ok(exit_code(diagnoses.iter()))
 }
@@ -124,7 +126,7 @@ fn in_a_lab(args: &Args, name: &str) -> anyhow::Result<ExitCode> {
 fn text(examined: &Examination) -> String {
     let mut text = format!("{}::{}, as kept in `{}`\n", examined.scenario, examined.cell, examined.checkpoint);
     for tried in &examined.logins {
-        text += &format!("\n{} → {}\n", tried.asked, tried.answered);
+        text.extend([format!("\n{} → {}\n", tried.asked, tried.answered)]);
         text.extend(tried.diagnosis.iter().map(|diagnosis| format!("{diagnosis}\n")));
     }
     text

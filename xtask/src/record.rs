@@ -41,7 +41,7 @@ pub(crate) struct Args {
 /// Runs the scenarios, and asks.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let snapshots = args.scenarios.clone().unwrap_or_else(|| project("scenarios")).join("snapshots");
-    let ended = test::run(test::Args::recording(args.filter, args.tier, args.scenarios))?;
+    let ended = test::run_for(test::Args::recording(args.filter, args.tier, args.scenarios), test::Purpose::Record)?;
     let waiting = pending(&snapshots).with_context(|| format!("failed to read {}", snapshots.display()))?;
     let count = waiting.len();
     let can_ask = std::io::stdin().is_terminal();

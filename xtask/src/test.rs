@@ -45,15 +45,12 @@ pub(crate) struct Args {
     /// Only list the cells
     #[arg(long)]
     list: bool,
-    /// What is not as its snapshot is written beside it
-    #[arg(skip)]
-    record: bool,
 }
 
 impl Args {
     /// A run that records.
     pub(crate) fn recording(filter: Option<String>, tier: Tier, scenarios: Option<PathBuf>) -> Self {
-        Self { filter, tier, scenarios, record: true, ..Self::default() }
+        Self { filter, tier, scenarios, ..Self::default() }
     }
 }
 
@@ -67,8 +64,22 @@ pub(crate) enum Tier {
     Full,
 }
 
+/// What is done with what is not as its snapshot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It is a failure.
+    Test,
+    /// It is written beside the snapshot.
+    Record,
+}
+
 /// Runs the command.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    run_for(args, Purpose::Test)
+}
+
+/// Runs the scenarios for a purpose.
+pub(crate) fn run_for(args: Args, purpose: Purpose) -> anyhow::Result<ExitCode> {
     if !args.list {
         setup::ensure_tools(args.yes)?;
         let cache = Cache::open_default().context("failed to open the cache")?;
@@ -85,7 +96,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         OwnEtc::load(&directory).map_err(crate::report)?;
         command.env("REHEARSAL_ETC", directory);
     }
-    if args.record {
+    if purpose == Purpose::Record {
         command.env("REHEARSAL_RECORD", "1");
     }
     if args.fresh {

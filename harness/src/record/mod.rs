@@ -1,6 +1,6 @@
 //! What a scenario has shown, kept as snapshots that a person reviews: a change of behaviour is *seen*, not only judged.
 //!
-//! [`Record`] is what a step has shown; [`normal`] takes out what is different on every day; [`Snapshots`] is a directory
+//! [`Record`] is what a step has shown; [`normal()`] takes out what is different on every day; [`Snapshots`] is a directory
 //! of files in the form of insta, so `cargo insta review` shows them, too. This room knows texts and files, not scenarios.
 
 pub mod normal;
