@@ -3,7 +3,19 @@
 use super::super::step::{Credential, Inbox, Privacy};
 use super::{Done, Stage, StepError, judged};
 use crate::mail::imap::{self, MailboxName, Session};
-use crate::mail::mailbox::Holding;
+use crate::mail::mailbox::{Difference, Holding};
+
+/// So many differences are told in a line.
+const TOLD: usize = 5;
+
+/// The first differences, and how many more there are.
+fn few(differences: &[Difference]) -> String {
+    let mut told: Vec<_> = differences.iter().take(TOLD).map(ToString::to_string).collect();
+    if differences.len() > TOLD {
+        told.push(format!("and {} more", differences.len() - TOLD));
+    }
+    told.join("; ")
+}
 
 impl Stage<'_> {
     pub(super) async fn inbox(&mut self, on: &str, inbox: &Inbox) -> Result<Done, StepError> {
@@ -48,7 +60,7 @@ impl Stage<'_> {
         let answered = if differences.is_empty() {
             format!("{count} messages, each of the {accepted} that were accepted, once")
         } else {
-            differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+            few(&differences)
         };
         judged(differences.is_empty(), Done { asked, answered, transcript })
     }
