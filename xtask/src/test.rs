@@ -50,7 +50,7 @@ pub(crate) struct Args {
 impl Args {
     /// A run that records.
     pub(crate) fn recording(filter: Option<String>, tier: Tier, scenarios: Option<PathBuf>) -> Self {
-        Self { filter, tier, scenarios, ..Self::default() }
+        Self { filter, scenarios, tier, ..Self::default() }
     }
 }
 
