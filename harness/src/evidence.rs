@@ -1,133 +1,81 @@
 //! What a run leaves behind: one directory with events, results, logs and transcripts.
+//!
+//! Each cell's result is a file of its own, written when the cell is over. So cells may be processes of their own that share
+//! the directory, and a run that was killed leaves what there was. Reports are made from these files by [`crate::report`].
 
-use serde::{Deserialize, Serialize};
+mod happening;
+mod result;
+
+pub use happening::{Beginning, Happening, Watcher};
+pub use result::{KeptSteps, LabNote, Part, ScenarioResult, StepOutcome, StepResult, Verdict};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// The file of a cell that its result is in.
+pub(crate) const RESULT: &str = "result.json";
 
 /// The result directory of one run. Shared by everything that runs in it.
-#[derive(Debug)]
 pub struct Run {
     directory: PathBuf,
+    /// Paths in results are told as seen from here.
+    root: Option<PathBuf>,
     events: Mutex<File>,
-    scenarios: Mutex<Vec<ScenarioResult>>,
+    /// Cells that have begun and are not over.
+    open: Mutex<BTreeMap<(String, String), Open>>,
+    watcher: OnceLock<Box<Watcher>>,
 }
 
-/// What became of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StepOutcome {
-    /// It did what it says.
-    Passed,
-    /// It did not.
-    Failed,
-    /// The cell leaves it out.
-    Omitted,
-    /// It was carried out by an earlier run, which has kept the state behind it.
-    Kept,
-    /// It cannot be tried here.
-    Skipped,
+/// A cell that is not over.
+struct Open {
+    started: Timestamp,
+    lab: Vec<LabNote>,
 }
 
-/// One step of a run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StepResult {
-    /// Its sentence.
-    pub name: String,
-    /// Its machine.
-    pub machine: String,
-    /// What became of it.
-    pub outcome: StepOutcome,
-    /// How long it took, by the host's clock.
-    pub seconds: f64,
-    /// What was asked.
-    pub asked: String,
-    /// What was answered, or what went wrong.
-    pub answered: String,
-    /// Why a login was refused that should have been let in: the likely cause, in words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub diagnosis: Option<String>,
-}
-
-/// The steps that an earlier run has carried out, and what this one started with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KeptSteps {
-    /// The checkpoint.
-    pub checkpoint: String,
-    /// How many steps, from the first.
-    pub steps: usize,
-    /// When they were carried out.
-    pub run: jiff::Timestamp,
-}
-
-/// What became of a scenario.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// All steps passed.
-    Passed,
-    /// One did not, or the lab broke.
-    Failed,
-    /// It was left out, or cannot run here.
-    Skipped,
-}
-
-/// One cell of a scenario in a run.
-#[derive(Debug, Clone, Serialize)]
-pub struct ScenarioResult {
-    /// The scenario.
-    pub name: String,
-    /// The cell.
-    pub cell: String,
-    /// What became of it.
-    pub outcome: Verdict,
-    /// Why, unless it passed.
-    pub reason: Option<String>,
-    /// How long it took, with its lab.
-    pub seconds: f64,
-    /// How long it took until its lab ran.
-    pub lab_seconds: f64,
-    /// Rows of the specification.
-    pub covers: Vec<String>,
-    /// What it started with, unless it began with its first step.
-    pub kept: Option<KeptSteps>,
-    /// Its steps, as far as it came.
-    pub steps: Vec<StepResult>,
-}
-
-impl ScenarioResult {
-    /// A cell that did not run, and why.
-    #[must_use]
-    pub fn left_out(scenario: &str, cell: &str, reason: &str) -> Self {
-        Self {
-            name: scenario.to_owned(),
-            cell: cell.to_owned(),
-            outcome: Verdict::Skipped,
-            reason: Some(reason.to_owned()),
-            seconds: 0.0,
-            lab_seconds: 0.0,
-            covers: Vec::new(),
-            kept: None,
-            steps: Vec::new(),
-        }
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("directory", &self.directory).finish_non_exhaustive()
     }
 }
 
 impl Run {
     /// Makes a new directory below `parent`, named by the time, and lets `latest` point to it.
     pub fn create(parent: &Path) -> io::Result<Self> {
+        let name = format!("{}-{}", Timestamp::now().strftime("%Y%m%d-%H%M%S"), std::process::id());
+        Self::open(parent, &name)
+    }
+
+    /// Takes the directory of this name below `parent`, which several processes may share, and lets `latest` point to it.
+    pub fn open(parent: &Path, name: &str) -> io::Result<Self> {
         fs_err::create_dir_all(parent)?;
-        let name = format!("{}-{}", jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S"), std::process::id());
-        let directory = parent.join(&name);
-        fs_err::create_dir(&directory)?;
+        let directory = parent.join(name);
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
         // A link is replaced in one step: a reader finds the old run or the new one.
         let link = parent.join(format!(".latest-{}", std::process::id()));
-        fs_err::os::unix::fs::symlink(&name, &link)?;
+        fs_err::os::unix::fs::symlink(name, &link)?;
         fs_err::rename(link, parent.join("latest"))?;
-        let events = File::create(directory.join("events.jsonl"))?;
-        Ok(Self { directory, events: events.into(), scenarios: Mutex::default() })
+        let events = File::options().append(true).create(true).open(directory.join("events.jsonl"))?;
+        let (events, open, watcher) = (events.into(), Mutex::default(), OnceLock::new());
+        Ok(Self { directory, root: None, events, open, watcher })
+    }
+
+    /// Lets results tell paths as seen from `root`.
+    #[must_use]
+    pub fn seen_from(mut self, root: &Path) -> Self {
+        self.root = root.canonicalize().ok();
+        self
+    }
+
+    /// Lets somebody watch from now on; only the first who asks does.
+    pub fn watch(&self, watcher: Box<Watcher>) {
+        let _ = self.watcher.set(watcher);
     }
 
     /// Its directory.
@@ -142,28 +90,73 @@ impl Run {
         Ok(directory)
     }
 
+    /// Tells what happens in a cell: to the log of events, and to whoever watches.
+    pub fn tell(&self, scenario: &str, cell: &str, happening: &Happening) {
+        let now = Timestamp::now();
+        if let Ok(mut open) = self.open.lock() {
+            let whose = (scenario.to_owned(), cell.to_owned());
+            match happening {
+                Happening::Begins => drop(open.insert(whose, Open { started: now, lab: Vec::new() })),
+                Happening::Lab(words) => {
+                    if let Some(open) = open.get_mut(&whose) {
+                        let after = now.duration_since(open.started).as_secs_f64();
+                        open.lab.push(LabNote { after, words: words.clone() });
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Some(watcher) = self.watcher.get() {
+            watcher(scenario, cell, happening);
+        }
+        self.log(now, scenario, cell, happening);
+    }
+
     /// Appends an event. A full disk must not end a run: the event is then lost.
-    pub fn event(&self, scenario: &str, cell: &str, kind: &str, details: &impl Serialize) {
-        let at = jiff::Timestamp::now().to_string();
-        let event =
-            serde_json::json!({ "at": at, "scenario": scenario, "cell": cell, "event": kind, "details": details });
+    fn log(&self, now: Timestamp, scenario: &str, cell: &str, happening: &impl Serialize) {
+        let Ok(mut event) = serde_json::to_value(happening) else { return };
+        event["at"] = now.to_string().into();
+        event["scenario"] = scenario.into();
+        event["cell"] = cell.into();
+        if let Some(details) = event.get_mut("details").and_then(serde_json::Value::as_object_mut) {
+            // It is in the cell's result, and may be long.
+            details.remove("transcript");
+        }
         if let Ok(mut events) = self.events.lock() {
-            let _ = writeln!(events, "{event}");
+            // In one piece: other processes may append, too.
+            let _ = events.write_all(format!("{event}\n").as_bytes());
         }
     }
 
-    /// Adds the result of a cell.
-    pub fn add(&self, result: ScenarioResult) {
-        if let Ok(mut scenarios) = self.scenarios.lock() {
-            scenarios.push(result);
+    /// Adds the result of a cell: it is over.
+    pub fn add(&self, mut result: ScenarioResult) -> io::Result<()> {
+        let whose = (result.name.clone(), result.cell.clone());
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&whose);
+        if let Some(Open { started, lab }) = open {
+            (result.started, result.lab) = (Some(started), lab);
         }
+        let result = self.named(result);
+        let path = self.cell(&result.name, &result.cell)?.join(RESULT);
+        fs_err::write(path, serde_json::to_vec_pretty(&result)?)
     }
 
-    /// Writes `results.json`.
-    pub fn finish(&self, accelerator: &str, seconds: f64) -> io::Result<()> {
-        let scenarios = self.scenarios.lock().map(|scenarios| scenarios.clone()).unwrap_or_default();
-        let results = serde_json::json!({ "accelerator": accelerator, "seconds": seconds, "scenarios": scenarios });
-        fs_err::write(self.directory.join("results.json"), serde_json::to_vec_pretty(&results)?)
+    /// Whether there is a result of this cell.
+    pub fn has(&self, scenario: &str, cell: &str) -> bool {
+        self.directory.join(format!("{scenario}::{cell}")).join(RESULT).is_file()
+    }
+
+    /// The cells that have begun and are not over, as `(scenario, cell)`.
+    pub fn unfinished(&self) -> Vec<(String, String)> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// The same result, with its file as seen from the project.
+    #[must_use]
+    pub fn named(&self, result: ScenarioResult) -> ScenarioResult {
+        let path = PathBuf::from(&result.file);
+        let whole = path.canonicalize().unwrap_or(path);
+        let below = self.root.as_ref().and_then(|root| whole.strip_prefix(root).ok());
+        ScenarioResult { file: below.unwrap_or(&whole).display().to_string(), ..result }
     }
 }
 
@@ -171,16 +164,55 @@ impl Run {
 mod tests {
     use super::*;
 
+    fn result() -> ScenarioResult {
+        ScenarioResult {
+            name: "pam-loss".into(),
+            cell: "fault".into(),
+            summary: "x".into(),
+            file: String::new(),
+            control: false,
+            outcome: Verdict::Passed,
+            reason: None,
+            started: None,
+            seconds: 1.0,
+            lab_seconds: 0.5,
+            lab: Vec::new(),
+            covers: Vec::new(),
+            kept: None,
+            steps: Vec::new(),
+        }
+    }
+
     #[test]
     fn the_newest_run_is_the_latest() {
         let parent = tempfile::tempdir().unwrap();
         let run = Run::create(parent.path()).unwrap();
-        run.event("pam-loss", "fault", "step", &"x");
-        run.finish("tcg", 1.0).unwrap();
         let latest = parent.path().join("latest");
         assert_eq!(latest.canonicalize().unwrap(), run.directory().canonicalize().unwrap());
-        let results: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(latest.join("results.json")).unwrap()).unwrap();
-        assert_eq!(results["accelerator"], "tcg");
+        let other = Run::open(parent.path(), "other").unwrap();
+        assert_eq!(latest.canonicalize().unwrap(), other.directory().canonicalize().unwrap());
+    }
+
+    #[test]
+    fn what_happens_is_logged_watched_and_part_of_the_result() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("pam-loss.toml");
+        std::fs::write(&file, "").unwrap();
+        let run = Run::create(parent.path()).unwrap().seen_from(parent.path());
+        let (heard, hear) = std::sync::mpsc::channel();
+        run.watch(Box::new(move |scenario, cell, _| heard.send(format!("{scenario}::{cell}")).unwrap()));
+        run.tell("pam-loss", "fault", &Happening::Begins);
+        run.tell("pam-loss", "fault", &Happening::Lab("it boots".into()));
+        assert_eq!(run.unfinished(), [("pam-loss".to_owned(), "fault".to_owned())]);
+        run.add(ScenarioResult { file: file.display().to_string(), ..result() }).unwrap();
+        assert!(run.unfinished().is_empty());
+        assert_eq!(hear.try_iter().collect::<Vec<_>>(), ["pam-loss::fault"; 2]);
+        let bytes = std::fs::read(run.directory().join("pam-loss::fault").join(RESULT)).unwrap();
+        let result: ScenarioResult = serde_json::from_slice(&bytes).unwrap();
+        assert!(result.started.is_some());
+        assert_eq!((result.file.as_str(), result.lab[0].words.as_str()), ("pam-loss.toml", "it boots"));
+        let events = std::fs::read_to_string(run.directory().join("events.jsonl")).unwrap();
+        let events: Vec<serde_json::Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((&events[0]["event"], &events[1]["details"]), (&"begins".into(), &"it boots".into()));
     }
 }

@@ -15,6 +15,7 @@ pub mod network;
 pub mod packages;
 pub mod record;
 pub mod release;
+pub mod report;
 pub mod scenario;
 pub mod seed;
 pub mod size;

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "live progress is what a runner is for")]
 
 mod session;
+mod voice;
 
 use anyhow::{Context as _, anyhow};
 use harness::network::become_root_of_own_user_namespace;
@@ -11,7 +12,7 @@ use session::Session;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use voice::Voice;
 
 /// The meaning of an exit code, as `cargo xtask` has it, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
 fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<ExitCode> {
     if arguments.list {
         harness::host::pipe::end_quietly_without_reader();
-        let session = Arc::new(Session::new(1));
+        let session = Arc::new(Session::new(Voice::Lines { several: false }));
         libtest_mimic::run(arguments, trials(scenarios, &session, Tier::Quick)).exit();
     }
     if let Err(error) = become_root_of_own_user_namespace() {
@@ -61,10 +62,17 @@ fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<Exit
     }
     let jobs = arguments.test_threads.unwrap_or_else(session::jobs_of_this_host);
     arguments.test_threads = Some(jobs);
-    let started = Instant::now();
-    let session = Arc::new(Session::new(jobs));
+    let (chosen, left_out) = chosen(arguments, scenarios);
+    let plain = arguments.logfile.is_some() || arguments.format.is_some() || arguments.quiet;
+    let names: Vec<_> = chosen.iter().map(|(scenario, cell)| name(scenario, cell)).collect();
+    let voice = Voice::new(&names, jobs, plain);
+    if voice.is_live() {
+        // It tells the same, and would write into what is drawn.
+        arguments.logfile = Some("/dev/null".to_owned());
+    }
+    let session = Arc::new(Session::new(voice));
     let conclusion = libtest_mimic::run(arguments, trials(scenarios, &session, asked(arguments, scenarios)));
-    session.finish(started, &conclusion, &left_out(arguments, scenarios))
+    session.finish(&conclusion, &chosen, &left_out)
 }
 
 /// The tier that a person asks for. Who names one cell in full means that cell, whatever its tier.
@@ -74,21 +82,19 @@ fn asked(arguments: &Arguments, scenarios: &[Scenario]) -> Tier {
     if arguments.include_ignored || arguments.ignored || named { Tier::Full } else { Tier::Quick }
 }
 
-/// The cells that a filter selects and the tier does not.
-fn left_out(arguments: &Arguments, scenarios: &[Scenario]) -> Vec<(String, String)> {
-    if asked(arguments, scenarios) == Tier::Full {
-        return Vec::new();
-    }
+/// A cell with its scenario.
+type Chosen<'s> = (&'s Scenario, &'s Cell);
+
+/// The cells that a filter selects: those that run, and those that the tier leaves out.
+fn chosen<'s>(arguments: &Arguments, scenarios: &'s [Scenario]) -> (Vec<Chosen<'s>>, Vec<Chosen<'s>>) {
+    let tier = asked(arguments, scenarios);
     let cells = scenarios.iter().flat_map(|scenario| scenario.cells.iter().map(move |cell| (scenario, cell)));
-    cells
-        .filter(|(_, cell)| cell.tier == Tier::Full)
-        .filter(|(scenario, cell)| {
-            let name = name(scenario, cell);
-            let selects = |filter: &String| if arguments.exact { name == *filter } else { name.contains(filter) };
-            arguments.filter.as_ref().is_none_or(selects) && !arguments.skip.iter().any(selects)
-        })
-        .map(|(scenario, cell)| (scenario.name.clone(), cell.name.clone()))
-        .collect()
+    let selected = cells.filter(|(scenario, cell)| {
+        let name = name(scenario, cell);
+        let selects = |filter: &String| if arguments.exact { name == *filter } else { name.contains(filter) };
+        arguments.filter.as_ref().is_none_or(selects) && !arguments.skip.iter().any(selects)
+    });
+    selected.partition(|(_, cell)| tier == Tier::Full || cell.tier == Tier::Quick)
 }
 
 fn name(scenario: &Scenario, cell: &Cell) -> String {

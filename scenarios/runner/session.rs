@@ -1,16 +1,19 @@
 //! What the cells of one run share: host, cache, images, templates, results.
 
-use crate::{End, project, scenarios_directory};
+use crate::voice::Voice;
+use crate::{Chosen, End, project, scenarios_directory};
 use anyhow::{Context as _, anyhow};
 use harness::cache::{self, Cache};
 use harness::etc::OwnEtc;
-use harness::evidence::{Run, ScenarioResult, Verdict};
+use harness::evidence::{Run, Verdict};
 use harness::host::{accelerator, memory};
 use harness::image::{Catalogue, Image, ensure};
 use harness::lab::{Budget, Media, Setup, Stock, Topology};
 use harness::record::{OnDifference, Snapshots};
 use harness::release::Archive;
-use harness::scenario::{Cell, Course, Engine, Interrupt, Scenario};
+use harness::report::typical::Typical;
+use harness::report::{self, Head, Host, Report};
+use harness::scenario::{Cell, Course, Engine, Interrupt, Scenario, unjudged};
 use libtest_mimic::Conclusion;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +21,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Instant;
 
 /// Memory that is left to this host beside its guests.
 const RESERVE: u64 = 1 << 30;
@@ -37,7 +39,7 @@ const RECORD_VARIABLE: &str = "REHEARSAL_RECORD";
 
 /// Everything is made when the first cell starts.
 pub(crate) struct Session {
-    jobs: usize,
+    voice: Arc<Voice>,
     shared: OnceLock<Result<Shared, String>>,
     interrupt: Interrupt,
     images: Mutex<BTreeMap<String, Image>>,
@@ -67,9 +69,9 @@ pub(crate) fn jobs_of_this_host() -> usize {
 }
 
 impl Session {
-    pub(crate) fn new(jobs: usize) -> Self {
+    pub(crate) fn new(voice: Voice) -> Self {
         Self {
-            jobs,
+            voice: Arc::new(voice),
             shared: OnceLock::new(),
             interrupt: Interrupt::default(),
             images: Mutex::default(),
@@ -86,12 +88,11 @@ impl Session {
         if self.interrupt.asked() {
             return Err(anyhow!("interrupted before it started"));
         }
-        let topology = &cell.lab.topology;
-        let setup = Setup {
-            media: self.media(shared, topology).map_err(|error| self.hindered(error))?,
-            packages: self.packages(shared, topology).map_err(|error| self.hindered(error))?,
-            ..shared.setup.clone()
-        };
+        let setup = self.setup(shared, &cell.lab.topology).map_err(|error| {
+            let result = unjudged(scenario, cell).broken(&format!("{error:#}"));
+            let written = shared.run.add(result).map_err(anyhow::Error::from);
+            self.hindered(written.err().unwrap_or(error))
+        })?;
         let name = format!("{}::{cell}", scenario.name);
         let engine = Engine {
             setup: &setup,
@@ -101,13 +102,13 @@ impl Session {
             interrupt: &self.interrupt,
             fresh: std::env::var_os(FRESH_VARIABLE).is_some_and(|value| !value.is_empty()),
             course: Course { etc: shared.etc.as_ref(), snapshots: Some(&shared.snapshots), ..Course::default() },
-            say: &|text| self.say(&name, text),
+            say: &|text| self.voice.cell(&name, text),
         };
         let result = shared.runtime.block_on(engine.cell(scenario, cell));
         match result.outcome {
             Verdict::Failed => {
                 if !self.interrupt.asked() {
-                    self.say(&name, &format!("  look  `{}` holds the lab there", crate::repro(&name)));
+                    self.voice.cell(&name, &format!("  look  `{}` holds the lab there", crate::repro(&name)));
                 }
                 Err(anyhow!("{}", result.reason.unwrap_or_default()))
             }
@@ -125,35 +126,36 @@ impl Session {
         error
     }
 
-    /// Where several cells run at once, each line says whose it is.
-    fn say(&self, cell: &str, text: &str) {
-        if self.jobs == 1 {
-            eprintln!("{text}");
-        } else {
-            let lines: Vec<_> = text.lines().map(|line| format!("{cell:<20} {line}")).collect();
-            eprintln!("{}", lines.join("\n"));
-        }
-    }
-
     fn prepare(&self) -> anyhow::Result<Shared> {
         let runtime = tokio::runtime::Runtime::new()?;
         let entered = runtime.enter();
-        self.interrupt.listen(|first| {
+        let voice = self.voice.clone();
+        self.interrupt.listen(move |first| {
             let again = if first { "; once more, and without logs" } else { "" };
-            eprintln!("interrupted: taking the labs down{again}");
+            voice.note(&format!("interrupted: taking the labs down{again}"));
         })?;
         drop(entered);
         let selection = accelerator::choose()?;
-        eprintln!("accelerator {} ({}), pace {}", selection.accelerator, selection.reason, selection.pace);
+        let (accelerator, reason) = (selection.accelerator, &selection.reason);
+        self.voice.note(&format!("accelerator {accelerator} ({reason}), pace {}", selection.pace));
         let cache = Cache::open_default().context("failed to open the cache")?;
         harness::host::workspace::Workspace::sweep(&cache.labs())?;
         let setup = Setup::of_this_host(&selection, &project().join("cloud-init"), &cache);
         let available = memory::available().context("/proc/meminfo does not tell how much memory is available")?;
         let memory_mib = u32::try_from(available.saturating_sub(RESERVE) >> 20).unwrap_or(u32::MAX);
-        let budget = Budget::new(memory_mib, u32::try_from(jobs_of_this_host())?);
+        let cores = jobs_of_this_host();
+        let budget = Budget::new(memory_mib, u32::try_from(cores)?);
         let stock = Stock::open(cache.clone()).context("failed to open the templates of labs")?;
         let results = std::env::var_os(RESULTS_VARIABLE).map_or_else(|| target().join("rehearsal"), PathBuf::from);
-        let run = Run::create(&results)?;
+        let run = match nextest_run() {
+            Some(name) => Run::open(&results, &name)?,
+            None => Run::create(&results)?,
+        };
+        let run = run.seen_from(&project());
+        Head::new(Host::of(&selection, &setup.qemu_version, memory_mib)).begin(run.directory())?;
+        self.voice.expect(accelerator.name(), Typical::load(&cache.times()));
+        let voice = self.voice.clone();
+        run.watch(Box::new(move |scenario, cell, happening| voice.watch(scenario, cell, happening)));
         let images = project().join("images");
         let report = |error: miette::Report| anyhow!("{error:?}");
         let archive = Archive::open(&images, cache.clone()).map_err(|error| report(error.into()))?;
@@ -168,6 +170,12 @@ impl Session {
         Ok(Shared { runtime, run, setup, stock, budget, cache, catalogue, archive, etc, snapshots })
     }
 
+    /// What the lab of a cell is made with.
+    fn setup(&self, shared: &Shared, topology: &Topology) -> anyhow::Result<Setup> {
+        let (media, packages) = (self.media(shared, topology)?, self.packages(shared, topology)?);
+        Ok(Setup { media, packages, ..shared.setup.clone() })
+    }
+
     /// The images of a scenario, built if they are missing, and held until the run ends.
     fn media(&self, shared: &Shared, topology: &Topology) -> anyhow::Result<BTreeMap<String, Media>> {
         let mut images = self.images.lock().map_err(|_| anyhow!("another test panicked"))?;
@@ -176,7 +184,7 @@ impl Session {
         for name in wanted {
             if let Entry::Vacant(missing) = images.entry(name) {
                 let name = missing.key().clone();
-                let mut progress = |event| eprintln!("image {name}: {event:?}");
+                let mut progress = |event| self.voice.passing(&format!("image {name}: {event:?}"));
                 let image = ensure(&shared.catalogue, &name, &shared.cache, false, &mut progress);
                 missing.insert(image.with_context(|| format!("lab {} cannot be had", topology.name))?);
             }
@@ -190,7 +198,7 @@ impl Session {
         let mut disks = self.disks.lock().map_err(|_| anyhow!("another test panicked"))?;
         for release in topology.releases() {
             if let Entry::Vacant(missing) = disks.entry(release.to_owned()) {
-                let say = |words: String| eprintln!("release {release}: {words}");
+                let say = |words: String| self.voice.passing(&format!("release {release}: {words}"));
                 let disk =
                     shared.archive.disk(release, &say).map_err(|error| anyhow!("{:?}", miette::Report::new(error)));
                 missing.insert(disk.with_context(|| format!("lab {} cannot be had", topology.name))?);
@@ -199,15 +207,16 @@ impl Session {
         Ok(disks.iter().map(|(name, media)| (name.clone(), media.disk())).collect())
     }
 
-    /// Writes the results, and says where.
+    /// Writes the reports, and says where.
     pub(crate) fn finish(
         &self,
-        started: Instant,
         conclusion: &Conclusion,
-        left_out: &[(String, String)],
+        chosen: &[Chosen<'_>],
+        full: &[Chosen<'_>],
     ) -> anyhow::Result<ExitCode> {
-        if !left_out.is_empty() {
-            eprintln!("left out: {} cells for full runs only (`cargo xtask test --tier full`)", left_out.len());
+        self.voice.end();
+        if !full.is_empty() {
+            eprintln!("left out: {} cells for full runs only (`cargo xtask test --tier full`)", full.len());
         }
         let skipped = self.skipped.lock().map_err(|_| anyhow!("a test panicked"))?;
         if !skipped.is_empty() {
@@ -220,14 +229,24 @@ impl Session {
             }
         }
         if let Some(Ok(shared)) = self.shared.get() {
-            for (scenario, cell) in left_out {
-                shared.run.add(ScenarioResult::left_out(scenario, cell, "for full runs only"));
+            let report = self.report(shared, chosen, full)?;
+            let ours = report.cells.iter().map(|cell| &cell.result).filter(|result| is_chosen(chosen, &result.title()));
+            let taught = Typical::update(&shared.cache.times(), shared.setup.accelerator.name(), ours);
+            if let Err(error) = taught {
+                eprintln!("what this run took is not remembered: {error}");
             }
-            shared.run.finish(shared.setup.accelerator.name(), started.elapsed().as_secs_f64())?;
-            eprintln!("results: {}", shared.run.directory().display());
+            // Where cells are processes of their own, whoever started them reports on all.
+            if nextest_run().is_none() {
+                eprint!("\n{}", report::summary::render(&report));
+                on_github(&report)?;
+            }
+            let directory = shared.run.directory().display();
+            eprintln!("results: {directory}\nreport:  {directory}/report.html");
             for gone in shared.cache.shrink(cache::limit()?)?.removed {
                 eprintln!("the cache was too large: removed {} ({})", gone.name, gone.size);
             }
+        } else if let (true, Some(Err(error))) = (self.voice.is_live(), self.shared.get()) {
+            eprintln!("Error: {error}");
         }
         if self.interrupt.asked() {
             return Ok(End::Interrupted.into());
@@ -238,6 +257,54 @@ impl Session {
             _ => End::Failed.into(),
         })
     }
+
+    /// The report of what there is, after each cell has some result.
+    fn report(&self, shared: &Shared, chosen: &[Chosen<'_>], full: &[Chosen<'_>]) -> anyhow::Result<Report> {
+        let run = &shared.run;
+        for (scenario, cell) in run.unfinished() {
+            let whose = chosen.iter().find(|(known, of)| known.name == scenario && of.name == cell);
+            if let Some((scenario, cell)) = whose {
+                run.add(
+                    unjudged(scenario, cell).broken("it ended without a verdict; the words of the panic are above"),
+                )?;
+            }
+        }
+        let mut left_out: Vec<_> =
+            full.iter().map(|(scenario, cell)| unjudged(scenario, cell).left_out("for full runs only")).collect();
+        if self.interrupt.asked() {
+            let never = |(scenario, cell): &&Chosen<'_>| !run.has(&scenario.name, &cell.name);
+            let interrupted = chosen.iter().filter(never);
+            left_out.extend(
+                interrupted
+                    .map(|(scenario, cell)| unjudged(scenario, cell).left_out("not started: the run was interrupted")),
+            );
+        }
+        let left_out = left_out.into_iter().map(|result| run.named(result)).collect();
+        Ok(report::finish(run.directory(), self.interrupt.asked(), left_out)?)
+    }
+}
+
+fn is_chosen(chosen: &[Chosen<'_>], title: &str) -> bool {
+    chosen.iter().any(|(scenario, cell)| format!("{}::{cell}", scenario.name) == title)
+}
+
+/// The name that all processes of one run of nextest have for it, and share their results under.
+///
+/// Source: nextest's documentation, "Environment variables nextest sets".
+fn nextest_run() -> Option<String> {
+    let id = std::env::var("NEXTEST_RUN_ID").ok()?;
+    let fits = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    fits.then(|| format!("nextest-{id}"))
+}
+
+/// In GitHub's Actions: annotations, and the summary of the job.
+#[expect(clippy::print_stdout, reason = "GitHub reads them there")]
+fn on_github(report: &Report) -> anyhow::Result<()> {
+    if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+        print!("{}", report::github::annotations(report));
+        report::github::append_summary(report)?;
+    }
+    Ok(())
 }
 
 /// Cargo's target directory: the runner lies in `<target>/<profile>/deps`.

@@ -84,7 +84,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             say: &|text| eprintln!("{text}"),
         };
         let result = runtime.block_on(engine.cell(&scenario, cell));
-        run.finish(workbench.selection.accelerator.name(), result.seconds)?;
         anyhow::ensure!(!interrupt.asked(), "interrupted");
         // A step of the scenario was carried out: what failed is an answer. Else the lab was never ready.
         anyhow::ensure!(result.steps.len() > 1, "{}", result.reason.unwrap_or_default());

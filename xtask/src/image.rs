@@ -1,5 +1,7 @@
 //! `cargo xtask image`: builds images and shows the cache.
 
+mod carry;
+
 use crate::kept;
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -11,6 +13,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+
+const EXPORT_EXAMPLE: &str = "\
+Examples:
+
+    cargo xtask image export -o images.rehearsal                 what one job has built, for others
+    cargo xtask image export mail --templates -o mail.rehearsal  with the labs that were frozen on it
+
+A frozen lab is of use where QEMU, the accelerator (under KVM the processor, too) and the path of the cache are the same; elsewhere
+it is made again. Its passwords are derived from the secret of this cache, which the file then holds: keep it to yourself.";
 
 /// What to do with images.
 #[derive(Subcommand)]
@@ -30,6 +41,24 @@ pub(crate) enum Action {
         /// Print one JSON array instead of a table
         #[arg(long)]
         json: bool,
+    },
+    /// Write images into one file, for another host
+    #[command(after_help = EXPORT_EXAMPLE)]
+    Export {
+        /// The recipes; all whose images are here and current, if none is named
+        names: Vec<String>,
+        /// The file; only you can read it
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+        /// Also the labs that were frozen on these images alone, and the secret that their passwords are derived from
+        #[arg(long)]
+        templates: bool,
+    },
+    /// Take the images of such a file into the cache: all of them, or none
+    #[command(after_help = "Example, in a job that runs scenarios:\n\n    cargo xtask image import images.rehearsal")]
+    Import {
+        /// The file
+        file: PathBuf,
     },
     /// Print the directory of an image, building it first if need be
     #[command(
@@ -51,6 +80,8 @@ pub(crate) fn run(action: Action) -> anyhow::Result<ExitCode> {
             }
         }
         Action::List { json } => list(&cache, json)?,
+        Action::Export { names, output, templates } => carry::export(&cache, &names, &output, templates)?,
+        Action::Import { file } => carry::import(&cache, &file)?,
         Action::Path { name } => {
             for image in build(&[name], false, &cache)? {
                 print(&image.directory.display().to_string());

@@ -20,6 +20,7 @@ mod manual;
 mod predict;
 mod record;
 mod release;
+mod report;
 mod selftest;
 mod setup;
 mod test;
@@ -70,6 +71,8 @@ enum Action {
     /// Run the scenarios in guests
     #[command(after_help = test::EXAMPLES)]
     Test(test::Args),
+    /// Make the reports of a run again, and show them
+    Report(report::Args),
     /// Run one cell to a point, and hold its lab there for you
     Repro(byhand::ReproArgs),
     /// Show the labs that are held
@@ -157,6 +160,7 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Clean(args) => clean::run(&args),
         Action::Selftest(action) => selftest::run(&action),
         Action::Test(args) => test::run(args),
+        Action::Report(args) => report::run(&args),
         Action::Repro(args) => byhand::repro(&args),
         Action::Status(args) => byhand::status(&args),
         Action::Shell(args) => byhand::shell(&args),

@@ -17,6 +17,9 @@ pub(crate) struct Args {
     /// Do it without asking; so it is too when CI=true
     #[arg(long)]
     yes: bool,
+    /// Install also what only some commands need
+    #[arg(long)]
+    all: bool,
     /// Only show what would be done
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
@@ -24,33 +27,38 @@ pub(crate) struct Args {
 
 /// Shows what is missing and how to get it, and gets it.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { yes, dry_run } = args;
+    let Args { yes, all, dry_run } = args;
     if dry_run {
-        let missing = look();
+        let missing = look(all);
         if !missing.is_empty() {
             show(&missing)?;
             return Ok(ExitCode::SUCCESS);
         }
-    } else if let Err(error) = ensure_tools(yes) {
+    } else if let Err(error) = ensure(yes, all) {
         println!("\n{error:#}");
         return Ok(End::Host.into());
     }
-    println!("All programs that Rehearsal needs are here.");
+    println!("All programs that Rehearsal needs are here{}.", if all { ", and those that it can use" } else { "" });
     Ok(ExitCode::SUCCESS)
 }
 
 /// Sees to it that all tools are here: shows what is missing, asks unless `yes`, installs. Says nothing when none is.
 pub(crate) fn ensure_tools(yes: bool) -> anyhow::Result<()> {
-    let missing = look();
+    ensure(yes, false)
+}
+
+fn ensure(yes: bool, all: bool) -> anyhow::Result<()> {
+    let missing = look(all);
     if missing.is_empty() {
         return Ok(());
     }
-    let installed = show(&missing).and_then(|plan| install(&plan, yes));
+    let installed = show(&missing).and_then(|plan| install(&plan, yes, all));
     installed.map_err(|error| HostLacks(format!("{error:#}")).into())
 }
 
-fn look() -> Vec<Finding> {
-    tools::find().into_iter().filter(Finding::is_wanting).collect()
+fn look(all: bool) -> Vec<Finding> {
+    let optional = if all { tools::find_optional() } else { Vec::new() };
+    tools::find().into_iter().chain(optional).filter(Finding::is_wanting).collect()
 }
 
 fn show(missing: &[Finding]) -> anyhow::Result<Plan> {
@@ -69,7 +77,7 @@ fn show(missing: &[Finding]) -> anyhow::Result<Plan> {
     Ok(plan)
 }
 
-fn install(plan: &Plan, yes: bool) -> anyhow::Result<()> {
+fn install(plan: &Plan, yes: bool, all: bool) -> anyhow::Result<()> {
     if plan.steps.is_empty() {
         bail!("this distribution has no packages of them; install them by hand, then run `cargo xtask doctor`");
     }
@@ -84,7 +92,7 @@ fn install(plan: &Plan, yes: bool) -> anyhow::Result<()> {
         println!("\n+ {}", step.to_string().lines().next().unwrap_or_default());
         power.perform(step)?;
     }
-    let left: Vec<&str> = look().iter().map(|finding| finding.tool().name).collect();
+    let left: Vec<&str> = look(all).iter().map(|finding| finding.tool().name).collect();
     if !left.is_empty() {
         bail!("all commands ran, but these are still missing: {}", left.join(", "));
     }

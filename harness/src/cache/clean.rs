@@ -62,6 +62,7 @@ impl Cache {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 let is_ours = rooms.contains(&path)
                     || path == self.secret()
+                    || path == self.times()
                     || EntryName::parse(name.trim_end_matches(".lock")).is_some()
                     || name.starts_with(REMOVED)
                     || name.starts_with("plan-")

@@ -41,6 +41,11 @@ pub fn declare_foundations<'a>(new: &Path, images: impl IntoIterator<Item = &'a 
 }
 
 impl Kept {
+    /// The entries that a template says it stands on.
+    pub fn foundations(&self) -> impl Iterator<Item = &EntryName> {
+        self.foundations.iter().flatten()
+    }
+
     /// Whether this is a template that needs `other`, an image or a release's disk.
     #[must_use]
     pub fn stands_on(&self, other: &Self) -> bool {

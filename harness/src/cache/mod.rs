@@ -7,8 +7,11 @@
 //! Both are locks of `flock(2)`, so they end with their process, whatever way it ends: the claim is one on a file
 //! `<entry>.lock` beside the entry, the use a shared one on the entry's own directory. Who removes an entry needs both.
 //!
+//! Entries travel to other hosts in one file: [`export`] and [`import`].
+//!
 //! This room knows directories and their names. It does not know what is in them.
 
+mod archive;
 mod claim;
 mod clean;
 mod evict;
@@ -19,6 +22,7 @@ mod place;
 mod sweep;
 
 pub use crate::size::{Size, SizeError};
+pub use archive::{ArchiveError, Exported, Imported, export, import};
 pub use claim::{Claim, InUse};
 pub use clean::{Cleaned, Reason};
 pub use evict::{LIMIT_VARIABLE, Removal, Shrunk, limit};

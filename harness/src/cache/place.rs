@@ -1,13 +1,15 @@
 //! Where things are.
 
 use super::name::EntryName;
+use serde::{Deserialize, Serialize};
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// What an entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// The disk of a machine, and what it boots with.
     Image,
@@ -88,6 +90,12 @@ impl Cache {
     #[must_use]
     pub fn secret(&self) -> PathBuf {
         self.root.join("secret")
+    }
+
+    /// The file with what runs took, for whoever waits for the next one.
+    #[must_use]
+    pub fn times(&self) -> PathBuf {
+        self.root.join("times.json")
     }
 
     /// Where an entry is, or will be. To use what is there, [`Cache::open`] it.

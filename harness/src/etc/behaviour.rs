@@ -87,6 +87,13 @@ mod tests {
             asked: "x".into(),
             answered: "after 1.0 s".into(),
             diagnosis: diagnosis.map(str::to_owned),
+            number: None,
+            part: crate::evidence::Part::Plain,
+            phase: None,
+            line: None,
+            started: None,
+            transcript: None,
+            files: Vec::new(),
         }
     }
 

@@ -74,7 +74,7 @@ const fn everywhere(package: &'static [&'static str]) -> Packages {
     Packages { apt: package, zypper: package, dnf: package }
 }
 
-/// All tools, in the order in which people are told of them.
+/// What every run needs, in the order in which people are told of it.
 pub const TOOLS: &[Tool] = &[
     Tool {
         name: "qemu-system-x86_64",
@@ -173,6 +173,15 @@ pub const TOOLS: &[Tool] = &[
     },
 ];
 
+/// What only some commands need: `cargo xtask setup --all` installs these, too.
+pub const OPTIONAL: &[Tool] = &[Tool {
+    name: "chromium",
+    purpose: "look at the page of a report as a browser shows it (`cargo xtask selftest report`)",
+    packages: everywhere(&["chromium"]),
+    proof: Proof::Program("--version"),
+    minimum: None,
+}];
+
 /// Whether a tool is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
@@ -233,6 +242,12 @@ pub fn version_line(program: &Path) -> String {
 pub fn find() -> Vec<Finding> {
     let directories = search_path();
     TOOLS.iter().map(|tool| find_one(tool, &directories)).collect()
+}
+
+/// Looks for every tool that only some commands need.
+pub fn find_optional() -> Vec<Finding> {
+    let directories = search_path();
+    OPTIONAL.iter().map(|tool| find_one(tool, &directories)).collect()
 }
 
 fn find_one(tool: &'static Tool, directories: &[PathBuf]) -> Finding {
@@ -338,6 +353,6 @@ mod tests {
 
     #[test]
     fn every_tool_has_a_package_on_debian() {
-        assert!(TOOLS.iter().all(|tool| !tool.packages.apt.is_empty() && !tool.purpose.is_empty()));
+        assert!(TOOLS.iter().chain(OPTIONAL).all(|tool| !tool.packages.apt.is_empty() && !tool.purpose.is_empty()));
     }
 }

@@ -2,15 +2,16 @@
 
 use super::format::{Cell, Kind, Scenario};
 use super::interrupt::Interrupt;
-use super::judgement::{asked_of_lab, chain, failure, judge, omitted, unjudged};
+use super::judgement::{asked_of_lab, beginning, chain, failure, judge, omitted, unjudged};
 use super::refusal::refused_login;
 use super::resume::{ReplaceError, Start};
 use super::step::{Action, Concern, Power, Return, Step};
 use super::steps::{Exhibit, Notes, Stage};
 use crate::etc::OwnEtc;
-use crate::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
+use crate::evidence::{Happening, Part, Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::lab::{Budget, Lab, LabError, Permit, Progress, Purpose, Setup, Stock, Template, TooMuch, Window};
 use crate::record::Snapshots;
+use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -104,6 +105,7 @@ impl Engine<'_> {
     pub async fn cell(&self, scenario: &Scenario, cell: &Cell) -> ScenarioResult {
         let started = Instant::now();
         let mut result = unjudged(scenario, cell);
+        self.run.tell(&scenario.name, &result.cell, &Happening::Begins);
         let played = match self.run.cell(&scenario.name, &result.cell) {
             Ok(logs) => {
                 let play = Play { scenario, cell, logs, ends: cell.steps.len(), onlooker: None };
@@ -117,8 +119,10 @@ impl Engine<'_> {
             result.reason = Some(reason);
         }
         result.seconds = started.elapsed().as_secs_f64();
-        self.run.event(&scenario.name, &result.cell, "verdict", &result.outcome);
-        self.run.add(result.clone());
+        if let Err(error) = self.run.add(result.clone()) {
+            (self.say)(&format!("  note  the result could not be written: {error}"));
+        }
+        self.run.tell(&scenario.name, &result.cell, &Happening::Verdict(result.outcome));
         result
     }
 
@@ -140,7 +144,10 @@ impl Engine<'_> {
     pub(super) async fn share(&self, play: &Play<'_>) -> Result<Permit, String> {
         let (scenario, topology) = (play.scenario, &play.cell.lab.topology);
         (self.say)(&format!("{}::{}: {}", scenario.name, play.cell, scenario.summary));
-        let waiting = |wait: &_| (self.say)(&format!("  wait  the lab {wait}"));
+        let waiting = |wait: &_| {
+            (self.say)(&format!("  wait  the lab {wait}"));
+            self.lab(play, format!("the lab {wait}"));
+        };
         let memory = self.budget.memory(topology.memory_mib(), &waiting);
         self.unless_interrupted::<_, TooMuch>(memory).await
     }
@@ -153,6 +160,7 @@ impl Engine<'_> {
         play.show(Some(&lab));
         result.lab_seconds = begun.elapsed().as_secs_f64();
         (self.say)(&format!("  lab   {} runs after {:.1} s", play.cell.lab.topology.name, result.lab_seconds));
+        self.lab(play, format!("{} runs", play.cell.lab.topology.name));
         // A kept checkpoint has it already.
         if start.next == 0
             && let Err(reason) = self.lay_own_etc(play, &mut lab, &mut start.notes, &mut result.steps).await
@@ -188,8 +196,13 @@ impl Engine<'_> {
         Lab::thaw(template, &play.cell.lab.topology, self.setup, purpose, &play.logs, &|_| ()).await
     }
 
-    pub(super) fn progress(&self, begun: &Instant, progress: &Progress) {
+    pub(super) fn progress(&self, play: &Play<'_>, begun: &Instant, progress: &Progress) {
         (self.say)(&format!("  lab   {progress} ({:.1} s)", begun.elapsed().as_secs_f64()));
+        self.lab(play, progress.to_string());
+    }
+
+    fn lab(&self, play: &Play<'_>, words: String) {
+        self.run.tell(&play.scenario.name, &play.cell.name, &Happening::Lab(words));
     }
 
     /// Runs stretches of steps in a lab, and replaces the lab between them where a step says so. Whatever happens, `start`
@@ -218,19 +231,19 @@ impl Engine<'_> {
             };
             let Some(lab) = place.take() else { return Ok(()) };
             play.show(None);
-            let started = Instant::now();
+            self.announce(play, index, step);
+            let (began, started) = (Timestamp::now(), Instant::now());
             let replacing = self.replace(play, index, lab, start, &result.steps);
             let (replaced, answered) = self.unless_interrupted(replacing).await?;
             play.show(Some(&replaced));
             *place = Some(replaced);
             let step_result = StepResult {
-                name: step.name.get_ref().clone(),
-                machine: step.machine().to_owned(),
+                started: Some(began),
                 outcome: StepOutcome::Passed,
                 seconds: started.elapsed().as_secs_f64(),
                 asked: asked_of_lab(&step.action),
                 answered,
-                diagnosis: None,
+                ..omitted(play.scenario, index, step)
             };
             self.report(play, &step_result);
             result.steps.push(step_result);
@@ -317,7 +330,7 @@ impl Engine<'_> {
                 (self.say)(&format!("  --    {phase}"));
             }
             if cell.kind == Kind::Control && step.fault {
-                result.steps.push(omitted(step));
+                result.steps.push(omitted(play.scenario, index, step));
                 (self.say)(&format!("  omit  {}: {}", step.machine(), step.name.get_ref()));
                 *next = index + 1;
                 continue;
@@ -325,25 +338,29 @@ impl Engine<'_> {
             if step.action.concern() != Concern::Guest {
                 return Ok(Stop::Lab(index, step));
             }
-            let started = Instant::now();
+            self.announce(play, index, step);
+            let (began, started) = (Timestamp::now(), Instant::now());
             let performed = stage.look(step).await;
             let refused = refused_login(step, &performed);
             let (outcome, done) = self.recorded(play, index, lab, judge(cell.kind, step, performed));
+            let seconds = started.elapsed().as_secs_f64();
+            let mut exhibits = stage.exhibits();
+            let transcript = done.transcript.map(|transcript| lab.identity().redact(&transcript));
+            if let Some(transcript) = &transcript {
+                let file = format!("step-{:02}.txt", index + 1);
+                exhibits.push(Exhibit { file, text: format!("{}\n\n{transcript}\n", step.name.get_ref()) });
+            }
+            play.exhibit(&exhibits)?;
             let mut step_result = StepResult {
-                name: step.name.get_ref().clone(),
-                machine: step.machine().to_owned(),
+                started: Some(began),
                 outcome,
-                seconds: started.elapsed().as_secs_f64(),
+                seconds,
                 asked: lab.identity().redact(&done.asked),
                 answered: lab.identity().redact(&done.answered),
-                diagnosis: None,
+                transcript,
+                files: exhibits.into_iter().map(|exhibit| exhibit.file).collect(),
+                ..omitted(play.scenario, index, step)
             };
-            play.exhibit(&stage.exhibits())?;
-            if let Some(transcript) = &done.transcript {
-                let file = play.logs.join(format!("step-{:02}.txt", index + 1));
-                let text = format!("{}\n\n{}\n", step.name.get_ref(), lab.identity().redact(transcript));
-                fs_err::write(file, text).map_err(|error| error.to_string())?;
-            }
             self.report(play, &step_result);
             let failure = (outcome == StepOutcome::Failed).then(|| failure(index, &step_result));
             if failure.is_some()
@@ -377,22 +394,24 @@ impl Engine<'_> {
         if let Some((_, step)) = after {
             stage.note_disturbances(step);
         }
-        let started = Instant::now();
         if self.course.to_the_end {
             return Ok(());
         }
+        let (began, started) = (Timestamp::now(), Instant::now());
         let Some((invariant, done)) = stage.first_broken(&play.cell.invariants).await else { return Ok(()) };
         let place = after.map_or("before the first step".into(), |(index, step)| {
             format!("after step {} on {}, \"{}\"", index + 1, step.machine(), step.name.get_ref())
         });
         let step_result = StepResult {
-            name: invariant.name.get_ref().clone(),
-            machine: invariant.machine().to_owned(),
+            number: None,
+            part: Part::Invariant,
+            started: Some(began),
             outcome: StepOutcome::Failed,
             seconds: started.elapsed().as_secs_f64(),
             asked: stage.redact(&format!("invariant {place}: {}", done.asked)),
             answered: stage.redact(&done.answered),
-            diagnosis: None,
+            transcript: done.transcript.map(|transcript| stage.redact(&transcript)),
+            ..omitted(play.scenario, 0, invariant)
         };
         self.report(play, &step_result);
         let reason = format!(
@@ -405,6 +424,12 @@ impl Engine<'_> {
         Err(reason)
     }
 
+    /// Says that a step begins.
+    fn announce(&self, play: &Play<'_>, index: usize, step: &Step) {
+        let beginning = beginning(index, play.cell.steps.len(), step);
+        self.run.tell(&play.scenario.name, &play.cell.name, &Happening::StepBegins(beginning));
+    }
+
     pub(super) fn report(&self, play: &Play<'_>, step: &StepResult) {
         let mark = match step.outcome {
             StepOutcome::Passed => "ok  ",
@@ -415,7 +440,7 @@ impl Engine<'_> {
             "  {mark}  {}: {} ({:.1} s)\n          {} → {}",
             step.machine, step.name, step.seconds, step.asked, step.answered
         ));
-        self.run.event(&play.scenario.name, &play.cell.to_string(), "step", step);
+        self.run.tell(&play.scenario.name, &play.cell.name, &Happening::Step(step.clone()));
     }
 
     /// Journals, for whoever reads the result. A guest that cannot give them any more has a console log.

@@ -8,6 +8,7 @@ use miette::Diagnostic;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A scenario file.
@@ -15,10 +16,14 @@ use std::sync::Arc;
 pub struct Scenario {
     /// Its name: the file's.
     pub name: String,
+    /// The file.
+    pub file: PathBuf,
     /// One line for people.
     pub summary: String,
     /// The ways to run it, at least one.
     pub cells: Vec<Cell>,
+    /// Where the lines of the file begin, in bytes.
+    pub(super) lines: Vec<usize>,
 }
 
 /// One way to run a scenario.
@@ -104,6 +109,12 @@ impl fmt::Display for Tier {
 }
 
 impl Scenario {
+    /// The line of the file, from 1, that a step stands in.
+    pub(super) fn line_of(&self, step: &Step) -> usize {
+        let place = step.name.span().start;
+        self.lines.partition_point(|begin| *begin <= place)
+    }
+
     /// Rows of the specification that its steps drive, in order, once each.
     #[must_use]
     pub fn covers(&self) -> Vec<String> {

@@ -6,7 +6,7 @@ use super::format::{Cell, Scenario};
 use super::judgement::{chain, unjudged};
 use super::resume::Start;
 use super::step::{Action, Step};
-use crate::evidence::{ScenarioResult, Verdict};
+use crate::evidence::{Happening, ScenarioResult, Verdict};
 use crate::lab::{Lab, Permit, Window};
 use crate::mistake::nearest;
 use tokio::sync::watch;
@@ -138,7 +138,7 @@ impl<'a> Held<'a> {
         self.lab = Some(lab);
         (self.start.next, self.start.notes) = (next, notes);
         let (name, cell) = (&self.play.scenario.name, self.play.cell.to_string());
-        self.engine.run.event(name, &cell, "rewound by hand", &to);
+        self.engine.run.tell(name, &cell, &Happening::Rewound(to.to_owned()));
         Ok(())
     }
 
@@ -185,8 +185,10 @@ impl<'a> Held<'a> {
     /// Keeps the journals, and takes the lab down.
     pub async fn end(mut self) -> Result<ScenarioResult, String> {
         let ended = self.engine.end(&self.play, self.lab.take()).await;
-        self.engine.run.add(self.result.clone());
-        ended.map(|()| self.result)
+        let written = self.engine.run.add(self.result.clone());
+        ended?;
+        written.map_err(|error| format!("failed to write the result: {error}"))?;
+        Ok(self.result)
     }
 }
 

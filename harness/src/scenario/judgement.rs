@@ -1,19 +1,25 @@
 //! What a step, or a cell, comes to, and how it is said.
 
 use super::format::{Cell, Kind, Scenario};
-use super::step::{Action, Power, Step};
+use super::step::{Action, Looking, Power, Step};
 use super::steps::{Done, StepError, with};
-use crate::evidence::{ScenarioResult, StepOutcome, StepResult, Verdict};
+use crate::evidence::{Beginning, Part, ScenarioResult, StepOutcome, StepResult, Verdict};
 
 /// The result of a cell of which nothing is known yet.
-pub(super) fn unjudged(scenario: &Scenario, cell: &Cell) -> ScenarioResult {
+#[must_use]
+pub fn unjudged(scenario: &Scenario, cell: &Cell) -> ScenarioResult {
     ScenarioResult {
         name: scenario.name.clone(),
         cell: cell.to_string(),
+        summary: scenario.summary.clone(),
+        file: scenario.file.display().to_string(),
+        control: cell.kind == Kind::Control,
         outcome: Verdict::Passed,
         reason: None,
+        started: None,
         seconds: 0.0,
         lab_seconds: 0.0,
+        lab: Vec::new(),
         covers: cell.covers(),
         kept: None,
         steps: Vec::new(),
@@ -55,16 +61,41 @@ pub(super) fn judge(kind: Kind, step: &Step, performed: Result<Done, StepError>)
     }
 }
 
-pub(super) fn omitted(step: &Step) -> StepResult {
+/// The result of the step `index` that the cell leaves out; others are made from it.
+pub(super) fn omitted(scenario: &Scenario, index: usize, step: &Step) -> StepResult {
+    let part = match (step.fault, step.symptom) {
+        (true, _) => Part::Fault,
+        (_, true) => Part::Symptom,
+        _ => Part::Plain,
+    };
     StepResult {
+        number: Some(index + 1),
         name: step.name.get_ref().clone(),
         machine: step.machine().to_owned(),
+        part,
+        phase: step.phase.clone(),
+        line: Some(scenario.line_of(step)),
+        started: None,
         outcome: StepOutcome::Omitted,
         seconds: 0.0,
         asked: String::new(),
         answered: String::new(),
         diagnosis: None,
+        transcript: None,
+        files: Vec::new(),
     }
+}
+
+/// A step as it is announced when it begins.
+pub(super) fn beginning(index: usize, of: usize, step: &Step) -> Beginning {
+    let looks = match step.looking() {
+        Looking::Once => None,
+        Looking::Within(span) => Some(format!("looks until it is so, {span} nominal")),
+        Looking::Always(span) => Some(format!("looks for {span} nominal, whether it stays so")),
+        Looking::Never(span) => Some(format!("looks for {span} nominal, whether it comes true")),
+    };
+    let (name, machine) = (step.name.get_ref().clone(), step.machine().to_owned());
+    Beginning { number: index + 1, of, name, machine, looks }
 }
 
 /// An error with all its causes.

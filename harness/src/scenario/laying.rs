@@ -88,6 +88,13 @@ impl Engine<'_> {
             asked: format!("lay {}", etc.directory().display()),
             answered: lab.identity().redact(&answered.join("; ")),
             diagnosis,
+            number: None,
+            part: crate::evidence::Part::Plain,
+            phase: None,
+            line: None,
+            started: None,
+            transcript: None,
+            files: Vec::new(),
         })
     }
 

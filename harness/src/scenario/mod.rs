@@ -45,6 +45,7 @@ pub use explain::{Asked, Blame, Culprit, ExplainError, Explanation};
 pub use format::{Cell, Kind, Scenario, ScenarioError, Tier};
 pub use held::{BEGINNING, Held, NoSuchStep, Onward, RewindError};
 pub use interrupt::Interrupt;
+pub use judgement::unjudged;
 pub use lab_file::LabFile;
 pub use matrix::Selection;
 pub use ready::{ReadySteps, holds};

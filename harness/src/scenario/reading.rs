@@ -121,7 +121,9 @@ impl<'t> Reading<'t> {
         self.check_unused(cells.first().map(|cell: &Cell| &*cell.lab));
         self.check_symptoms(&cells);
         let name = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Some(Scenario { name, summary: header.summary, cells }))
+        let breaks = self.text.match_indices('\n').map(|(place, _)| place + 1);
+        let lines = std::iter::once(0).chain(breaks).collect();
+        Ok(Some(Scenario { name, file: self.path.to_owned(), summary: header.summary, cells, lines }))
     }
 
     fn raw(&mut self, list: Option<Spanned<DeValue<'t>>>, name: &str, schema: &serde_json::Value) -> Vec<Raw<'t>> {

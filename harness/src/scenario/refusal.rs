@@ -62,7 +62,6 @@ impl Engine<'_> {
         if let Err(reason) = play.exhibit(&text.into_iter().chain(json).collect::<Vec<_>>()) {
             (self.say)(&format!("  note  the diagnosis is not in the results: {reason}"));
         }
-        self.run.event(&play.scenario.name, &play.cell.to_string(), "diagnosis", diagnosis);
     }
 }
 

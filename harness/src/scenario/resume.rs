@@ -2,17 +2,16 @@
 
 use super::engine::{Engine, Kept, Play};
 use super::format::{Cell, Kind, Scenario};
-use super::judgement::unjudged;
+use super::judgement::{omitted, unjudged};
 use super::kept::{Papers, StartingPoint, starts, way};
 use super::ready::ReadySteps;
 use super::step::{Action, Step};
 use super::steps::{Notes, take_inventory};
 use crate::cache::Claim;
-use crate::evidence::{KeptSteps, ScenarioResult, StepOutcome, StepResult};
+use crate::evidence::{Happening, KeptSteps, ScenarioResult, StepOutcome, StepResult};
 use crate::lab::{Found, Lab, LabError, Order, Template, Wanted};
 use futures_util::future::try_join_all;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -64,7 +63,7 @@ impl Engine<'_> {
                 if claims.contains_key(&index) {
                     continue;
                 }
-                match self.look(play.cell, index, wanted, &play.logs, begun).await? {
+                match self.look(play, index, wanted, begun).await? {
                     Found::Kept(template, papers) => {
                         let name = checkpoint_name(&play.cell.steps[index]).to_owned();
                         kept.insert(name, Kept { template, notes: papers.notes });
@@ -75,7 +74,7 @@ impl Engine<'_> {
             if claims.contains_key(&step) {
                 continue;
             }
-            match self.look(play.cell, step, wanted, &play.logs, begun).await? {
+            match self.look(play, step, wanted, begun).await? {
                 Found::Kept(template, papers) if kept.len() == needs.len() => {
                     return Ok(self.behind(play, step, (template, papers), (claims, kept), result));
                 }
@@ -84,8 +83,7 @@ impl Engine<'_> {
                 Found::ToMake(claim) => drop(claims.insert(step, claim)),
             }
         }
-        let template =
-            self.with_order(play.cell, &play.logs, begun, async |order| self.stock.template(order).await).await?;
+        let template = self.with_order(play, begun, async |order| self.stock.template(order).await).await?;
         Ok(Start { template, notes: Notes::default(), next: 0, claims, kept: BTreeMap::new() })
     }
 
@@ -104,8 +102,8 @@ impl Engine<'_> {
         let date = kept.run.strftime("%Y-%m-%d");
         let range = if index == 0 { "step 1".into() } else { format!("steps 1–{}", kept.steps) };
         (self.say)(&format!("  kept  {range} as run on {date}: kept checkpoint {name}"));
-        self.run.event(&play.scenario.name, &play.cell.to_string(), "kept", &kept);
-        steps.push(checkpoint_result(&play.cell.steps[index], name));
+        self.run.tell(&play.scenario.name, &play.cell.name, &Happening::Kept(kept.clone()));
+        steps.push(checkpoint_result(play, index, name));
         for step in &mut steps {
             if step.outcome == StepOutcome::Passed {
                 step.outcome = StepOutcome::Kept;
@@ -152,17 +150,17 @@ impl Engine<'_> {
         index: usize,
     ) -> Result<(Arc<Template>, Papers), String> {
         let logs = self.run.cell(&scenario.name, &cell.to_string()).map_err(|error| error.to_string())?;
+        let play = Play { scenario, cell, logs, ends: index + 1, onlooker: None };
         let wanted = if self.fresh { Wanted::Fresh } else { Wanted::Kept };
         let begun = Instant::now();
         // A claim is let go of at once: the run takes it again.
-        let found = self.unless_interrupted(self.look(cell, index, wanted, &logs, &begun)).await?;
+        let found = self.unless_interrupted(self.look(&play, index, wanted, &begun)).await?;
         if let Found::Kept(template, papers) = found {
             return Ok((template, papers));
         }
         drop(found);
-        let play = Play { scenario, cell, logs: logs.clone(), ends: index + 1, onlooker: None };
         self.carry_out(&play, &mut unjudged(scenario, cell)).await?;
-        match self.unless_interrupted(self.look(cell, index, Wanted::Kept, &logs, &begun)).await? {
+        match self.unless_interrupted(self.look(&play, index, Wanted::Kept, &begun)).await? {
             Found::Kept(template, papers) => Ok((template, papers)),
             Found::ToMake(_) => Err(format!("the checkpoint of step {} was removed at once", index + 1)),
         }
@@ -170,16 +168,15 @@ impl Engine<'_> {
 
     async fn look(
         &self,
-        cell: &Cell,
+        play: &Play<'_>,
         index: usize,
         wanted: Wanted,
-        logs: &Path,
         begun: &Instant,
     ) -> Result<Found<Papers>, LabError> {
-        let mut way = way(&cell.steps, &cell.invariants, index, cell.kind == Kind::Control);
-        way.extend(self.own_etc(cell).map(|etc| format!("etc {}", etc.digest())));
+        let cell = play.cell;
+        let way = way(&cell.steps, &cell.invariants, index, cell.kind == Kind::Control);
         let name = format!("{}-{}", cell.lab.topology.name, checkpoint_name(&cell.steps[index]));
-        self.with_order(cell, logs, begun, async |order| {
+        self.with_order(play, begun, async |order| {
             let entry = self.stock.checkpoint_name(order, &name, &way)?;
             self.stock.find(order, &entry, wanted, |directory| Papers::read(directory, index)).await
         })
@@ -189,19 +186,19 @@ impl Engine<'_> {
     /// Asks the stock for something of the cell's lab.
     async fn with_order<T>(
         &self,
-        cell: &Cell,
-        logs: &Path,
+        play: &Play<'_>,
         begun: &Instant,
         ask: impl AsyncFnOnce(&Order<'_>) -> Result<T, LabError>,
     ) -> Result<T, LabError> {
-        let topology = &cell.lab.topology;
+        let lab = &play.cell.lab;
+        let topology = &lab.topology;
         ask(&Order {
             topology,
             setup: self.setup,
             budget: self.budget,
-            readiness: &ReadySteps { domain: &topology.domain, steps: &cell.lab.ready },
-            logs: &logs.join("template"),
-            progress: &|progress| self.progress(begun, &progress),
+            readiness: &ReadySteps { domain: &topology.domain, steps: &lab.ready },
+            logs: &play.logs.join("template"),
+            progress: &|progress| self.progress(play, begun, &progress),
         })
         .await
     }
@@ -215,14 +212,11 @@ pub(super) fn checkpoint_name(step: &Step) -> &str {
 }
 
 /// The result of the step that kept the checkpoint: its papers were written before it was done.
-fn checkpoint_result(step: &Step, name: &str) -> StepResult {
+fn checkpoint_result(play: &Play<'_>, index: usize, name: &str) -> StepResult {
     StepResult {
-        name: step.name.get_ref().clone(),
-        machine: step.machine().to_owned(),
         outcome: StepOutcome::Kept,
-        seconds: 0.0,
         asked: format!("keep the state of the lab as `{name}`"),
         answered: "kept, for later runs too".into(),
-        diagnosis: None,
+        ..omitted(play.scenario, index, &play.cell.steps[index])
     }
 }

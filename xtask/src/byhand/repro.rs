@@ -8,13 +8,14 @@ use anyhow::{Context as _, anyhow};
 use harness::cache::Cache;
 use harness::evidence::{Run, Verdict};
 use harness::hold::{HoldError, Lines, Place, Plan, State, Status, held, hold};
+use harness::host::memory;
 use harness::network::become_root_of_own_user_namespace;
+use harness::report::{self, Head, Host};
 use harness::scenario::{Cell, Course, Engine, Interrupt, Kind, Scenario};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -88,7 +89,9 @@ impl Stand<'_> {
     fn hold(&self) -> anyhow::Result<ExitCode> {
         let cache = Cache::open_default().context("failed to open the cache")?;
         let workbench = Workbench::open(cache, &self.cell.lab.topology)?;
-        let run = Run::create(&results().join("repro"))?;
+        let run = Run::create(&results().join("repro"))?.seen_from(&project("."));
+        let memory = memory::available().map_or(0, |bytes| u32::try_from(bytes >> 20).unwrap_or(u32::MAX));
+        Head::new(Host::of(&workbench.selection, &workbench.setup.qemu_version, memory)).begin(run.directory())?;
         let stock = workbench.stock()?;
         let labs = workbench.cache.labs();
         let logs = run.cell(&self.scenario.name, &self.cell.name)?;
@@ -122,7 +125,6 @@ impl Stand<'_> {
                 let _ = leave_streams(&card.results.join("held.log"));
             }
         };
-        let begun = Instant::now();
         let ended = hold(&engine, self.scenario, self.cell, self.plan, place, &lines, &told);
         let ended = match runtime.block_on(ended) {
             Ok(ended) => ended,
@@ -130,8 +132,8 @@ impl Stand<'_> {
             Err(HoldError::Lab(reason)) => return Err(anyhow!("{reason}")),
             Err(error) => return Err(error.into()),
         };
-        run.finish(workbench.setup.accelerator.name(), begun.elapsed().as_secs_f64())?;
-        say(&format!("results: {}", run.directory().display()));
+        report::finish(run.directory(), interrupt.asked(), Vec::new())?;
+        say(&format!("results: {0}\nreport:  {0}/report.html", run.directory().display()));
         Ok(match ended.result.outcome {
             _ if !ended.was_held && interrupt.asked() => ExitCode::from(130),
             Verdict::Failed => End::Failed.into(),

@@ -39,7 +39,7 @@ pub(super) fn headline(card: &Card, status: &Status) -> String {
     let next = status.next.as_ref().map(|next| format!("; next is step {}, \"{}\"", next.number, next.name));
     let next = next.unwrap_or_default();
     match &status.state {
-        State::Busy => format!("{what}: {} of {} steps are done, and more are carried out", status.done, status.steps),
+        State::Busy => format!("{what}: its lab is being made, or steps are being carried out"),
         State::Held => format!("{what} is held: {} of {} steps are done{next}", status.done, status.steps),
         State::Failed(reason) => format!("{what} is held, as something failed: {reason}{next}"),
     }

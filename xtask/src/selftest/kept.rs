@@ -89,9 +89,9 @@ fn starts(run: &Ended, behind: bool) -> anyhow::Result<()> {
 fn kept_and_found(stage: &Stage) -> anyhow::Result<Outcome> {
     passes(stage, "one", false, &[])?;
     let run = passes(stage, "one", true, &[])?;
-    let results = fs_err::read_to_string(stage.results().join("latest/results.json"))?;
+    let results = fs_err::read_to_string(stage.results().join("latest/report.json"))?;
     let results: serde_json::Value = serde_json::from_str(&results)?;
-    let outcomes: Vec<_> = (0..3).map(|step| results["scenarios"][0]["steps"][step]["outcome"].clone()).collect();
+    let outcomes: Vec<_> = (0..3).map(|step| results["cells"][0]["result"]["steps"][step]["outcome"].clone()).collect();
     anyhow::ensure!(outcomes == ["kept", "kept", "passed"], "the steps are {outcomes:?}");
     stage.wait_until_clear()?;
     Ok(Outcome::Passed(said(&run, BEHIND)))

@@ -11,6 +11,7 @@ mod labs;
 mod pair;
 mod predict;
 mod releases;
+mod report;
 mod runs;
 mod site;
 mod space;
@@ -49,6 +50,9 @@ pub(crate) enum Action {
     /// Whole releases, against the rpm of this host: whether packages fit together, over Debian's tree and over each other
     #[command(after_help = "Example:\n\n    cargo xtask selftest releases")]
     Releases,
+    /// The page of a report, in a browser without a window: requests, keys, phones, contrast, hostile text
+    #[command(after_help = "Example:\n\n    cargo xtask selftest report")]
+    Report,
 }
 
 /// What of it.
@@ -154,6 +158,7 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
         }
         Action::Predict => return predict::run(),
         Action::Releases => return releases::run(),
+        Action::Report => return report::run(),
     };
     if !nix::unistd::geteuid().is_root() {
         return Err(HostLacks("it needs root here: run it as root".into()).into());

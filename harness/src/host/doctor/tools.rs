@@ -1,13 +1,14 @@
 //! One check per tool of the table.
 
-use super::Check;
+use super::{Check, State};
 use crate::host::install::{Distribution, Family};
 use crate::host::tools::{self, Finding, Tool};
 use std::path::Path;
 
 pub(super) fn examine() -> Vec<Check> {
     let family = Distribution::detect(Path::new("/")).family;
-    tools::find().into_iter().map(|finding| check(finding, family)).collect()
+    let needed = tools::find().into_iter().map(|finding| check(finding, family));
+    needed.chain(tools::find_optional().into_iter().map(|finding| optional(check(finding, family)))).collect()
 }
 
 fn check(finding: Finding, family: Option<Family>) -> Check {
@@ -21,6 +22,19 @@ fn check(finding: Finding, family: Option<Family>) -> Check {
             wanting(tool, found, family)
         }
         Finding::Missing { tool } => wanting(tool, "not installed".to_owned(), family),
+    }
+}
+
+/// The same for what scenarios do without.
+fn optional(check: Check) -> Check {
+    match check.state {
+        State::Ok => check,
+        State::Missing | State::Degraded => Check {
+            state: State::Degraded,
+            consequence: check.consequence.map(|words| format!("{words}; scenarios run without it")),
+            cure: check.cure.map(|cure| cure.replace("cargo xtask setup,", "cargo xtask setup --all,")),
+            ..check
+        },
     }
 }
 
@@ -42,7 +56,6 @@ fn wanting(tool: &Tool, finding: String, family: Option<Family>) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::doctor::State;
     use crate::host::tools::{TOOLS, Version};
     use std::path::PathBuf;
 
@@ -54,6 +67,14 @@ mod tests {
         assert_eq!(check.state, State::Missing);
         assert_eq!(check.finding, "7.2.19, /usr/bin/qemu-system-x86_64; at least 8.2 is needed");
         assert_eq!(check.cure.as_deref(), Some("cargo xtask setup, which installs qemu-system-x86"));
+    }
+
+    #[test]
+    fn what_scenarios_do_without_is_no_obstacle() {
+        let chromium = &crate::host::tools::OPTIONAL[0];
+        let check = optional(check(Finding::Missing { tool: chromium }, Some(Family::Apt)));
+        assert_eq!(check.state, State::Degraded);
+        assert_eq!(check.cure.as_deref(), Some("cargo xtask setup --all, which installs chromium"));
     }
 
     #[test]

@@ -1,0 +1,171 @@
+//! What became of cells and of their steps, as data: what a run writes, and what every report is made from.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepOutcome {
+    /// It did what it says.
+    Passed,
+    /// It did not.
+    Failed,
+    /// The cell leaves it out.
+    Omitted,
+    /// It was carried out by an earlier run, which has kept the state behind it.
+    Kept,
+    /// It cannot be tried here.
+    Skipped,
+}
+
+/// What a step is to its scenario.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// One step of many.
+    #[default]
+    Plain,
+    /// It breaks something.
+    Fault,
+    /// It expects what is true only after a fault.
+    Symptom,
+    /// It is no step, but what must be true after every one.
+    Invariant,
+}
+
+/// One step of a run. What is optional here may be missing from what an older run has kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepResult {
+    /// Its number in the scenario, from 1; none for an invariant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<usize>,
+    /// Its sentence.
+    pub name: String,
+    /// Its machine.
+    pub machine: String,
+    /// What it is to its scenario.
+    #[serde(default)]
+    pub part: Part,
+    /// The heading of the phase that begins with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Its line in the scenario's file, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// What became of it.
+    pub outcome: StepOutcome,
+    /// How long it took, by the host's clock.
+    pub seconds: f64,
+    /// What was asked.
+    pub asked: String,
+    /// What was answered, or what went wrong.
+    pub answered: String,
+    /// Why a login was refused that should have been let in: the likely cause, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<String>,
+    /// The dialogue, if there was one, without secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<String>,
+    /// The files that it has left in the directory of its cell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+}
+
+/// The steps that an earlier run has carried out, and what this one started with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptSteps {
+    /// The checkpoint.
+    pub checkpoint: String,
+    /// How many steps, from the first.
+    pub steps: usize,
+    /// When they were carried out.
+    pub run: Timestamp,
+}
+
+/// What became of a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// All steps passed.
+    Passed,
+    /// One did not, or the lab broke.
+    Failed,
+    /// It was left out, or cannot run here.
+    Skipped,
+}
+
+/// Something that befell the lab of a cell before its first step: a boot, or a wait for something of the host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabNote {
+    /// Seconds since the cell began.
+    pub after: f64,
+    /// What it was.
+    pub words: String,
+}
+
+/// One cell of a scenario in a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScenarioResult {
+    /// The scenario.
+    pub name: String,
+    /// The cell.
+    pub cell: String,
+    /// The scenario's line for people.
+    pub summary: String,
+    /// The scenario's file, as seen from the project.
+    pub file: String,
+    /// Whether it is a control: nothing is broken in it, and no symptom may show.
+    pub control: bool,
+    /// What became of it.
+    pub outcome: Verdict,
+    /// Why, unless it passed.
+    pub reason: Option<String>,
+    /// When it began; none if it did not.
+    pub started: Option<Timestamp>,
+    /// How long it took, with its lab.
+    pub seconds: f64,
+    /// How long it took until its lab ran.
+    pub lab_seconds: f64,
+    /// What happened until then.
+    pub lab: Vec<LabNote>,
+    /// Rows of the specification.
+    pub covers: Vec<String>,
+    /// What it started with, unless it began with its first step.
+    pub kept: Option<KeptSteps>,
+    /// Its steps, as far as it came.
+    pub steps: Vec<StepResult>,
+}
+
+impl ScenarioResult {
+    /// The same cell, if it did not run, and why.
+    #[must_use]
+    pub fn left_out(self, reason: &str) -> Self {
+        Self { outcome: Verdict::Skipped, reason: Some(reason.to_owned()), ..self }
+    }
+
+    /// The same cell, if it came to no verdict of its own, and why.
+    #[must_use]
+    pub fn broken(self, reason: &str) -> Self {
+        Self { outcome: Verdict::Failed, reason: Some(reason.to_owned()), ..self }
+    }
+
+    /// `scenario::cell`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{}::{}", self.name, self.cell)
+    }
+
+    /// The step that it failed at.
+    #[must_use]
+    pub fn failed_step(&self) -> Option<&StepResult> {
+        self.steps.iter().find(|step| step.outcome == StepOutcome::Failed)
+    }
+}

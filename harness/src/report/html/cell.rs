@@ -1,0 +1,111 @@
+//! One cell: why it failed, its time, its dialogues side by side, its steps, what changed, and its logs.
+
+use super::super::model::{CellReport, LogFile};
+use super::super::text;
+use super::{class, compare, drift, mark, steps, timeline};
+use crate::evidence::{ScenarioResult, Verdict};
+use crate::size::Size;
+use maud::{Markup, html};
+use std::fmt::Write as _;
+
+pub(super) fn render(index: usize, cell: &CellReport, control: Option<&ScenarioResult>) -> Markup {
+    let result = &cell.result;
+    let comparisons = compare::comparisons(result, control);
+    html! {
+        details.cell.(class(result)) id=(format!("c{index}")) open[result.outcome == Verdict::Failed] {
+            summary {
+                (mark(result)) " "
+                span.name { (text::line(&result.cell)) }
+                @if result.control { span.tag { "control" } }
+                @if let Some(kept) = &result.kept { span.tag { "starts behind " (text::line(&kept.checkpoint)) } }
+                span.time { (text::seconds(result.seconds)) }
+            }
+            div.body {
+                (why(result))
+                (timeline::render(index, result))
+                @if !comparisons.is_empty() {
+                    section { h3 { "Side by side" } (compare::render(index, &comparisons)) }
+                }
+                section { h3 { "Steps" } (steps::render(index, result)) }
+                @if !cell.drifts.is_empty() {
+                    section { h3 { "What changed" } @for named in &cell.drifts { (drift::render(&named.drift)) } }
+                }
+                (facts(result))
+                (files(&cell.files))
+            }
+        }
+    }
+}
+
+/// What a person needs first: the reason, the place in the file, and the command that shows it again.
+fn why(result: &ScenarioResult) -> Markup {
+    let line = result.failed_step().and_then(|step| step.line);
+    html! {
+        @if let Some(reason) = &result.reason {
+            div.why {
+                p.reason { (text::line(reason)) }
+                p {
+                    @if let Some(line) = line { code { (text::line(&result.file)) ":" (line) } " · " }
+                    code { "cargo xtask repro " (text::line(&result.title())) " --break-on-failure" }
+                }
+            }
+        }
+    }
+}
+
+/// What happened before the first step, and what the cell shows.
+fn facts(result: &ScenarioResult) -> Markup {
+    html! {
+        @if !result.lab.is_empty() {
+            details.more {
+                summary { "The lab ran after " (text::seconds(result.lab_seconds)) }
+                ol.notes {
+                    @for note in &result.lab { li { span.time { (text::seconds(note.after)) } " " (text::line(&note.words)) } }
+                }
+            }
+        }
+        @if let Some(kept) = &result.kept {
+            p.note {
+                (text::count(kept.steps, "step", "steps")) " as run on " (kept.run.strftime("%Y-%m-%d %H:%M UTC"))
+                ": the kept checkpoint " code { (text::line(&kept.checkpoint)) }
+            }
+        }
+        @if !result.covers.is_empty() {
+            p.covers { "Drives " @for row in &result.covers { span.tag { (text::line(row)) } } }
+        }
+    }
+}
+
+fn files(files: &[LogFile]) -> Markup {
+    html! {
+        @if !files.is_empty() {
+            details.more {
+                summary { "Logs and other files (" (files.len()) ")" }
+                ul.files {
+                    @for file in files {
+                        li { a href=(link(&file.path)) { (text::line(name(&file.path))) } span.time { (Size::bytes(file.bytes)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The path without the directory of the cell.
+fn name(path: &str) -> &str {
+    path.split_once('/').map_or(path, |(_, name)| name)
+}
+
+/// A relative link. It begins with `./`, so nothing in a name is taken for a scheme (RFC 3986, section 4.2).
+pub(super) fn link(path: &str) -> String {
+    let mut link = "./".to_owned();
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b':' | b'=' | b',' => {
+                link.push(char::from(byte));
+            }
+            _ => drop(write!(link, "%{byte:02X}")),
+        }
+    }
+    link
+}

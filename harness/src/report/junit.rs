@@ -1,0 +1,98 @@
+//! `JUnit` XML: a suite for each scenario, a case for each cell.
+
+use super::model::Report;
+use super::text;
+use crate::evidence::{ScenarioResult, StepOutcome, Verdict};
+use quick_junit::{NonSuccessKind, Report as Junit, SerializeError, TestCase, TestCaseStatus, TestSuite};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The report as `JUnit` XML.
+pub fn render(report: &Report) -> Result<String, SerializeError> {
+    let mut junit = Junit::new("rehearsal");
+    junit.set_time(duration(report.seconds));
+    let mut suites: Vec<TestSuite> = Vec::new();
+    for cell in &report.cells {
+        let case = case(&cell.result);
+        match suites.last_mut() {
+            Some(suite) if suite.name.as_str() == cell.result.name => drop(suite.add_test_case(case)),
+            _ => {
+                let mut suite = TestSuite::new(cell.result.name.as_str());
+                suite.add_property(("accelerator", report.host.accelerator.as_str()));
+                suite.add_test_case(case);
+                suites.push(suite);
+            }
+        }
+    }
+    junit.add_test_suites(suites);
+    junit.to_string()
+}
+
+fn case(result: &ScenarioResult) -> TestCase {
+    let reason = text::line(result.reason.as_deref().unwrap_or_default());
+    let status = match result.outcome {
+        Verdict::Passed => TestCaseStatus::success(),
+        Verdict::Failed => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_message(reason);
+            if let Some(transcript) = result.failed_step().and_then(|step| step.transcript.as_deref()) {
+                status.set_description(text::lines(transcript));
+            }
+            status
+        }
+        Verdict::Skipped => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(reason);
+            status
+        }
+    };
+    let mut case = TestCase::new(result.cell.as_str(), status);
+    case.set_classname(result.name.as_str()).set_time(duration(result.seconds));
+    if let Some(started) = result.started {
+        case.extra.insert("timestamp".into(), format!("{started:.3}").into());
+    }
+    if !result.file.is_empty() {
+        case.extra.insert("file".into(), result.file.as_str().into());
+    }
+    if let Some(line) = result.failed_step().and_then(|step| step.line) {
+        case.extra.insert("line".into(), line.to_string().into());
+    }
+    let steps = steps(result);
+    if !steps.is_empty() {
+        case.set_system_out(steps);
+    }
+    case
+}
+
+/// The steps, as they are told in a log.
+fn steps(result: &ScenarioResult) -> String {
+    let mut lines = String::new();
+    for step in &result.steps {
+        let mark = match step.outcome {
+            StepOutcome::Passed => "ok",
+            StepOutcome::Failed => "FAIL",
+            StepOutcome::Omitted => "omit",
+            StepOutcome::Kept => "kept",
+            StepOutcome::Skipped => "skip",
+        };
+        let _ = writeln!(lines, "{mark:<5} {}: {} ({:.1} s)", step.machine, text::line(&step.name), step.seconds);
+        if !step.asked.is_empty() {
+            let _ = writeln!(lines, "        {} → {}", text::line(&step.asked), text::line(&step.answered));
+        }
+    }
+    lines
+}
+
+fn duration(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::samples::mixed;
+
+    #[test]
+    fn suites_cases_and_reasons() {
+        insta::assert_snapshot!(super::render(&mixed()).unwrap());
+    }
+}

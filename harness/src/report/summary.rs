@@ -1,0 +1,60 @@
+//! The closing lines of a run, for people.
+
+use super::model::Report;
+use super::text;
+use crate::evidence::Verdict;
+use std::fmt::Write as _;
+
+/// How many cells came to what, and why those did that did not pass.
+#[must_use]
+pub fn render(report: &Report) -> String {
+    let counts = report.counts();
+    let mut lines = format!(
+        "{}: {} passed, {} failed, {} did not run; {}\n",
+        text::count(report.cells.len(), "cell", "cells"),
+        counts.passed,
+        counts.failed,
+        counts.skipped,
+        text::seconds(report.seconds)
+    );
+    if report.interrupted {
+        lines.push_str("interrupted: this is what there was\n");
+    }
+    for result in report.with(Verdict::Failed) {
+        let reason = text::line(result.reason.as_deref().unwrap_or("no reason is known"));
+        let _ = writeln!(lines, "  failed   {}: {reason}", result.title());
+        if let Some(line) = result.failed_step().and_then(|step| step.line) {
+            let _ = writeln!(lines, "           {}:{line}", result.file);
+        }
+    }
+    for (reason, cells) in report.skips() {
+        let named = if cells.len() <= SHOWN { format!(": {}", cells.join(", ")) } else { String::new() };
+        let _ =
+            writeln!(lines, "  skipped  {} {}{named}", text::count(cells.len(), "cell", "cells"), text::line(reason));
+    }
+    lines
+}
+
+/// Cells that are named; more are counted only.
+const SHOWN: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::samples::{mixed, report};
+
+    #[test]
+    fn reasons_are_told_and_skips_are_counted() {
+        insta::assert_snapshot!(super::render(&mixed()), @r#"
+        4 cells: 1 passed, 1 failed, 2 did not run; 1 min 15 s
+          failed   pam-loss::fault: step 2 on mail, "step 2": IMAP alice Login port 993 → NO refused
+                   scenarios/pam-loss.toml:20
+          skipped  2 cells for full runs only: pam-loss::slow-one, pam-loss::slow-two
+        "#);
+        let mut nothing = report(Vec::new());
+        nothing.interrupted = true;
+        insta::assert_snapshot!(super::render(&nothing), @"
+        0 cells: 0 passed, 0 failed, 0 did not run; 1 min 15 s
+        interrupted: this is what there was
+        ");
+    }
+}
