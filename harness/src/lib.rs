@@ -1,6 +1,7 @@
 //! Rehearsal: a private mail server and its neighbours in disposable virtual machines.
 pub mod cache;
 pub mod drift;
+pub mod etc;
 pub mod evidence;
 pub mod guest_path;
 pub mod hold;
@@ -12,6 +13,7 @@ pub mod mail;
 pub mod mistake;
 pub mod network;
 pub mod packages;
+pub mod record;
 pub mod release;
 pub mod report;
 pub mod scenario;

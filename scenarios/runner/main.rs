@@ -109,6 +109,10 @@ fn project() -> PathBuf {
 /// The directory with scenario files; the project's own, unless the user names another.
 const SCENARIOS_VARIABLE: &str = "REHEARSAL_SCENARIOS";
 
+fn scenarios_directory() -> PathBuf {
+    std::env::var_os(SCENARIOS_VARIABLE).map_or_else(|| project().join("scenarios"), PathBuf::from)
+}
+
 /// The command that brings a person to the step at which a cell fails.
 fn repro(cell: &str) -> String {
     let elsewhere = std::env::var(SCENARIOS_VARIABLE).map(|directory| format!(" --scenarios {directory}"));
@@ -116,7 +120,7 @@ fn repro(cell: &str) -> String {
 }
 
 fn scenarios() -> anyhow::Result<Vec<Scenario>> {
-    let directory = std::env::var_os(SCENARIOS_VARIABLE).map_or_else(|| project().join("scenarios"), PathBuf::from);
+    let directory = scenarios_directory();
     let paths = Scenario::files_in(&directory);
     let paths = paths.with_context(|| format!("failed to look for scenarios in {}", directory.display()))?;
     paths.iter().map(|path| Scenario::load(path).map_err(|error| anyhow!("{:?}", miette::Report::new(error)))).collect()

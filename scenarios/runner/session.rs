@@ -1,17 +1,19 @@
 //! What the cells of one run share: host, cache, images, templates, results.
 
 use crate::voice::Voice;
-use crate::{Chosen, End, project};
+use crate::{Chosen, End, project, scenarios_directory};
 use anyhow::{Context as _, anyhow};
 use harness::cache::{self, Cache};
+use harness::etc::OwnEtc;
 use harness::evidence::{Run, Verdict};
 use harness::host::{accelerator, memory};
 use harness::image::{Catalogue, Image, ensure};
 use harness::lab::{Budget, Media, Setup, Stock, Topology};
+use harness::record::{OnDifference, Snapshots};
 use harness::release::Archive;
 use harness::report::typical::Typical;
 use harness::report::{self, Head, Host, Report};
-use harness::scenario::{Cell, Engine, Interrupt, Scenario, unjudged};
+use harness::scenario::{Cell, Course, Engine, Interrupt, Scenario, unjudged};
 use libtest_mimic::Conclusion;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +30,12 @@ const RESULTS_VARIABLE: &str = "REHEARSAL_RESULTS";
 
 /// If it is set, all steps are run, and kept checkpoints are made again.
 const FRESH_VARIABLE: &str = "REHEARSAL_FRESH";
+
+/// A directory with somebody's own configuration, which is laid over the mail machine of every lab.
+const ETC_VARIABLE: &str = "REHEARSAL_ETC";
+
+/// If it is set, what is not as its snapshot is written beside it, and is no failure.
+const RECORD_VARIABLE: &str = "REHEARSAL_RECORD";
 
 /// Everything is made when the first cell starts.
 pub(crate) struct Session {
@@ -51,6 +59,8 @@ struct Shared {
     cache: Cache,
     catalogue: Catalogue,
     archive: Arc<Archive>,
+    etc: Option<OwnEtc>,
+    snapshots: Snapshots,
 }
 
 /// Cells that run at once unless the user says otherwise: one for each core. They wait for guests more than they work.
@@ -91,6 +101,7 @@ impl Session {
             run: &shared.run,
             interrupt: &self.interrupt,
             fresh: std::env::var_os(FRESH_VARIABLE).is_some_and(|value| !value.is_empty()),
+            course: Course { etc: shared.etc.as_ref(), snapshots: Some(&shared.snapshots), ..Course::default() },
             say: &|text| self.voice.cell(&name, text),
         };
         let result = shared.runtime.block_on(engine.cell(scenario, cell));
@@ -151,7 +162,12 @@ impl Session {
         let archive = Arc::new(archive);
         let catalogue = Catalogue::load(&images).map_err(|error| report(error.into()))?;
         let catalogue = catalogue.with_releases(archive.clone());
-        Ok(Shared { runtime, run, setup, stock, budget, cache, catalogue, archive })
+        let etc = std::env::var_os(ETC_VARIABLE).map(|directory| OwnEtc::load(Path::new(&directory)));
+        let etc = etc.transpose().map_err(|error| report(error.into()))?;
+        let proposes = std::env::var_os(RECORD_VARIABLE).is_some_and(|value| !value.is_empty());
+        let on_difference = if proposes { OnDifference::Propose } else { OnDifference::Tell };
+        let snapshots = Snapshots::new(&scenarios_directory().join("snapshots"), on_difference);
+        Ok(Shared { runtime, run, setup, stock, budget, cache, catalogue, archive, etc, snapshots })
     }
 
     /// What the lab of a cell is made with.

@@ -5,7 +5,9 @@ mod bench;
 mod byhand;
 mod check;
 mod clean;
+mod compare;
 mod coverage;
+mod diagnose;
 mod docs;
 mod doctor;
 mod drift;
@@ -16,6 +18,7 @@ mod kept;
 mod lab;
 mod manual;
 mod predict;
+mod record;
 mod release;
 mod report;
 mod selftest;
@@ -108,6 +111,10 @@ enum Action {
     Drift(drift::Args),
     /// Say which changes of configuration are to blame for a scenario's symptoms
     Explain(explain::Args),
+    /// Say why a user cannot log in: in a kept state of a lab, or on a server of your own
+    Diagnose(diagnose::Args),
+    /// Say how a lab behaves otherwise with one configuration than with another
+    Compare(compare::Args),
     /// Say whether the files of scenarios and labs are right, and where they are not
     #[command(after_help = "Example, while a scenario is written:\n\n    cargo xtask check scenarios/pam-loss.toml")]
     Check(check::Args),
@@ -119,6 +126,8 @@ enum Action {
     /// Write the pages and schemas that are made from the types
     #[command(after_help = "Example, after a verb was added:\n\n    cargo xtask docs")]
     Docs,
+    /// Record what steps show as snapshots, after asking for each that differs
+    Record(record::Args),
     /// Say what an upgrade with rpm will do to each configuration file of a system
     Predict(predict::Args),
     /// Measure how long things take on this host, side by side
@@ -164,9 +173,12 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Down(choice) => byhand::down(&choice),
         Action::Drift(args) => drift::run(&args),
         Action::Explain(args) => explain::run(&args),
+        Action::Diagnose(args) => diagnose::run(&args),
+        Action::Compare(args) => compare::run(&args),
         Action::Check(args) => check::run(&args),
         Action::Coverage(args) => coverage::run(&args),
         Action::Docs => docs::run(),
+        Action::Record(args) => record::run(args),
         Action::Predict(args) => predict::run(&args),
         Action::Bench(action) => bench::run(&action),
         Action::Completions(args) => manual::completions(args),

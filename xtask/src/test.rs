@@ -5,6 +5,7 @@ use crate::{image, setup};
 use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
 use harness::cache::Cache;
+use harness::etc::OwnEtc;
 use harness::host::spawn::tie_to_thread;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -15,10 +16,11 @@ Examples:
     cargo xtask test --yes                 all that is quick; builds what is missing
     cargo xtask test pam-loss              one scenario
     cargo xtask test pam-loss::control     one cell
-    cargo xtask test --tier full           everything";
+    cargo xtask test --tier full           everything
+    cargo xtask test logins --etc my-etc   whether logins work with files of your own";
 
 /// What to run.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Default)]
 pub(crate) struct Args {
     /// Part of the name of a scenario or cell, such as `pam-loss` or `pam-loss::control`; all, if none is given
     filter: Option<String>,
@@ -34,6 +36,9 @@ pub(crate) struct Args {
     /// Which cells: `quick` leaves out those that their files call `full`
     #[arg(long, value_enum, default_value_t = Tier::Quick)]
     tier: Tier,
+    /// A directory like /etc with a configuration of your own, laid over the mail machine before the first step (docs/own-etc.md)
+    #[arg(long, value_name = "DIRECTORY")]
+    etc: Option<PathBuf>,
     /// Run all steps, also those behind which an earlier run has kept a checkpoint
     #[arg(long)]
     fresh: bool,
@@ -42,17 +47,39 @@ pub(crate) struct Args {
     list: bool,
 }
 
+impl Args {
+    /// A run that records.
+    pub(crate) fn recording(filter: Option<String>, tier: Tier, scenarios: Option<PathBuf>) -> Self {
+        Self { filter, scenarios, tier, ..Self::default() }
+    }
+}
+
 /// How much to run.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Tier {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tier {
     /// What every run has
+    #[default]
     Quick,
     /// Everything
     Full,
 }
 
+/// What is done with what is not as its snapshot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It is a failure.
+    Test,
+    /// It is written beside the snapshot.
+    Record,
+}
+
 /// Runs the command.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    run_for(args, Purpose::Test)
+}
+
+/// Runs the scenarios for a purpose.
+pub(crate) fn run_for(args: Args, purpose: Purpose) -> anyhow::Result<ExitCode> {
     if !args.list {
         setup::ensure_tools(args.yes)?;
         let cache = Cache::open_default().context("failed to open the cache")?;
@@ -63,6 +90,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     command.args(args.filter);
     if let Some(directory) = args.scenarios {
         command.env("REHEARSAL_SCENARIOS", std::path::absolute(directory)?);
+    }
+    if let Some(directory) = args.etc {
+        let directory = std::path::absolute(directory)?;
+        OwnEtc::load(&directory).map_err(crate::report)?;
+        command.env("REHEARSAL_ETC", directory);
+    }
+    if purpose == Purpose::Record {
+        command.env("REHEARSAL_RECORD", "1");
     }
     if args.fresh {
         command.env("REHEARSAL_FRESH", "1");

@@ -65,6 +65,9 @@ pub struct StepResult {
     pub asked: String,
     /// What was answered, or what went wrong.
     pub answered: String,
+    /// Why a login was refused that should have been let in: the likely cause, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<String>,
     /// The dialogue, if there was one, without secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,

@@ -88,6 +88,11 @@ impl Lab {
         &self.identity
     }
 
+    /// Makes further secrets known, which redaction replaces from here on.
+    pub fn learn(&mut self, secrets: Vec<secrecy::SecretString>) {
+        self.identity.learn(secrets);
+    }
+
     /// Where its disks are.
     pub(crate) fn directory(&self) -> &Path {
         self.workspace.path()

@@ -215,7 +215,7 @@ fn pam_service_file(log: &Lines<'_>) -> Option<Diagnosis> {
         return found(Cause::PamServiceFile, local, refused);
     }
     let admitted = log.with(&[&log.pam("pam_sss", "auth"), "authentication success"]);
-    let then_lost = log.with(&["pam_acct_mgmt failed: Authentication failure"]);
+    let then_lost: Vec<_> = refused.into_iter().filter(|line| line.contains("reason=PAM acct error")).collect();
     let spoke_of_account = log.has(&[&log.pam("pam_sss", "account")]);
     if admitted.is_empty() || spoke_of_account { None } else { found(Cause::PamServiceFile, then_lost, admitted) }
 }

@@ -5,6 +5,7 @@
 //! - [`imap`], [`smtp`]: the two protocols; [`delivery`] joins them: submit as one user, wait until another sees it.
 //! - [`outcome`], [`transcript`]: what every probe hands back.
 //! - [`directory`], [`causes`]: pure readers of slapd's log, and of the log lines around a refused login.
+//! - [`diagnosis`]: why a user cannot log in, by a machine's state and what the directory answers, too.
 //!
 //! The room may use time and the host's sockets, which it reaches only through a [`Dialer`]. It must not know guests,
 //! labs or scenarios. Whatever a server says is untrusted: it is bounded, escaped, and cleared of the password before it is kept.
@@ -13,6 +14,7 @@ pub mod causes;
 pub mod client;
 mod conversation;
 pub mod delivery;
+pub mod diagnosis;
 pub mod directory;
 pub mod imap;
 pub mod mailbox;

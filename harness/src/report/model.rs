@@ -149,6 +149,7 @@ pub(super) mod samples {
             seconds: 1.5,
             asked: "IMAP alice Login port 993".into(),
             answered: answered.into(),
+            diagnosis: None,
             transcript: Some(format!("S: * OK ready\nC: a1 LOGIN alice ******\nS: a1 {answered}\n")),
             files: vec![format!("step-{number:02}.txt")],
         }

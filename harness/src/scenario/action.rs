@@ -5,8 +5,8 @@ use super::configuration::{DriftSince, InventoryAs};
 use super::impairment::Impairment;
 use super::step::{Concern, check_account, check_machine};
 use super::verb::{
-    Account, CauseOf, Checkpoint, Clock, Deliver, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power, Requests,
-    Rewind, Run, Service, SmtpLogin, SshLogin, Units, Write,
+    Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power,
+    Requests, Rewind, Run, Service, SmtpLogin, SshLogin, State, Units, Write,
 };
 use crate::lab::Topology;
 use crate::mistake::{Flaw, Flaws};
@@ -52,6 +52,10 @@ pub enum Action {
     Requests(Requests),
     /// Name the likely cause of the refusals since a mark, from the logs of the mail server.
     Cause(CauseOf),
+    /// Say why a user cannot log in to the mail server, by its state, its logs, and what the directory answers.
+    Diagnose(Diagnose),
+    /// Look at the state of a machine's services: units, PAM's files, postfix' settings, packages. It is for `record`.
+    State(State),
     /// Remember a machine's configuration under a name.
     Inventory(InventoryAs),
     /// See what changed in a machine's configuration since an inventory.
@@ -103,6 +107,8 @@ impl Action {
             | Self::File(_)
             | Self::Requests(_)
             | Self::Cause(_)
+            | Self::Diagnose(_)
+            | Self::State(_)
             | Self::CameTrue(_)
             | Self::Drift(_) => true,
             Self::Inbox(inbox) => inbox.remember.is_none() && inbox.flag.is_none(),
@@ -124,6 +130,7 @@ impl Action {
             Self::Smtp(login) => account(&login.user),
             Self::Ssh(login) => account(&login.user),
             Self::Cause(cause) => account(&cause.user),
+            Self::Diagnose(diagnose) => account(&diagnose.user),
             Self::Deliver(deliver) => deliver.from.iter().chain([&deliver.to]).for_each(account),
             Self::Mailboxes(mailboxes) => mailboxes.create.iter().for_each(account),
             Self::Run(run) => run.password_of.iter().for_each(account),
@@ -167,7 +174,7 @@ impl Action {
                     check_path(path, flaws);
                 }
             }
-            Self::Inventory(_) | Self::Units(_) | Self::Service(_) | Self::Mark(_) | Self::Clock(_) | Self::Link(_) | Self::Power(_) | Self::Reboot(_)
+            Self::Inventory(_) | Self::State(_) | Self::Units(_) | Self::Service(_) | Self::Mark(_) | Self::Clock(_) | Self::Link(_) | Self::Power(_) | Self::Reboot(_)
             // Which checkpoints there are is a matter of all steps.
             | Self::Checkpoint(_) | Self::Rewind(_) => {}
         }

@@ -3,11 +3,14 @@
 use super::format::{Cell, Kind, Scenario};
 use super::interrupt::Interrupt;
 use super::judgement::{asked_of_lab, beginning, chain, failure, judge, omitted, unjudged};
+use super::refusal::refused_login;
 use super::resume::{ReplaceError, Start};
 use super::step::{Action, Concern, Power, Return, Step};
 use super::steps::{Exhibit, Notes, Stage};
+use crate::etc::OwnEtc;
 use crate::evidence::{Happening, Part, Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::lab::{Budget, Lab, LabError, Permit, Progress, Purpose, Setup, Stock, Template, TooMuch, Window};
+use crate::record::Snapshots;
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,8 +31,21 @@ pub struct Engine<'a> {
     pub interrupt: &'a Interrupt,
     /// Run all steps, also those behind which an earlier run has kept a checkpoint.
     pub fresh: bool,
+    /// What is otherwise than usual in this run.
+    pub course: Course<'a>,
     /// Takes lines of live progress.
     pub say: &'a (dyn Fn(&str) + Send + Sync),
+}
+
+/// What is otherwise than usual in a run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Course<'a> {
+    /// Somebody's own configuration, which is laid over the mail machine of every lab.
+    pub etc: Option<&'a OwnEtc>,
+    /// After a step that failed the others are carried out all the same, and invariants are not looked at.
+    pub to_the_end: bool,
+    /// What steps with `record` show is compared with these.
+    pub snapshots: Option<&'a Snapshots>,
 }
 
 impl std::fmt::Debug for Engine<'_> {
@@ -116,7 +132,12 @@ impl Engine<'_> {
         let mut lab = Some(lab);
         let ended = self.stretches(play, &mut lab, &mut start, result).await;
         self.end(play, lab).await?;
-        ended
+        ended?;
+        let mut failed = result.steps.iter().filter(|step| step.outcome == StepOutcome::Failed);
+        failed.next().map_or(Ok(()), |first| {
+            let more = failed.count();
+            Err(format!("\"{}\": {} → {}, and {more} more failed", first.name, first.asked, first.answered))
+        })
     }
 
     /// The memory that the cell's lab needs, once there is so much.
@@ -134,12 +155,19 @@ impl Engine<'_> {
     /// The lab that the cell begins in, running.
     pub(super) async fn begin(&self, play: &Play<'_>, result: &mut ScenarioResult) -> Result<(Lab, Start), String> {
         let begun = Instant::now();
-        let start = self.unless_interrupted(self.start(play, &begun, result)).await?;
-        let lab = self.unless_interrupted(self.thaw(play, &start.template, start.next)).await?;
+        let mut start = self.unless_interrupted(self.start(play, &begun, result)).await?;
+        let mut lab = self.unless_interrupted(self.thaw(play, &start.template, start.next)).await?;
         play.show(Some(&lab));
         result.lab_seconds = begun.elapsed().as_secs_f64();
         (self.say)(&format!("  lab   {} runs after {:.1} s", play.cell.lab.topology.name, result.lab_seconds));
         self.lab(play, format!("{} runs", play.cell.lab.topology.name));
+        // A kept checkpoint has it already.
+        if start.next == 0
+            && let Err(reason) = self.lay_own_etc(play, &mut lab, &mut start.notes, &mut result.steps).await
+        {
+            self.end(play, Some(lab)).await?;
+            return Err(reason);
+        }
         Ok((lab, start))
     }
 
@@ -313,7 +341,8 @@ impl Engine<'_> {
             self.announce(play, index, step);
             let (began, started) = (Timestamp::now(), Instant::now());
             let performed = stage.look(step).await;
-            let (outcome, done) = judge(cell.kind, step, performed);
+            let refused = refused_login(step, &performed);
+            let (outcome, done) = self.recorded(play, index, lab, judge(cell.kind, step, performed));
             let seconds = started.elapsed().as_secs_f64();
             let mut exhibits = stage.exhibits();
             let transcript = done.transcript.map(|transcript| lab.identity().redact(&transcript));
@@ -322,7 +351,7 @@ impl Engine<'_> {
                 exhibits.push(Exhibit { file, text: format!("{}\n\n{transcript}\n", step.name.get_ref()) });
             }
             play.exhibit(&exhibits)?;
-            let step_result = StepResult {
+            let mut step_result = StepResult {
                 started: Some(began),
                 outcome,
                 seconds,
@@ -334,9 +363,16 @@ impl Engine<'_> {
             };
             self.report(play, &step_result);
             let failure = (outcome == StepOutcome::Failed).then(|| failure(index, &step_result));
+            if failure.is_some()
+                && let Some(login) = refused
+            {
+                step_result.diagnosis = self.explain_refusal(play, lab, (index, step), login, started.elapsed()).await;
+            }
+            let why = step_result.diagnosis.as_ref().map(|cause| format!("; diagnosis: {cause}"));
             result.steps.push(step_result);
-            if let Some(reason) = failure {
-                return Err(reason);
+            match failure {
+                Some(reason) if !self.course.to_the_end => return Err(reason + &why.unwrap_or_default()),
+                _ => {}
             }
             if outcome == StepOutcome::Skipped {
                 return Ok(Stop::Lacking(done.answered));
@@ -357,6 +393,9 @@ impl Engine<'_> {
     ) -> Result<(), String> {
         if let Some((_, step)) = after {
             stage.note_disturbances(step);
+        }
+        if self.course.to_the_end {
+            return Ok(());
         }
         let (began, started) = (Timestamp::now(), Instant::now());
         let Some((invariant, done)) = stage.first_broken(&play.cell.invariants).await else { return Ok(()) };
@@ -391,7 +430,7 @@ impl Engine<'_> {
         self.run.tell(&play.scenario.name, &play.cell.name, &Happening::StepBegins(beginning));
     }
 
-    fn report(&self, play: &Play<'_>, step: &StepResult) {
+    pub(super) fn report(&self, play: &Play<'_>, step: &StepResult) {
         let mark = match step.outcome {
             StepOutcome::Passed => "ok  ",
             StepOutcome::Skipped => "skip",

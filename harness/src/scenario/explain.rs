@@ -166,7 +166,7 @@ fn point(steps: &[Step]) -> Option<(usize, Vec<Symptom>)> {
 }
 
 /// Whether symptoms after this step are those of another state.
-fn changes_things(step: &Step) -> bool {
+pub(super) fn changes_things(step: &Step) -> bool {
     step.fault
         || step.action.concern() != Concern::Guest
         || matches!(

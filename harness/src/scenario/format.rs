@@ -2,6 +2,7 @@
 
 use super::lab_file::LabFile;
 use super::step::{Action, Step};
+use crate::etc::{EtcError, OwnEtc};
 use crate::mistake::Mistakes;
 use miette::Diagnostic;
 use schemars::JsonSchema;
@@ -36,6 +37,8 @@ pub struct Cell {
     pub tier: Tier,
     /// The lab that it runs in, and what must hold there before it starts.
     pub lab: Arc<LabFile>,
+    /// The configuration that is laid over its mail machine, if it is not the lab's own.
+    pub etc: Option<Arc<OwnEtc>>,
     /// What is done and expected, in order.
     pub steps: Vec<Step>,
     /// What must be true before the first step and after every step.
@@ -70,6 +73,10 @@ pub enum ScenarioError {
     /// It cannot be read.
     #[error("failed to read the scenario: {0}")]
     Read(#[from] std::io::Error),
+    /// The configuration that it is run with.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Etc(#[from] EtcError),
     /// It, or its lab, is not what it must be.
     #[error(transparent)]
     #[diagnostic(transparent)]

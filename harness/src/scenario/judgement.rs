@@ -80,6 +80,7 @@ pub(super) fn omitted(scenario: &Scenario, index: usize, step: &Step) -> StepRes
         seconds: 0.0,
         asked: String::new(),
         answered: String::new(),
+        diagnosis: None,
         transcript: None,
         files: Vec::new(),
     }

@@ -7,6 +7,7 @@ use super::schema;
 use super::shape::Shape;
 use super::step::{Action, Invariant, Power, Return, Step};
 use super::variables::fill_in;
+use crate::etc::OwnEtc;
 use crate::mistake::{Flaw, Flaws};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 struct Header {
     summary: String,
     lab: Option<Spanned<String>>,
+    etc: Option<Spanned<String>>,
     #[serde(default)]
     tier: Tier,
 }
@@ -111,8 +113,9 @@ impl<'t> Reading<'t> {
         for combination in self.matrix.combinations() {
             let lab = self.lab(header.lab.as_ref(), &combination)?;
             let (steps, invariants) = self.steps_of(&combination, lab.as_deref());
+            let etc = self.etc(header.etc.as_ref(), &combination)?;
             if let Some(lab) = lab {
-                cells.extend(self.cells(&combination, header.tier, &lab, steps, &invariants));
+                cells.extend(self.cells(&combination, header.tier, &lab, etc.as_ref(), steps, &invariants));
             }
         }
         self.check_unused(cells.first().map(|cell: &Cell| &*cell.lab));
@@ -187,6 +190,28 @@ impl<'t> Reading<'t> {
         };
         self.labs.insert(name, lab.clone());
         Ok(lab)
+    }
+
+    /// The configuration of a cell that is not the lab's own. What is wrong in it is an error of another file.
+    fn etc(
+        &mut self,
+        named: Option<&Spanned<String>>,
+        combination: &Combination,
+    ) -> Result<Option<Arc<OwnEtc>>, ScenarioError> {
+        let Some(named) = named else { return Ok(None) };
+        let mut value = Spanned::new(named.span(), DeValue::String(DeString::Borrowed(named.get_ref())));
+        let before = self.flaws.len();
+        fill_in(&mut value, combination, self.text, &mut self.flaws);
+        if self.flaws.len() > before {
+            return Ok(None);
+        }
+        let directory = self.path.with_file_name(value.get_ref().as_str().unwrap_or_default());
+        if !directory.is_dir() {
+            let flaw = Flaw::new(format!("there is no directory {}", directory.display()), named.span());
+            self.flaws.push(flaw.with_help("it is relative to this file"));
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(OwnEtc::load(&directory)?)))
     }
 
     /// The steps and the invariants of a cell, with values for their variables.
@@ -266,13 +291,21 @@ impl<'t> Reading<'t> {
         combination: &Combination,
         tier: Tier,
         lab: &Arc<LabFile>,
+        etc: Option<&Arc<OwnEtc>>,
         steps: Vec<Step>,
         invariants: &[Step],
     ) -> Vec<Cell> {
         let tier = if self.matrix.is_full(combination) { Tier::Full } else { tier };
         let values = combination.to_string();
-        let cell =
-            |name, kind, steps| Cell { name, kind, tier, lab: lab.clone(), steps, invariants: invariants.to_vec() };
+        let cell = |name, kind, steps| Cell {
+            name,
+            kind,
+            tier,
+            lab: lab.clone(),
+            etc: etc.cloned(),
+            steps,
+            invariants: invariants.to_vec(),
+        };
         let named = |kind: Kind| if values.is_empty() { kind.to_string() } else { format!("{values},{kind}") };
         match self.matrix.is_control(combination) {
             Some(true) => vec![cell(values, Kind::Control, steps)],

@@ -35,6 +35,9 @@ struct ScenarioFile {
     lab: Option<String>,
     /// The lab itself, if no other scenario needs it.
     topology: Option<LabFile>,
+    /// A directory like `/etc` with somebody's own configuration, relative to this file: it is laid over the mail machine before the
+    /// first step. It may use variables.
+    etc: Option<String>,
     /// Which runs it belongs to.
     tier: Option<Tier>,
     /// Lists of values; the scenario runs with each combination of them.

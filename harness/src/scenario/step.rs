@@ -37,6 +37,9 @@ pub struct Step {
     /// It expects what is true only after a fault: must not hold in the control.
     #[serde(default)]
     pub symptom: bool,
+    /// What it shows is compared with its snapshot, which `cargo xtask record` makes.
+    #[serde(default)]
+    pub record: bool,
     /// It is there only in cells with these values of the matrix.
     pub when: Option<Selection>,
     /// What it expects must come true within this time. Like every time in a scenario it is meant for a host with
@@ -133,6 +136,9 @@ impl Step {
             let flaw = Flaw::new("a step that breaks something is no symptom of it", span.clone());
             flaws.push(flaw.with_help("make two steps of it: one with `fault = true`, then one with `symptom = true`"));
         }
+        if self.record && self.action.concern() != Concern::Guest {
+            flaws.push(Flaw::new("this step shows nothing that could be recorded", span.clone()));
+        }
         if self.symptom && !self.action.expects() {
             let flaw = Flaw::new("this step expects nothing that could be a symptom", span);
             flaws.push(flaw.with_help("a symptom is a login, a command or another look at what is there"));
@@ -171,6 +177,7 @@ impl From<Invariant> for Step {
             covers: Vec::new(),
             fault: false,
             symptom: false,
+            record: false,
             when: invariant.when,
             within: invariant.within,
             always: None,

@@ -2,6 +2,7 @@
 
 use super::span::TimeSpan;
 use crate::mail::causes::Cause;
+use crate::mail::diagnosis::{RootCause, Service as MailService};
 use crate::mail::imap;
 use crate::mail::smtp;
 use crate::mistake::{Flaw, Flaws};
@@ -231,6 +232,42 @@ pub struct CauseOf {
     pub since: String,
     /// The cause.
     pub expect: Cause,
+}
+
+/// Why a user cannot log in, by all evidence there is.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Diagnose {
+    /// The user.
+    #[schemars(with = "String")]
+    pub user: Spanned<String>,
+    /// Where the user logs in.
+    pub service: MailService,
+    /// Since this mark of the mail server's.
+    pub since: String,
+    /// The cause that comes first.
+    pub expect: RootCause,
+    /// Other causes that are found, too.
+    #[serde(default)]
+    pub also: Vec<RootCause>,
+}
+
+/// The state of a machine's services.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Units whose states are shown.
+    #[serde(default)]
+    pub units: Vec<String>,
+    /// Services whose PAM files are shown, with those that they include.
+    #[serde(default)]
+    pub pam: Vec<String>,
+    /// Whether the settings of postfix are shown that are not its own (`postconf -n`).
+    #[serde(default)]
+    pub postconf: bool,
+    /// Packages whose versions are shown, as far as updates within a release leave them alone: `3.7` of `3.7.11-0+deb12u1`.
+    #[serde(default)]
+    pub packages: Vec<String>,
 }
 
 /// A state of the lab to come back to: all machines, their disks and RAM, at one moment.

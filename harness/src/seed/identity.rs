@@ -93,6 +93,8 @@ pub struct Identity {
     passwords: BTreeMap<String, Password>,
     ssh_key: SecretString,
     ssh_public_key: String,
+    /// Secrets that are not the lab's own.
+    learned: Vec<SecretString>,
 }
 
 impl Identity {
@@ -132,6 +134,7 @@ impl Identity {
             passwords: passwords.collect(),
             ssh_key: private.to_openssh(ssh_key::LineEnding::LF)?.to_string().into(),
             ssh_public_key: private.public_key().to_openssh()?,
+            learned: Vec::new(),
         })
     }
 
@@ -170,12 +173,19 @@ impl Identity {
         &self.ssh_public_key
     }
 
-    /// Replaces every secret of the lab in `text`: the last guard before anything is kept or shown.
+    /// Takes secrets that are not the lab's own. One of less than three letters cannot be told from other text.
+    pub fn learn(&mut self, secrets: Vec<SecretString>) {
+        self.learned.extend(secrets.into_iter().filter(|secret| secret.expose_secret().chars().count() >= 3));
+        // Where one is a part of another, the longer one goes first.
+        self.learned.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
+    }
+
+    /// Replaces every secret of the lab, and every one that it has learned, in `text`: the last guard before anything is kept or
+    /// shown.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        self.passwords
-            .values()
-            .fold(text.to_owned(), |text, password| text.replace(password.plain.expose_secret(), "******"))
+        let own = self.passwords.values().map(|password| &password.plain);
+        own.chain(&self.learned).fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "******"))
     }
 }
 
@@ -227,6 +237,13 @@ mod tests {
         assert_eq!(one.redact(&format!("LOGIN alice {secret}")), "LOGIN alice ******");
         assert!(password.shadow_hash().unwrap().starts_with("$6$"));
         assert_ne!(password.directory_hash(), password.directory_hash());
+    }
+
+    #[test]
+    fn learned_secrets_are_hidden_too() {
+        let mut identity = made(&LabSecret::random());
+        identity.learn(["tulip", "tulips", "ab"].map(SecretString::from).into());
+        assert_eq!(identity.redact("tulips tulip ab"), "****** ****** ab");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use harness::hold::{HoldError, Lines, Place, Plan, State, Status, held, hold};
 use harness::host::memory;
 use harness::network::become_root_of_own_user_namespace;
 use harness::report::{self, Head, Host};
-use harness::scenario::{Cell, Engine, Interrupt, Kind, Scenario};
+use harness::scenario::{Cell, Course, Engine, Interrupt, Kind, Scenario};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -110,6 +110,7 @@ impl Stand<'_> {
             run: &run,
             interrupt: &interrupt,
             fresh: self.args.fresh,
+            course: Course::default(),
             say: &|line| {
                 say(line);
                 lines.say(line);

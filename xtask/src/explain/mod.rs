@@ -11,8 +11,8 @@ use anyhow::{Context as _, anyhow};
 use harness::cache::Cache;
 use harness::evidence::Run;
 use harness::network::become_root_of_own_user_namespace;
-use harness::scenario::{Blame, Cell, Engine, ExplainError, Interrupt, Kind, Scenario};
-use std::path::PathBuf;
+use harness::scenario::{Blame, Cell, Course, Engine, ExplainError, Interrupt, Kind, Scenario};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const EXAMPLE: &str = "\
@@ -57,8 +57,8 @@ pub(crate) struct Args {
 /// Prints what is to blame.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     setup::ensure_tools(false)?;
-    let scenario = scenario(args)?;
-    let cell = cell(args, &scenario)?;
+    let scenario = scenario(&args.scenario, args.scenarios.as_deref())?;
+    let cell = cell(&args.scenario, &scenario)?;
     become_root_of_own_user_namespace()?;
     let cache = Cache::open_default().context("failed to open the cache")?;
     let workbench = Workbench::open(cache, &cell.lab.topology)?;
@@ -76,6 +76,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         run: &run,
         interrupt: &interrupt,
         fresh: args.fresh,
+        course: Course::default(),
         say: &|text| eprintln!("{text}"),
     };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -94,14 +95,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if is_explained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn scenario(args: &Args) -> anyhow::Result<Scenario> {
-    let directory = args.scenarios.clone().unwrap_or_else(|| project("scenarios"));
-    let name = args.scenario.split_once("::").map_or(args.scenario.as_str(), |(name, _)| name);
+/// The scenario that is named, by itself or with a cell.
+pub(crate) fn scenario(named: &str, directory: Option<&Path>) -> anyhow::Result<Scenario> {
+    let directory = directory.map_or_else(|| project("scenarios"), Path::to_owned);
+    let name = named.split_once("::").map_or(named, |(name, _)| name);
     Scenario::load(&directory.join(format!("{name}.toml"))).map_err(crate::report)
 }
 
-fn cell<'s>(args: &Args, scenario: &'s Scenario) -> anyhow::Result<&'s Cell> {
-    let found = match args.scenario.split_once("::") {
+/// The cell that is named, or the first one that is no control.
+pub(crate) fn cell<'s>(named: &str, scenario: &'s Scenario) -> anyhow::Result<&'s Cell> {
+    let found = match named.split_once("::") {
         Some((_, name)) => scenario.cells.iter().find(|cell| cell.name == name),
         None => scenario.cells.iter().find(|cell| cell.kind != Kind::Control),
     };

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod delivery;
+mod diagnosis;
 mod forecast;
 mod guest;
 mod logins;
@@ -11,6 +12,7 @@ mod mailbox;
 mod moments;
 mod notes;
 mod spool;
+mod state;
 mod upgrade;
 
 use super::step::{Action, Step};
@@ -26,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) use configuration::{drift, take_inventory};
+pub(super) use diagnosis::{Since, diagnosis_of};
 pub(super) use notes::{Exhibit, Kept, Notes};
 
 /// A step that was carried out and found what it expects.
@@ -108,6 +111,8 @@ impl<'a> Stage<'a> {
             Action::Mark(mark) => self.mark(on, mark).await,
             Action::Requests(requests) => self.requests(on, requests).await,
             Action::Cause(cause) => self.cause(on, cause).await,
+            Action::State(state) => self.state(on, state).await,
+            Action::Diagnose(diagnose) => self.diagnose(on, diagnose).await,
             Action::Upgrade(upgrade) => self.upgrade(on, upgrade).await,
             Action::Inbox(inbox) => self.inbox(on, inbox).await,
             Action::Spool(spool) => self.spool(on, spool).await,

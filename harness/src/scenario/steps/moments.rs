@@ -23,9 +23,12 @@ pub(super) struct Moment {
     /// Lines that the directory had logged.
     logged: usize,
     /// The last entry of the machine's journal.
-    cursor: String,
+    pub(super) cursor: String,
     /// The identity of each unit's run (systemd.exec(5), `INVOCATION_ID`).
     pub(super) starts: BTreeMap<String, String>,
+    /// When it was, by the host's clock.
+    #[serde(default)]
+    pub(super) at: jiff::Timestamp,
 }
 
 impl Moment {
@@ -50,7 +53,7 @@ impl Stage<'_> {
         let starts = Moment::units(machine, &mark.units, self.deadline()).await?;
         let cursor = machine.succeed(CURSOR, self.deadline()).await?.trim().to_owned();
         let answered = if starts.is_empty() { format!("{logged} lines so far") } else { "remembered".into() };
-        self.notes.marks.insert(mark.name.clone(), Moment { logged, cursor, starts });
+        self.notes.marks.insert(mark.name.clone(), Moment { logged, cursor, starts, at: jiff::Timestamp::now() });
         Ok(Done { asked: format!("remember this moment as `{}`", mark.name), answered, transcript: None })
     }
 

@@ -1,0 +1,127 @@
+//! How a lab behaves with one configuration and with another.
+
+use super::tree::OwnEtc;
+use crate::evidence::{StepOutcome, StepResult};
+use serde::Serialize;
+use similar::TextDiff;
+use std::collections::BTreeSet;
+
+/// What became of a step with one configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// What became of it; none, if the run did not come so far.
+    pub outcome: Option<StepOutcome>,
+    /// What was answered.
+    pub answered: String,
+    /// Why a login was refused.
+    pub diagnosis: Option<String>,
+}
+
+/// A step that went one way with one configuration, and another with the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The step's sentence: what should be true.
+    pub step: String,
+    /// With the first configuration.
+    pub first: Seen,
+    /// With the second.
+    pub second: Seen,
+}
+
+/// Steps whose outcomes differ, or that fail for different reasons. Answers differ in times and numbers: they are shown, and not
+/// compared.
+#[must_use]
+pub fn differences(first: &[StepResult], second: &[StepResult]) -> Vec<Difference> {
+    let seen = |steps: &[StepResult], name: &str| {
+        let step = steps.iter().find(|step| step.name == name);
+        Seen {
+            outcome: step.map(|step| step.outcome),
+            answered: step.map(|step| step.answered.clone()).unwrap_or_default(),
+            diagnosis: step.and_then(|step| step.diagnosis.clone()),
+        }
+    };
+    let mut known = BTreeSet::new();
+    let names = first.iter().chain(second).map(|step| step.name.as_str()).filter(|name| known.insert(*name));
+    let all =
+        names.map(|name| Difference { step: name.to_owned(), first: seen(first, name), second: seen(second, name) });
+    all.filter(|Difference { first, second, .. }| {
+        (first.outcome, &first.diagnosis) != (second.outcome, &second.diagnosis)
+    })
+    .collect()
+}
+
+/// A file that two configurations do not have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileDifference {
+    /// Its path below `/etc`.
+    pub path: String,
+    /// Lines that differ, as `diff -u` has them, without passwords.
+    pub diff: String,
+}
+
+/// Files that differ.
+#[must_use]
+pub fn file_differences(first: &OwnEtc, second: &OwnEtc) -> Vec<FileDifference> {
+    let paths: BTreeSet<_> = first.paths().chain(second.paths()).collect();
+    let text = |etc: &OwnEtc, path: &str| etc.text(path).unwrap_or_default();
+    let differing = paths.into_iter().filter(|path| first.content(path) != second.content(path));
+    differing
+        .map(|path| {
+            let (before, after) = (text(first, path), text(second, path));
+            let diff = TextDiff::from_lines(&before, &after);
+            FileDifference { path: path.to_owned(), diff: diff.unified_diff().context_radius(1).to_string() }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(name: &str, outcome: StepOutcome, diagnosis: Option<&str>) -> StepResult {
+        StepResult {
+            name: name.into(),
+            machine: "mail".into(),
+            outcome,
+            seconds: 1.0,
+            asked: "x".into(),
+            answered: "after 1.0 s".into(),
+            diagnosis: diagnosis.map(str::to_owned),
+            number: None,
+            part: crate::evidence::Part::Plain,
+            phase: None,
+            line: None,
+            started: None,
+            transcript: None,
+            files: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn outcomes_and_causes_are_compared() {
+        use StepOutcome::{Failed, Passed};
+        let first =
+            [step("a", Passed, None), step("b", Passed, None), step("c", Failed, Some("x")), step("d", Passed, None)];
+        let second = [step("a", Passed, None), step("b", Failed, Some("y")), step("c", Failed, Some("y"))];
+        let found = differences(&first, &second);
+        let names: Vec<_> = found.iter().map(|difference| difference.step.as_str()).collect();
+        assert_eq!(names, ["b", "c", "d"]);
+        assert_eq!(found[2].second.outcome, None);
+        assert!(differences(&first, &first).is_empty());
+    }
+
+    #[test]
+    fn files_are_compared_without_passwords() {
+        let load = |text: &str| {
+            let directory = tempfile::tempdir().unwrap();
+            std::fs::write(directory.path().join("imapd.conf"), text).unwrap();
+            OwnEtc::load(directory.path()).unwrap()
+        };
+        let found = file_differences(&load("a: 1\nsasl_sql_passwd: tulip\n"), &load("a: 2\nsasl_sql_passwd: rose\n"));
+        assert_eq!(found.len(), 1);
+        assert!(
+            found[0].diff.contains("-a: 1") && !found[0].diff.contains("tulip") && !found[0].diff.contains("rose"),
+            "{found:?}"
+        );
+    }
+}

@@ -1,0 +1,258 @@
+//! The directory with somebody's configuration.
+
+use super::mapping::{Dress, FILE, Mapping};
+use super::secret::secrets;
+use super::substitute::{Facts, substitute};
+use crate::mistake::Mistakes;
+use miette::Diagnostic;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use std::path::{Path, PathBuf};
+
+/// Larger files are no configuration.
+const LARGEST: u64 = 4 << 20;
+
+/// Files of PAM that decide about mail: where a server has a `pam.d`, and not these, it has lost them.
+const SERVICES: [&str; 2] = ["pam.d/imap", "pam.d/smtp"];
+
+/// Why a directory cannot be laid over a lab's.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum EtcError {
+    /// It cannot be read.
+    #[error("failed to read the configuration: {0}")]
+    Read(#[from] std::io::Error),
+    /// What cannot be laid over anything.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// Its `rehearsal.toml` is wrong.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Mapping(#[from] Mistakes),
+}
+
+/// A file of the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnFile {
+    /// Its path below `/etc`.
+    pub path: String,
+    content: Vec<u8>,
+}
+
+/// A file as it will lie on a machine.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LaidFile {
+    /// Its path below `/etc`.
+    pub path: String,
+    /// Its content.
+    pub content: Vec<u8>,
+    /// Its permissions.
+    pub mode: u32,
+    /// Its owner.
+    pub owner: String,
+    /// Its group.
+    pub group: String,
+}
+
+impl std::fmt::Debug for LaidFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LaidFile({}, {:o}, {}:{})", self.path, self.mode, self.owner, self.group)
+    }
+}
+
+/// Somebody's configuration.
+#[derive(Debug, Clone)]
+pub struct OwnEtc {
+    directory: PathBuf,
+    files: Vec<OwnFile>,
+    mapping: Mapping,
+    digest: String,
+}
+
+impl OwnEtc {
+    /// Reads the directory.
+    pub fn load(directory: &Path) -> Result<Self, EtcError> {
+        let mapping = Mapping::load(directory)?;
+        let mut files = Vec::new();
+        let mut digest = Sha256::new();
+        digest.update(format!("{mapping:?}"));
+        for entry in walkdir::WalkDir::new(directory).sort_by_file_name().min_depth(1) {
+            let entry = entry.map_err(std::io::Error::from)?;
+            let path = entry.path();
+            let wrong = |reason: &str| EtcError::File { path: path.to_owned(), reason: reason.to_owned() };
+            if entry.file_type().is_dir() {
+                continue;
+            }
+            let below = path.strip_prefix(directory).map_err(std::io::Error::other)?;
+            let below = below.to_str().ok_or_else(|| wrong("its name is no UTF-8"))?.to_owned();
+            if below == FILE {
+                continue;
+            }
+            if !entry.file_type().is_file() {
+                return Err(wrong("it is no regular file; of a link, copy what it points to"));
+            }
+            if entry.metadata().map_err(std::io::Error::from)?.len() > LARGEST {
+                return Err(wrong("it is larger than 4 MiB, which no configuration is"));
+            }
+            let content = fs_err::read(path)?;
+            digest.update(format!("{below}\0{}\0", content.len()));
+            digest.update(&content);
+            files.push(OwnFile { path: below, content });
+        }
+        if files.is_empty() {
+            let reason =
+                "there is no file in it: it must be like /etc, with pam.d/, sssd/, postfix/ and so on".to_owned();
+            return Err(EtcError::File { path: directory.to_owned(), reason });
+        }
+        let unknown = mapping.files.keys().find(|path| !files.iter().any(|file| file.path == **path));
+        if let Some(path) = unknown {
+            let reason = format!("[files] names {path}, which is not there");
+            return Err(EtcError::File { path: directory.join(FILE), reason });
+        }
+        let digest = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { directory: directory.to_owned(), files, mapping, digest })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What tells it apart from every other configuration.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The paths of its files below `/etc`.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.path.as_str())
+    }
+
+    /// The content of a file, by its path below `/etc`.
+    pub(super) fn content(&self, path: &str) -> Option<&[u8]> {
+        self.files.iter().find(|file| file.path == path).map(|file| file.content.as_slice())
+    }
+
+    /// The text of a file, without passwords.
+    pub(super) fn text(&self, path: &str) -> Option<String> {
+        let text = String::from_utf8_lossy(self.content(path)?).into_owned();
+        let secrets = self.secrets();
+        Some(secrets.iter().fold(text, |text, secret| text.replace(secret.expose_secret(), "******")))
+    }
+
+    /// Passwords in its files.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<SecretString> {
+        self.files.iter().flat_map(|file| secrets(&file.path, &String::from_utf8_lossy(&file.content))).collect()
+    }
+
+    /// Paths below `/etc` that the server does not have.
+    #[must_use]
+    pub fn absent(&self) -> Vec<&str> {
+        let has_pam = self.paths().any(|path| path.starts_with("pam.d/"));
+        let lost = SERVICES.into_iter().filter(|service| has_pam && !self.paths().any(|path| path == *service));
+        let mut absent: Vec<_> = lost.chain(self.mapping.absent.iter().map(String::as_str)).collect();
+        absent.sort_unstable();
+        absent.dedup();
+        absent
+    }
+
+    /// Its files as they will lie on a lab's machine, and for each what was put in the place of something else.
+    #[must_use]
+    pub fn laid(&self, facts: &Facts) -> Vec<(LaidFile, Vec<String>)> {
+        self.files.iter().map(|file| self.laid_file(file, facts)).collect()
+    }
+
+    fn laid_file(&self, OwnFile { path, content }: &OwnFile, facts: &Facts) -> (LaidFile, Vec<String>) {
+        let (content, done) = match std::str::from_utf8(content) {
+            Ok(text) if !text.contains('\0') => {
+                let (text, done) = substitute(text, &self.mapping, facts);
+                (text.into_bytes(), done)
+            }
+            _ => (content.clone(), Vec::new()),
+        };
+        let given = self.mapping.files.get(path);
+        let usual = usual_dress(path);
+        let word = |choose: fn(&Dress) -> &Option<String>, usual: &str| {
+            given.and_then(|dress| choose(dress).clone()).unwrap_or_else(|| usual.to_owned())
+        };
+        let mode = word(|dress| &dress.mode, usual.0);
+        let file = LaidFile {
+            path: path.clone(),
+            content,
+            mode: u32::from_str_radix(&mode, 8).unwrap_or(0o600),
+            owner: word(|dress| &dress.owner, "root"),
+            group: word(|dress| &dress.group, usual.1),
+        };
+        (file, done)
+    }
+}
+
+/// Mode and group of a file of which nothing is said.
+fn usual_dress(path: &str) -> (&'static str, &'static str) {
+    if path.starts_with("sssd/") || path.ends_with("passwd") || path == "saslauthd.conf" {
+        ("0600", "root")
+    } else if Path::new(path).extension().is_some_and(|extension| extension == "key") {
+        ("0640", "mail")
+    } else {
+        ("0644", "root")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = directory.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        directory
+    }
+
+    #[test]
+    fn a_directory_becomes_files_of_a_lab() {
+        let own = directory(&[
+            ("sssd/sssd.conf", "ldap_default_authtok = tulip\n"),
+            ("pam.d/imap", "auth required pam_sss.so\n"),
+            ("rehearsal.toml", "absent = ['imapd.conf']\n[files]\n'pam.d/imap' = { mode = '0600', owner = 'cyrus' }\n"),
+        ]);
+        let own = OwnEtc::load(own.path()).unwrap();
+        assert_eq!(own.paths().collect::<Vec<_>>(), ["pam.d/imap", "sssd/sssd.conf"]);
+        assert_eq!(own.absent(), ["imapd.conf", "pam.d/smtp"]);
+        assert_eq!(own.secrets()[0].expose_secret(), "tulip");
+        let facts = [(super::super::Fact::BindPassword, "inlab".to_owned())].into();
+        let laid = own.laid(&facts);
+        assert_eq!((laid[0].0.mode, laid[0].0.owner.as_str()), (0o600, "cyrus"));
+        assert_eq!(
+            (laid[1].0.mode, laid[1].0.content.as_slice()),
+            (0o600, b"ldap_default_authtok = inlab\n".as_slice())
+        );
+        assert!(!format!("{:?}", laid[1]).contains("inlab"));
+    }
+
+    #[test]
+    fn another_content_is_another_configuration() {
+        let digest = |text: &str| OwnEtc::load(directory(&[("pam.d/imap", text)]).path()).unwrap().digest().to_owned();
+        assert_eq!(digest("a"), digest("a"));
+        assert_ne!(digest("a"), digest("b"));
+    }
+
+    #[rstest::rstest]
+    #[case::empty(&[("rehearsal.toml", "")], "there is no file in it")]
+    #[case::unknown_file(&[("a", "x"), ("rehearsal.toml", "[files]\n'b' = { mode = '0600' }\n")], "[files] names b")]
+    #[case::mapping(&[("a", "x"), ("rehearsal.toml", "[replace]\n'b' = 'c'\n")], "one mistake in")]
+    fn bad_directories_are_refused(#[case] files: &[(&str, &str)], #[case] words: &str) {
+        let error = OwnEtc::load(directory(files).path()).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}

@@ -1,0 +1,270 @@
+//! The collector's text, read.
+
+use std::collections::BTreeMap;
+
+/// The first words of the text, with the number of its format.
+const HEAD: &str = "@rehearsal-evidence 1 ";
+
+/// Why a text is no evidence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EvidenceError {
+    /// It is something else.
+    #[error("it does not begin with `@rehearsal-evidence 1`: make it with `cargo xtask diagnose --print-collector`")]
+    Head,
+    /// A line has neither mark.
+    #[error("line {0} begins neither with @ nor with |")]
+    Line(usize),
+    /// Its end is missing.
+    #[error("it ends too early, as if the collector had been stopped")]
+    End,
+}
+
+/// A file, its dress, and its text without passwords.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct File {
+    /// Permissions, in octal digits.
+    pub(super) mode: String,
+    pub(super) owner: String,
+    pub(super) text: String,
+}
+
+/// The state of a unit of systemd.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Unit {
+    pub(super) active: String,
+    pub(super) result: String,
+    pub(super) enabled: String,
+}
+
+/// saslauthd's socket, or the directory that it is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Socket {
+    pub(super) path: String,
+    /// As `find -printf %y` has it: `s` for a socket, `d` for a directory.
+    pub(super) kind: String,
+    pub(super) mode: String,
+    pub(super) group: String,
+}
+
+/// What a question to the directory came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// Whom was asked: host and port.
+    pub(super) place: String,
+    /// The exit status of the program that asked.
+    pub(super) status: i32,
+    pub(super) lines: Vec<String>,
+}
+
+/// What was found on one machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Its short and its full name, as far as it knows them.
+    pub(super) names: Vec<String>,
+    /// The user that was asked for.
+    pub(super) user: String,
+    /// The machine's clock: seconds since 1970.
+    pub(super) now: i64,
+    pub(super) files: BTreeMap<String, File>,
+    pub(super) units: BTreeMap<String, Unit>,
+    /// The arguments of the running saslauthd.
+    pub(super) saslauthd: Option<Vec<String>>,
+    pub(super) sockets: Vec<Socket>,
+    /// Groups by account.
+    pub(super) groups: BTreeMap<String, Vec<String>>,
+    /// postfix' services (`postconf -M`).
+    pub(super) master: Vec<String>,
+    /// Whether the user is in the machine's own passwd.
+    pub(super) is_local: bool,
+    /// cyrus' list of denials.
+    pub(super) denied: Vec<String>,
+    pub(super) connect: Option<Answer>,
+    /// What openssl says of the directory's certificate.
+    pub(super) tls: Vec<String>,
+    pub(super) entry: Option<Answer>,
+    pub(super) log: Vec<String>,
+    pub(super) sssd_log: Vec<String>,
+}
+
+impl Evidence {
+    /// Reads the collector's text.
+    pub fn read(text: &str) -> Result<Self, EvidenceError> {
+        let head = text.lines().next().and_then(|line| line.strip_prefix(HEAD)).ok_or(EvidenceError::Head)?;
+        let mut evidence = Self { names: words(head), ..Self::default() };
+        let mut section = Vec::new();
+        let mut lines: Vec<String> = Vec::new();
+        let mut ended = false;
+        for (number, line) in text.lines().enumerate().skip(1) {
+            if let Some(text) = line.strip_prefix('|') {
+                lines.push(text.to_owned());
+            } else if let Some(head) = line.strip_prefix('@') {
+                evidence.take(&section, std::mem::take(&mut lines));
+                section = words(head);
+                ended = head == "end";
+            } else if !line.is_empty() {
+                return Err(EvidenceError::Line(number + 1));
+            }
+        }
+        if ended { Ok(evidence) } else { Err(EvidenceError::End) }
+    }
+
+    /// The user that the collector was told.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Whether a directory runs there.
+    #[must_use]
+    pub fn is_directory(&self) -> bool {
+        self.units.contains_key("slapd")
+    }
+
+    /// The machine.
+    #[must_use]
+    pub fn machine(&self) -> &str {
+        self.names.first().map_or("?", String::as_str)
+    }
+
+    fn take(&mut self, section: &[String], lines: Vec<String>) {
+        let words: Vec<_> = section.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            ["user", user] => (*user).clone_into(&mut self.user),
+            ["now", now] => self.now = now.parse().unwrap_or_default(),
+            ["file", path, mode, owner, _group] => {
+                let file = File { mode: (*mode).into(), owner: (*owner).into(), text: lines.join("\n") };
+                self.files.insert((*path).to_owned(), file);
+            }
+            ["units"] => self.units = units(&lines),
+            ["saslauthd"] => self.saslauthd = Some(lines),
+            ["socket", path, kind, mode, _owner, group] => self.sockets.push(Socket {
+                path: (*path).into(),
+                kind: (*kind).into(),
+                mode: (*mode).into(),
+                group: (*group).into(),
+            }),
+            ["groups", account, groups @ ..] => {
+                self.groups.insert((*account).into(), groups.iter().map(|group| (*group).into()).collect());
+            }
+            ["master"] => self.master = lines,
+            ["local"] => self.is_local = true,
+            ["denied"] => self.denied = lines,
+            ["connect", host, port, status] => {
+                self.connect = Some(Answer { place: format!("{host}:{port}"), status: number(status), lines });
+            }
+            ["tls"] => self.tls = lines,
+            ["entry", status] => self.entry = Some(Answer { place: String::new(), status: number(status), lines }),
+            ["log"] => self.log = lines,
+            ["sssd-log"] => self.sssd_log = lines,
+            // A newer collector may tell more.
+            _ => {}
+        }
+    }
+
+    /// The text of a file.
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
+        self.files.get(path).map(|file| file.text.as_str())
+    }
+
+    /// sssd's own file.
+    pub(super) fn sssd_conf(&self) -> Option<&File> {
+        self.files.get("/etc/sssd/sssd.conf")
+    }
+
+    /// The value of a key of sssd's.
+    pub(super) fn sssd(&self, key: &str) -> Option<&str> {
+        let own = self.files.iter().filter(|(path, _)| path.starts_with("/etc/sssd/"));
+        let lines =
+            own.flat_map(|(_, file)| file.text.lines()).map(str::trim).filter(|line| !line.starts_with(['#', ';']));
+        lines
+            .filter_map(|line| line.split_once('='))
+            .filter(|(name, _)| name.trim() == key)
+            .map(|(_, value)| value.trim())
+            .next_back()
+    }
+
+    /// The state of a unit.
+    pub(super) fn unit(&self, name: &str) -> Option<&Unit> {
+        self.units.get(name)
+    }
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+/// A status that is no number stands for none.
+fn number(word: &str) -> i32 {
+    word.parse().unwrap_or(-1)
+}
+
+/// Reads what `systemctl show` says of several units: an empty line stands between two.
+fn units(lines: &[String]) -> BTreeMap<String, Unit> {
+    let mut units = BTreeMap::new();
+    for block in lines.split(String::is_empty) {
+        let value = |key: &str| {
+            let found = block.iter().filter_map(|line| line.split_once('=')).find(|(name, _)| *name == key);
+            found.map_or_else(String::new, |(_, value)| value.to_owned())
+        };
+        let id = value("Id");
+        if value("LoadState") != "loaded" {
+            continue;
+        }
+        let unit = Unit { active: value("ActiveState"), result: value("Result"), enabled: value("UnitFileState") };
+        units.insert(id.strip_suffix(".service").unwrap_or(&id).to_owned(), unit);
+    }
+    units
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "@rehearsal-evidence 1 mail mail.lan.test\n@user alice\n@now 1764000000\n@file /etc/pam.d/imap 644 root root\n|auth required pam_sss.so\n@file /etc/pam.d/smtp 644 root root\n@units\n|Id=sssd.service\n|LoadState=loaded\n|ActiveState=failed\n|Result=exit-code\n|\n|Id=cyrus.service\n|LoadState=not-found\n@connect directory.lan.test 636 124\n|\n@future words\n|x\n@end\n";
+
+    #[test]
+    fn the_sections_are_put_in_their_places() {
+        let evidence = Evidence::read(TEXT).unwrap();
+        assert_eq!((evidence.machine(), evidence.user(), evidence.now), ("mail", "alice", 1_764_000_000));
+        assert_eq!(evidence.text("/etc/pam.d/smtp"), Some(""));
+        assert_eq!(evidence.text("/etc/pam.d/imap"), Some("auth required pam_sss.so"));
+        assert_eq!(evidence.unit("sssd").unwrap().active, "failed");
+        assert!(evidence.unit("cyrus").is_none());
+        assert_eq!(evidence.connect.unwrap().status, 124);
+    }
+
+    #[test]
+    fn the_collector_prints_no_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let text = "ldap_default_authtok = tulip\nldap_default_authtok_type = password\n  ldap_bind_pw: tulip\nsasl_sql_passwd: tulip\n\
+                    auth required pam_mysql.so user=x passwd=tulip\npassword required pam_unix.so\n-----BEGIN PRIVATE KEY-----\n\
+                    tulip\n-----END PRIVATE KEY-----\nlast\n";
+        std::fs::write(&path, text).unwrap();
+        // All but the last line, which begins to collect.
+        let functions = super::super::COLLECTOR.trim_end().rsplit_once('\n').unwrap().0;
+        let script = format!("{functions}\nprintf '@file x\\n{}\\n' | texts", path.display());
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @r"
+        @file x
+        |ldap_default_authtok = ******
+        |ldap_default_authtok_type = password
+        |  ldap_bind_pw= ******
+        |sasl_sql_passwd= ******
+        |auth required pam_mysql.so user=x passwd=******
+        |password required pam_unix.so
+        |******
+        |******
+        |******
+        |last
+        ");
+    }
+
+    #[rstest::rstest]
+    #[case::something_else("hello\n", EvidenceError::Head)]
+    #[case::cut(&TEXT[..TEXT.len() - 5], EvidenceError::End)]
+    #[case::broken("@rehearsal-evidence 1 mail\nfree text\n@end\n", EvidenceError::Line(2))]
+    fn other_texts_are_refused(#[case] text: &str, #[case] expected: EvidenceError) {
+        assert_eq!(Evidence::read(text), Err(expected));
+    }
+}

@@ -1,0 +1,23 @@
+//! Why a user cannot log in: the causes told apart by evidence.
+//!
+//! A shell script, [`COLLECTOR`], tells what is on a machine; it runs through the guest agent in a lab, and by hand on anybody's
+//! server. [`Evidence`] is that text, read. [`diagnose`] is pure: from the evidence of the mail server and, if there is one, of the
+//! directory, it makes a [`Diagnosis`]: causes in the order of their certainty, each with the lines that led to it, and a cure.
+//!
+//! What the log of the refused login says is read by [`super::causes`]; this module adds the state of the system, without which
+//! many causes look alike. A state alone is less certain than a state and a log that agree.
+
+mod authority;
+mod cause;
+mod cure;
+mod evidence;
+mod pam;
+mod rules;
+mod text;
+
+pub use cause::{Certainty, Diagnosis, Finding, RootCause};
+pub use evidence::{Evidence, EvidenceError};
+pub use rules::{Login, Service, diagnose};
+
+/// The shell script that collects evidence on a machine: `sh -s -- USER [SINCE]`.
+pub const COLLECTOR: &str = include_str!("collector.sh");

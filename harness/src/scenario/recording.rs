@@ -1,0 +1,113 @@
+//! What steps with `record` show, compared with snapshots.
+
+use super::engine::{Engine, Play};
+use super::step::Action;
+use super::steps::{Done, Exhibit, with};
+use crate::evidence::StepOutcome;
+use crate::lab::Lab;
+use crate::record::{Record, normal};
+
+/// Lines of a difference that the reason of a failure shows; all are in the results.
+const SHOWN: usize = 40;
+
+impl Engine<'_> {
+    /// The outcome of a step, which fails if what it shows is not as its snapshot. With somebody's own configuration the difference
+    /// is told, and is no failure: it is what that configuration changes.
+    pub(super) fn recorded(
+        &self,
+        play: &Play<'_>,
+        index: usize,
+        lab: &Lab,
+        (outcome, done): (StepOutcome, Done),
+    ) -> (StepOutcome, Done) {
+        let step = &play.cell.steps[index];
+        let Some(snapshots) = self.course.snapshots.filter(|_| step.record && outcome == StepOutcome::Passed) else {
+            return (outcome, done);
+        };
+        let record = Record {
+            scenario: play.scenario.name.clone(),
+            cell: play.cell.to_string(),
+            step: step.name.get_ref().clone(),
+            text: lab.identity().redact(&text(&step.action, &done)),
+        };
+        let difference = match snapshots.compare(&record) {
+            Ok(None) => return (outcome, done),
+            Ok(Some(difference)) => difference,
+            Err(error) => error.to_string(),
+        };
+        let exhibit = Exhibit { file: format!("record-step-{:02}.diff", index + 1), text: format!("{difference}\n") };
+        if let Err(reason) = play.exhibit(&[exhibit]) {
+            (self.say)(&format!("  note  the difference is not in the results: {reason}"));
+        }
+        let shown: Vec<_> = difference.lines().take(SHOWN).collect();
+        if self.own_etc(play.cell).is_some() {
+            (self.say)(&format!("  note  {}: otherwise than recorded\n{}", record.step, shown.join("\n")));
+            return (outcome, done);
+        }
+        let words = format!(
+            "it is not as recorded (if that is right: cargo xtask record {}::{}):\n{}\n",
+            record.scenario,
+            record.cell,
+            shown.join("\n")
+        );
+        (StepOutcome::Failed, with(done, &words))
+    }
+}
+
+/// What a client asks a directory about itself when a connection begins: it says nothing of a login.
+const ROOT: &str = "SEARCH \"\" ";
+
+/// What a step has shown, in its normal form.
+fn text(action: &Action, done: &Done) -> String {
+    let transcript = done.transcript.as_deref().unwrap_or_default();
+    let shown = match action {
+        // Versions are what it is about.
+        Action::State(_) => return transcript.trim_end().to_owned(),
+        // How often sssd asks depends on what it remembers: which requests there are is what counts.
+        Action::Requests(_) => each_once(&normal(transcript)),
+        _ => normal(transcript),
+    };
+    let head = match action {
+        // The number of requests is different each time.
+        Action::Requests(_) => done.asked.clone(),
+        _ => format!("{} → {}", normal(&done.asked), normal(&done.answered)),
+    };
+    if shown.is_empty() { head } else { format!("{head}\n\n{shown}") }
+}
+
+fn each_once(text: &str) -> String {
+    let mut lines: Vec<_> = text.lines().filter(|line| !line.starts_with(ROOT)).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct File {
+        x: Action,
+    }
+
+    #[rstest::rstest]
+    #[case::dialogue(
+        "imap = { user = \"alice\", expect = \"accepted\" }",
+        "IMAP alice → after TIME: accepted\n\nS: a SESSIONID=<SESSION>\nS: a SESSIONID=<SESSION>"
+    )]
+    #[case::requests(
+        "requests = { from = \"mail\", since = \"x\", expect = \"some\" }",
+        "IMAP alice\n\nS: a SESSIONID=<SESSION>"
+    )]
+    #[case::state("state = { postconf = true }", "S: a SESSIONID=<1>\nS: a SESSIONID=<2>")]
+    fn what_is_recorded(#[case] action: &str, #[case] expected: &str) {
+        let File { x: action } = toml::from_str(&format!("x.{action}")).unwrap();
+        let done = Done {
+            asked: "IMAP alice".into(),
+            answered: "after 0.3 s and one look: accepted".into(),
+            transcript: Some("S: a SESSIONID=<1>\nS: a SESSIONID=<2>\n".into()),
+        };
+        assert_eq!(text(&action, &done), expected);
+    }
+}

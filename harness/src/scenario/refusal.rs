@@ -1,0 +1,93 @@
+//! A login that should have been let in, and was not: why, in the result of its cell.
+
+use super::engine::{Engine, Play};
+use super::step::{Action, Answer, Step};
+use super::steps::{Done, Exhibit, Since, StepError, diagnosis_of};
+use crate::lab::Lab;
+use crate::mail::diagnosis::{Diagnosis, Login, Service};
+use std::time::Duration;
+
+/// What passes between the end of a probe and the begin of the collection, beside what the step took.
+pub(super) const MARGIN: Duration = Duration::from_secs(3);
+
+/// The login of a step, if the step is one.
+pub(super) fn login_of(step: &Step) -> Option<(Login<'_>, Answer)> {
+    match &step.action {
+        Action::Imap(login) => Some((Login { user: login.user.get_ref(), service: Service::Imap }, login.expect)),
+        Action::Smtp(login) => Some((Login { user: login.user.get_ref(), service: Service::Smtp }, login.expect)),
+        _ => None,
+    }
+}
+
+/// The login, if the step is one that was not let in.
+pub(super) fn refused_login<'s>(step: &'s Step, performed: &Result<Done, StepError>) -> Option<Login<'s>> {
+    let (login, expected) = login_of(step)?;
+    let was_let_in = match performed {
+        Ok(_) => expected == Answer::Accepted,
+        Err(StepError::Unmet(_)) => expected != Answer::Accepted,
+        // Nobody knows.
+        Err(StepError::Broken(_) | StepError::Lacking(_)) => true,
+    };
+    (!was_let_in).then_some(login)
+}
+
+impl Engine<'_> {
+    /// Says why, and keeps the whole diagnosis in the results; hands back the cause in words.
+    pub(super) async fn explain_refusal(
+        &self,
+        play: &Play<'_>,
+        lab: &Lab,
+        (index, step): (usize, &Step),
+        login: Login<'_>,
+        took: Duration,
+    ) -> Option<String> {
+        let diagnosis = match diagnosis_of(lab, step.machine(), login, Since::Ago(took + MARGIN)).await {
+            Ok(diagnosis) => diagnosis,
+            Err(reason) => {
+                (self.say)(&format!("  why   no diagnosis: {reason}"));
+                return None;
+            }
+        };
+        self.tell(play, lab, &format!("diagnosis-step-{:02}", index + 1), &diagnosis);
+        Some(diagnosis.cause().to_string())
+    }
+
+    /// Says what was found, and keeps it in the results as `name`, as text and as JSON.
+    pub(super) fn tell(&self, play: &Play<'_>, lab: &Lab, name: &str, diagnosis: &Diagnosis) {
+        let text = lab.identity().redact(&diagnosis.to_string());
+        let lines: Vec<_> = text.lines().map(|line| format!("  why   {line}")).collect();
+        (self.say)(&lines.join("\n"));
+        let json = Exhibit::json(format!("{name}.json"), diagnosis).into_iter();
+        let text = [Exhibit { file: format!("{name}.txt"), text: format!("{text}\n") }];
+        if let Err(reason) = play.exhibit(&text.into_iter().chain(json).collect::<Vec<_>>()) {
+            (self.say)(&format!("  note  the diagnosis is not in the results: {reason}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct File {
+        step: Vec<Step>,
+    }
+
+    fn step(action: &str) -> Step {
+        let text = format!("[[step]]\nname = \"x\"\non = \"mail\"\ndo.{action}\n");
+        toml::from_str::<File>(&text).unwrap().step.remove(0)
+    }
+
+    #[rstest::rstest]
+    #[case::refused("imap = { user = \"alice\", expect = \"accepted\" }", false, true)]
+    #[case::let_in("imap = { user = \"alice\", expect = \"accepted\" }", true, false)]
+    #[case::a_symptom_in_the_control("smtp = { user = \"alice\", expect = \"refused\" }", true, true)]
+    #[case::let_in_against_expectation("smtp = { user = \"alice\", expect = \"refused\" }", false, false)]
+    #[case::no_login("units = { active = [\"sssd\"] }", false, false)]
+    fn only_a_refused_login_is_explained(#[case] action: &str, #[case] as_expected: bool, #[case] explained: bool) {
+        let done = Done { asked: String::new(), answered: String::new(), transcript: None };
+        let performed = if as_expected { Ok(done) } else { Err(StepError::Unmet(done)) };
+        assert_eq!(refused_login(&step(action), &performed).is_some(), explained);
+    }
+}

@@ -1,0 +1,76 @@
+//! Why a user cannot log in: evidence from all machines of the lab, and what it comes to.
+
+use super::super::step::Diagnose;
+use super::{Done, Stage, StepError, judged};
+use crate::lab::Lab;
+use crate::mail::diagnosis::{COLLECTOR, Diagnosis, Evidence, Login, diagnose};
+use futures_util::future::join_all;
+use std::time::Duration;
+
+/// How long the collection may take: nominal. It asks the directory, which may not answer.
+const COLLECTING: Duration = Duration::from_secs(40);
+
+/// Since when logs are read.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::scenario) enum Since<'a> {
+    /// So long ago.
+    Ago(Duration),
+    /// On the mail server after this entry of the journal, elsewhere so long ago.
+    After(&'a str, Duration),
+}
+
+impl Since<'_> {
+    /// In the collector's words.
+    fn words(self, is_mail_server: bool) -> String {
+        match self {
+            Self::After(cursor, _) if is_mail_server => format!("cursor:{cursor}"),
+            Self::Ago(span) | Self::After(_, span) => (span.as_secs() + 1).to_string(),
+        }
+    }
+}
+
+/// Asks all machines of the lab, one command on each, and says why the login to `mail` fails.
+pub(in crate::scenario) async fn diagnosis_of(
+    lab: &Lab,
+    mail: &str,
+    login: Login<'_>,
+    since: Since<'_>,
+) -> Result<Diagnosis, String> {
+    let deadline = lab.pace().deadline(COLLECTING);
+    let asking = lab.machines().map(async |machine| {
+        let name = machine.name().as_str();
+        let since = since.words(name == mail);
+        let arguments = ["-c", COLLECTOR, "sh", login.user, &since];
+        let text = machine.run("/bin/sh", &arguments, b"", deadline).await.map_err(|error| error.to_string());
+        let read = |text: String| Evidence::read(&lab.identity().redact(&text));
+        let evidence = text.and_then(|text| read(text).map_err(|error| format!("the evidence of {name}: {error}")));
+        (name == mail, evidence)
+    });
+    let (mut own, mut directory) = (Err(format!("machine {mail} is not in the lab")), None);
+    for (is_mail, evidence) in join_all(asking).await {
+        match evidence {
+            _ if is_mail => own = evidence,
+            Ok(evidence) if evidence.is_directory() => directory = Some(evidence),
+            // A machine that cannot be asked, or knows nothing of directories, has nothing to say.
+            _ => {}
+        }
+    }
+    Ok(diagnose(login, &own?, directory.as_ref()))
+}
+
+impl Stage<'_> {
+    pub(super) async fn diagnose(&mut self, on: &str, expected: &Diagnose) -> Result<Done, StepError> {
+        let moment = self.moment(&expected.since)?;
+        let ago = jiff::Timestamp::now().duration_since(moment.at).unsigned_abs();
+        let login = Login { user: expected.user.get_ref(), service: expected.service };
+        let asked = format!("why {} cannot log in by {}", login.user, login.service.pam());
+        let since = Since::After(&moment.cursor, ago);
+        let diagnosis = diagnosis_of(self.lab, on, login, since).await.map_err(StepError::Broken)?;
+        let missing: Vec<_> = expected.also.iter().filter(|cause| !diagnosis.names(**cause)).collect();
+        let first = diagnosis.cause();
+        let sure = diagnosis.findings.first().map(|finding| format!(" ({})", finding.certainty)).unwrap_or_default();
+        let lacks: String = missing.iter().map(|cause| format!("; not found: {cause}")).collect();
+        let done = Done { asked, answered: format!("{first}{sure}{lacks}"), transcript: Some(diagnosis.to_string()) };
+        judged(first == expected.expect && missing.is_empty(), done)
+    }
+}

@@ -1,0 +1,141 @@
+//! `cargo xtask diagnose`: why a user cannot log in.
+#![expect(clippy::print_stdout, reason = "the command's result")]
+#![expect(clippy::print_stderr, reason = "progress")]
+
+use crate::exit::Invalid;
+use crate::explain::{cell, scenario};
+use crate::setup;
+use crate::workbench::{Workbench, results};
+use anyhow::{Context as _, anyhow};
+use harness::cache::Cache;
+use harness::evidence::Run;
+use harness::mail::diagnosis::{COLLECTOR, Diagnosis, Evidence, Login, RootCause, Service, diagnose};
+use harness::network::become_root_of_own_user_namespace;
+use harness::scenario::{Course, Engine, Examination, ExplainError, Interrupt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const EXAMPLE: &str = "\
+Examples, for a state of a lab that a scenario keeps (do.checkpoint with keep = true); the logins after it are tried:
+
+    cargo xtask diagnose culprits
+    cargo xtask diagnose upgrade::variant=dropped
+
+and for a server of your own, soon after alice was refused there. The script reads and changes nothing; passwords are masked in
+what it prints. The directory's part is optional:
+
+    cargo xtask diagnose --print-collector | ssh root@mail sh -s -- alice > mail.txt
+    cargo xtask diagnose --print-collector | ssh root@ldap sh -s -- alice > ldap.txt
+    cargo xtask diagnose --from mail.txt --directory ldap.txt
+
+Exit code: 0 if everybody is let in and nothing is wrong, 1 if something is, 2 if there is no such state or file.";
+
+/// What to look at.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Args {
+    /// A scenario that keeps a broken state, or one of its cells as `SCENARIO::CELL`
+    #[arg(required_unless_present_any = ["from", "print_collector"])]
+    scenario: Option<String>,
+    /// What the collector printed on the mail server
+    #[arg(long, value_name = "FILE", conflicts_with = "scenario")]
+    from: Option<PathBuf>,
+    /// What the collector printed on the directory
+    #[arg(long, value_name = "FILE", requires = "from")]
+    directory: Option<PathBuf>,
+    /// Another directory with scenario files, and their labs in labs/ below it
+    #[arg(long, value_name = "DIRECTORY")]
+    scenarios: Option<PathBuf>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    /// Print the shell script that collects evidence, and do nothing else
+    #[arg(long, exclusive = true)]
+    print_collector: bool,
+}
+
+/// Prints why.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match (&args.scenario, &args.from) {
+        (Some(name), _) => in_a_lab(args, name),
+        (None, Some(mail)) => from_files(args, mail),
+        (None, None) => {
+            print!("{COLLECTOR}");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn from_files(args: &Args, mail: &Path) -> anyhow::Result<ExitCode> {
+    let mail = evidence(mail)?;
+    let directory = args.directory.as_deref().map(evidence).transpose()?;
+    let by = |service| diagnose(Login { user: mail.user(), service }, &mail, directory.as_ref());
+    let diagnoses = [Service::Imap, Service::Smtp].map(by);
+    if args.json {
+        println!("{}", serde_json::to_string(&diagnoses)?);
+    } else {
+        for diagnosis in &diagnoses {
+            println!("{diagnosis}");
+        }
+    }
+    Ok(exit_code(diagnoses.iter()))
+}
+
+fn evidence(path: &Path) -> anyhow::Result<Evidence> {
+    let bytes = std::fs::read(path).map_err(|error| Invalid(format!("failed to read {}: {error}", path.display())))?;
+    let read = Evidence::read(&String::from_utf8_lossy(&bytes));
+    Ok(read.map_err(|error| Invalid(format!("{} is no evidence: {error}", path.display())))?)
+}
+
+fn in_a_lab(args: &Args, name: &str) -> anyhow::Result<ExitCode> {
+    setup::ensure_tools(false)?;
+    let scenario = scenario(name, args.scenarios.as_deref())?;
+    let cell = cell(name, &scenario)?;
+    become_root_of_own_user_namespace()?;
+    let cache = Cache::open_default().context("failed to open the cache")?;
+    let workbench = Workbench::open(cache, &cell.lab.topology)?;
+    let run = Run::create(&results().join("diagnose"))?;
+    let stock = workbench.stock()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let interrupt = Interrupt::default();
+    let entered = runtime.enter();
+    interrupt.listen(|_| ())?;
+    drop(entered);
+    let engine = Engine {
+        setup: &workbench.setup,
+        stock: &stock,
+        budget: &workbench.budget,
+        run: &run,
+        interrupt: &interrupt,
+        fresh: false,
+        course: Course::default(),
+        say: &|text| eprintln!("{text}"),
+    };
+    let examined = runtime.block_on(engine.examine(&scenario, cell)).map_err(|error| match error {
+        ExplainError::Scenario(reason) => Invalid(reason).into(),
+        ExplainError::Failed(reason) => anyhow!("{reason}"),
+    })?;
+    if args.json {
+        println!("{}", serde_json::to_string(&examined)?);
+    } else {
+        print!("{}", text(&examined));
+    }
+    Ok(exit_code(examined.logins.iter().filter_map(|tried| tried.diagnosis.as_ref())))
+}
+
+fn text(examined: &Examination) -> String {
+    let mut text = format!("{}::{}, as kept in `{}`\n", examined.scenario, examined.cell, examined.checkpoint);
+    for tried in &examined.logins {
+        text.extend([format!("\n{} → {}\n", tried.asked, tried.answered)]);
+        text.extend(tried.diagnosis.iter().map(|diagnosis| format!("{diagnosis}\n")));
+    }
+    text
+}
+
+fn exit_code<'d>(mut diagnoses: impl Iterator<Item = &'d Diagnosis>) -> ExitCode {
+    if diagnoses.any(|diagnosis| diagnosis.cause() != RootCause::Nothing) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
