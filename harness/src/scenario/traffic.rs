@@ -1,7 +1,7 @@
 //! What steps about a machine's packets are told.
 
 use super::action::Action;
-use super::step::Step;
+use super::step::{Step, check_machine};
 use crate::lab::{HOST, Topology};
 use crate::mistake::{Flaw, Flaws};
 use crate::network::flows::{Destination, Host};
@@ -20,7 +20,7 @@ pub struct Capture {
 
 /// Whom the machine contacted of its own accord: `directory:636/tcp`, an address in the place of the name, `directory/icmp`, or
 /// `directory` for whatever it is. `lab` is the host itself, where probes come from. What answers somebody, ARP, DHCP and neighbour
-/// discovery are no contacts.
+/// discovery are no contacts. A full name, as `rules.example`, is one that the machine asked DNS for.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Egress {
@@ -33,6 +33,21 @@ pub struct Egress {
     /// All of these were contacted, and nobody else.
     #[schemars(with = "Option<Vec<String>>")]
     pub exactly: Option<Vec<Spanned<String>>>,
+    /// The log of a packet filter tells the same as the packets: whatever nobody answered stands in it, and of all that stands in
+    /// it there are packets.
+    pub logged: Option<FilterLog>,
+}
+
+/// What a packet filter logs of what it refuses.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilterLog {
+    /// The machine whose kernel filters.
+    #[schemars(with = "String")]
+    pub on: Spanned<String>,
+    /// What its lines begin with, as in `log prefix "perimeter-refused "` of nftables.
+    #[schemars(with = "String")]
+    pub prefix: Spanned<String>,
 }
 
 impl Egress {
@@ -47,6 +62,12 @@ impl Egress {
             let flaw = Flaw::new("this step needs one list, `only` or `exactly`", self.since.span());
             flaws.push(flaw.with_help("`exactly = []` says that nobody was contacted"));
         }
+        if let Some(log) = &self.logged {
+            check_machine(&log.on, lab, flaws);
+            if log.prefix.get_ref().trim().is_empty() {
+                flaws.push(Flaw::new("without a prefix nobody knows which lines are the filter's", log.prefix.span()));
+            }
+        }
         for text in self.named() {
             let parsed = text.get_ref().parse::<Destination>();
             let parsed = parsed.map_err(|error| Flaw::new(error.to_string(), text.span()).with_help(Destination::FORM));
@@ -57,12 +78,12 @@ impl Egress {
     }
 }
 
-/// A name is one of the lab's.
+/// A name is one of the lab's. A full name may be one that only DNS knows.
 fn check_host(host: &Host, text: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
     let Host::Named(name) = host else { return };
     let machines = lab.machines.iter().map(|machine| machine.name.get_ref().as_str());
     let mut known = machines.chain([HOST]);
-    if !known.clone().any(|known| known == name) {
+    if !name.contains('.') && !known.clone().any(|known| known == name) {
         let message = format!("there is no machine `{name}` in lab `{}`", lab.name);
         flaws.push(Flaw::unknown(message, text.span(), name, &mut known));
     }
