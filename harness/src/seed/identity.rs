@@ -98,11 +98,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Makes certificates for machines (short name and domain) and passwords for accounts. The authority's key is thrown
+    /// Makes certificates for machines, each with its short name and its further full names, and passwords for accounts. The authority's key is thrown
     /// away: nobody can make another certificate of this lab.
     pub fn generate<'a>(
         secret: &LabSecret,
-        machines: impl IntoIterator<Item = &'a str>,
+        machines: impl IntoIterator<Item = (&'a str, Vec<&'a str>)>,
         domain: &str,
         accounts: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, IdentityError> {
@@ -111,8 +111,8 @@ impl Identity {
         let authority = parameters.self_signed(&authority_key)?.pem();
         let issuer = Issuer::new(parameters, authority_key);
         let mut certificates = BTreeMap::new();
-        for machine in machines {
-            certificates.insert(machine.to_owned(), certificate(machine, domain, &issuer)?);
+        for (machine, further) in machines {
+            certificates.insert(machine.to_owned(), certificate(machine, &further, domain, &issuer)?);
         }
         let identity = Self::recall(secret, authority, accounts)?;
         Ok(Self { certificates, ..identity })
@@ -197,10 +197,16 @@ fn authority_parameters(domain: &str) -> CertificateParams {
     parameters
 }
 
-fn certificate(machine: &str, domain: &str, issuer: &Issuer<'_, KeyPair>) -> Result<Certificate, IdentityError> {
+fn certificate(
+    machine: &str,
+    further: &[&str],
+    domain: &str,
+    issuer: &Issuer<'_, KeyPair>,
+) -> Result<Certificate, IdentityError> {
     let fqdn = format!("{machine}.{domain}");
     let mut parameters = valid_for_years();
-    parameters.subject_alt_names = CertificateParams::new(vec![fqdn.clone(), machine.to_owned()])?.subject_alt_names;
+    let names = [fqdn.as_str(), machine].into_iter().chain(further.iter().copied()).map(str::to_owned);
+    parameters.subject_alt_names = CertificateParams::new(names.collect::<Vec<_>>())?.subject_alt_names;
     parameters.distinguished_name.push(DnType::CommonName, fqdn);
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -224,7 +230,7 @@ mod tests {
     use super::*;
 
     fn made(secret: &LabSecret) -> Identity {
-        Identity::generate(secret, ["mail"], "lan.test", ["alice"]).unwrap()
+        Identity::generate(secret, [("mail", vec![])], "lan.test", ["alice"]).unwrap()
     }
 
     #[test]
