@@ -23,10 +23,12 @@ mod release;
 mod report;
 mod selftest;
 mod setup;
+mod stage;
 mod test;
 mod workbench;
 
 use clap::{Parser, Subcommand};
+use exit::End;
 use std::process::ExitCode;
 
 const AFTER: &str = "\
@@ -145,8 +147,13 @@ enum Action {
 fn main() -> ExitCode {
     harness::host::pipe::end_quietly_without_reader();
     run(Cli::parse().action).unwrap_or_else(|error| {
-        eprintln!("Error: {error:?}");
-        exit::of(&error).into()
+        let end = exit::of(&error);
+        match end {
+            // A backtrace, if one is asked for, helps only us.
+            End::Internal => eprintln!("Error: {error:?}"),
+            End::Failed | End::Invalid | End::Host => eprintln!("Error: {error:#}"),
+        }
+        end.into()
     })
 }
 
