@@ -9,8 +9,8 @@ use crate::host::tools;
 use crate::host::workspace::Workspace;
 use crate::image::Image;
 use crate::machine::ssh::SshError;
-use crate::machine::{Boot, MachineError, MachineName, NetworkCard, Origin, Spec, Trouble, VerbError};
-use crate::network::{NetworkError, TapName};
+use crate::machine::{Boot, MachineError, MachineName, Origin, Spec, Trouble, VerbError};
+use crate::network::NetworkError;
 use crate::seed::{IdentityError, SeedError, Templates};
 use crate::size::Size;
 use crate::time::{Expired, Pace};
@@ -120,7 +120,7 @@ impl Setup {
                 .as_ref()
                 .map(|release| self.packages_of(release.get_ref(), &name))
                 .transpose()?,
-            cards: vec![NetworkCard { mac: Topology::mac(index), tap: TapName::numbered(index) }],
+            cards: topology.cards(index),
             name,
         })
     }
