@@ -20,7 +20,7 @@ pub struct Capture {
 
 /// Whom the machine contacted of its own accord: `directory:636/tcp`, an address in the place of the name, `directory/icmp`, or
 /// `directory` for whatever it is. `lab` is the host itself, where probes come from. What answers somebody, ARP, DHCP and neighbour
-/// discovery are no contacts. A full name, as `rules.example`, is one that the machine asked DNS for.
+/// discovery are no contacts. A full name of the lab means the address that it is for, and those that the machine got for it from DNS.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Egress {
@@ -78,13 +78,15 @@ impl Egress {
     }
 }
 
-/// A name is one of the lab's. A full name may be one that only DNS knows.
+/// A name is one of the lab's.
 fn check_host(host: &Host, text: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
     let Host::Named(name) = host else { return };
-    let machines = lab.machines.iter().map(|machine| machine.name.get_ref().as_str());
-    let mut known = machines.chain([HOST]);
-    if !name.contains('.') && !known.clone().any(|known| known == name) {
-        let message = format!("there is no machine `{name}` in lab `{}`", lab.name);
+    let hosts = lab.hosts();
+    let short = hosts.iter().map(|host| host.name.as_str());
+    let full = hosts.iter().flat_map(|host| std::iter::once(&host.fqdn).chain(host.wiring.names.keys()));
+    let mut known = short.chain([HOST]).chain(full.map(String::as_str));
+    if !known.clone().any(|known| known == name) {
+        let message = format!("there is nobody called `{name}` in lab `{}`", lab.name);
         flaws.push(Flaw::unknown(message, text.span(), name, &mut known));
     }
 }
