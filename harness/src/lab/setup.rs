@@ -129,6 +129,19 @@ impl Setup {
 /// Why there is no lab.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
+    /// A machine without a network card was to be captured.
+    #[error("machine {0} has no network card: no packets of it can be captured")]
+    NoCard(MachineName),
+    /// What the network carries does not appear in a capture.
+    #[error(
+        "the capture of machine {machine} has ended, or does not hear its network: {source}; is the disk of the results full?"
+    )]
+    Deaf {
+        /// The machine.
+        machine: MachineName,
+        /// What was waited for.
+        source: Expired,
+    },
     /// No medium was given for an image.
     #[error("machine {machine} wants image `{image}`, which was not built")]
     NoImage {
