@@ -6,6 +6,7 @@ mod voice;
 
 use anyhow::{Context as _, anyhow};
 use harness::network::become_root_of_own_user_namespace;
+use harness::report::text;
 use harness::scenario::{Cell, Scenario, Tier};
 use libtest_mimic::{Arguments, Failed, Trial};
 use session::Session;
@@ -40,12 +41,12 @@ fn main() -> ExitCode {
     let scenarios = match scenarios() {
         Ok(scenarios) => scenarios,
         Err(error) => {
-            eprintln!("Error: {error:?}");
+            eprintln!("Error: {}", text::lines(&format!("{error:?}")));
             return End::Invalid.into();
         }
     };
     run(&mut arguments, &scenarios).unwrap_or_else(|error| {
-        eprintln!("Error: {error:?}");
+        eprintln!("Error: {}", text::lines(&format!("{error:?}")));
         End::Internal.into()
     })
 }
@@ -135,7 +136,7 @@ fn trials(scenarios: &[Scenario], session: &Arc<Session>, tier: Tier) -> Vec<Tri
             let session = session.clone();
             let left_out = cell.tier == Tier::Full && tier == Tier::Quick;
             let test = Trial::test(name(&scenario, &cell), move || {
-                session.test(&scenario, &cell).map_err(|error| Failed::from(format!("{error:#}")))
+                session.test(&scenario, &cell).map_err(|error| Failed::from(text::lines(&format!("{error:#}"))))
             });
             test.with_ignored_flag(left_out)
         })

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "progress")]
 
 use crate::explain::{cell, scenario};
+use crate::say;
 use crate::setup;
 use crate::workbench::{Workbench, results};
 use anyhow::Context as _;
@@ -81,7 +82,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             interrupt: &interrupt,
             fresh: false,
             course: Course { etc: Some(etc), to_the_end: true, ..Course::default() },
-            say: &|text| eprintln!("{text}"),
+            say: &|text| say::note(text),
         };
         let result = runtime.block_on(engine.cell(&scenario, cell));
         anyhow::ensure!(!interrupt.asked(), "interrupted");
@@ -99,9 +100,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         steps: cell.steps.len(),
     };
     if args.json {
-        println!("{}", serde_json::to_string(&comparison)?);
+        say::json(&comparison)?;
     } else {
-        print!("{}", text(&comparison));
+        say::out(text(&comparison));
     }
     Ok(if comparison.behaviour.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

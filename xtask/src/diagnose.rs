@@ -4,6 +4,7 @@
 
 use crate::exit::Invalid;
 use crate::explain::{cell, scenario};
+use crate::say;
 use crate::setup;
 use crate::workbench::{Workbench, results};
 use anyhow::{Context as _, anyhow};
@@ -72,10 +73,10 @@ fn from_files(args: &Args, mail: &Path) -> anyhow::Result<ExitCode> {
     let by = |service| diagnose(Login { user: mail.user(), service }, &mail, directory.as_ref());
     let diagnoses = [Service::Imap, Service::Smtp].map(by);
     if args.json {
-        println!("{}", serde_json::to_string(&diagnoses)?);
+        say::json(&diagnoses)?;
     } else {
         for diagnosis in &diagnoses {
-            println!("{diagnosis}");
+            say::out(format_args!("{diagnosis}\n"));
         }
     }
     Ok(exit_code(diagnoses.iter()))
@@ -109,16 +110,16 @@ fn in_a_lab(args: &Args, name: &str) -> anyhow::Result<ExitCode> {
         interrupt: &interrupt,
         fresh: false,
         course: Course::default(),
-        say: &|text| eprintln!("{text}"),
+        say: &|text| say::note(text),
     };
     let examined = runtime.block_on(engine.examine(&scenario, cell)).map_err(|error| match error {
         ExplainError::Scenario(reason) => Invalid(reason).into(),
         ExplainError::Failed(reason) => anyhow!("{reason}"),
     })?;
     if args.json {
-        println!("{}", serde_json::to_string(&examined)?);
+        say::json(&examined)?;
     } else {
-        print!("{}", text(&examined));
+        say::out(text(&examined));
     }
     Ok(exit_code(examined.logins.iter().filter_map(|tried| tried.diagnosis.as_ref())))
 }

@@ -21,6 +21,7 @@ mod predict;
 mod record;
 mod release;
 mod report;
+mod say;
 mod selftest;
 mod setup;
 mod test;
@@ -141,11 +142,10 @@ enum Action {
     Man(manual::ManArgs),
 }
 
-#[expect(clippy::print_stderr, reason = "the error is the last that is said")]
 fn main() -> ExitCode {
     harness::host::pipe::end_quietly_without_reader();
     run(Cli::parse().action).unwrap_or_else(|error| {
-        eprintln!("Error: {error:?}");
+        say::note(format_args!("Error: {error:?}"));
         exit::of(&error).into()
     })
 }

@@ -9,6 +9,7 @@ use super::step::{Action, Concern, Power, Return, Step};
 use super::steps::{Exhibit, Notes, Stage};
 use crate::etc::OwnEtc;
 use crate::evidence::{Happening, Part, Run, ScenarioResult, StepOutcome, StepResult, Verdict};
+use crate::harmless::{self, shortened};
 use crate::lab::{Budget, Lab, LabError, Permit, Progress, Purpose, Setup, Stock, Template, TooMuch, Window};
 use crate::record::Snapshots;
 use jiff::Timestamp;
@@ -16,6 +17,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// What is kept of what a step shows, in bytes: reports hold it several times, and a guest is not trusted.
+const LONGEST_TRANSCRIPT: usize = 1 << 20;
+/// What is kept of an answer that is told in a sentence.
+const LONGEST_ANSWER: usize = 16 << 10;
 
 /// Runs cells of scenarios.
 pub struct Engine<'a> {
@@ -345,10 +351,11 @@ impl Engine<'_> {
             let (outcome, done) = self.recorded(play, index, lab, judge(cell.kind, step, performed));
             let seconds = started.elapsed().as_secs_f64();
             let mut exhibits = stage.exhibits();
-            let transcript = done.transcript.map(|transcript| lab.identity().redact(&transcript));
+            let transcript = done.transcript.map(|it| shortened(lab.identity().redact(&it), LONGEST_TRANSCRIPT));
             if let Some(transcript) = &transcript {
                 let file = format!("step-{:02}.txt", index + 1);
-                exhibits.push(Exhibit { file, text: format!("{}\n\n{transcript}\n", step.name.get_ref()) });
+                let text = format!("{}\n\n{}\n", step.name.get_ref(), harmless::lines(transcript));
+                exhibits.push(Exhibit { file, text });
             }
             play.exhibit(&exhibits)?;
             let mut step_result = StepResult {
@@ -356,7 +363,7 @@ impl Engine<'_> {
                 outcome,
                 seconds,
                 asked: lab.identity().redact(&done.asked),
-                answered: lab.identity().redact(&done.answered),
+                answered: shortened(lab.identity().redact(&done.answered), LONGEST_ANSWER),
                 transcript,
                 files: exhibits.into_iter().map(|exhibit| exhibit.file).collect(),
                 ..omitted(play.scenario, index, step)
@@ -409,8 +416,8 @@ impl Engine<'_> {
             outcome: StepOutcome::Failed,
             seconds: started.elapsed().as_secs_f64(),
             asked: stage.redact(&format!("invariant {place}: {}", done.asked)),
-            answered: stage.redact(&done.answered),
-            transcript: done.transcript.map(|transcript| stage.redact(&transcript)),
+            answered: shortened(stage.redact(&done.answered), LONGEST_ANSWER),
+            transcript: done.transcript.map(|it| shortened(stage.redact(&it), LONGEST_TRANSCRIPT)),
             ..omitted(play.scenario, 0, invariant)
         };
         self.report(play, &step_result);
@@ -453,7 +460,7 @@ impl Engine<'_> {
                 () = self.interrupt.at_once() => return,
             };
             if let Ok(journal) = journal {
-                let text = lab.identity().redact(&journal.stdout);
+                let text = harmless::lines(&lab.identity().redact(&journal.stdout));
                 let _ = fs_err::write(logs.join(format!("journal-{}.log", machine.name())), text);
             }
         }

@@ -37,6 +37,9 @@ pub(super) struct Table {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Combination(Vec<(String, String)>);
 
+/// Nobody runs more labs than this for one scenario; the product of a few lists soon has more than there is memory.
+const MOST: usize = 10_000;
+
 /// Combinations, and what is special about some.
 #[derive(Debug, Default)]
 pub(super) struct Matrix {
@@ -120,10 +123,18 @@ impl Matrix {
         let axes = entries.into_iter().filter_map(|(name, values)| Axis::read(&name, values, flaws)).collect();
         let mut matrix = Self { axes, ..Self::default() };
         if matrix.axes.is_empty() {
-            flaws.push(Flaw::new("a matrix without a list", span).with_help("write name = [\"value\", \"value\"]"));
+            flaws.push(
+                Flaw::new("a matrix without a list", span.clone()).with_help("write name = [\"value\", \"value\"]"),
+            );
         }
         for selection in &exclude {
             selection.check(&matrix, flaws);
+        }
+        let cells = matrix.axes.iter().try_fold(1_usize, |cells, axis| cells.checked_mul(axis.values.len()));
+        if cells.is_none_or(|cells| cells > MOST) {
+            let flaw = Flaw::new(format!("the matrix has more than {MOST} combinations"), span);
+            flaws.push(flaw.with_help("each is a run in a lab of its own: make several scenarios of it"));
+            return Self::default();
         }
         matrix.combinations = matrix.product();
         matrix.combinations.retain(|combination| !exclude.iter().any(|selection| selection.selects(combination)));
@@ -267,6 +278,10 @@ mod tests {
         matrix.combinations().iter().map(ToString::to_string).collect()
     }
 
+    fn nine_lists_of_nine() -> String {
+        (0..9).map(|axis| format!("v{axis} = ['1', '2', '3', '4', '5', '6', '7', '8', '9']\n")).collect()
+    }
+
     #[test]
     fn it_is_the_product_in_the_order_of_the_file() {
         let matrix = read("variant = ['kept', 'moved']\nrelease = ['42.3', '15.0']").unwrap();
@@ -305,6 +320,7 @@ mod tests {
     #[case::incomplete("v = ['a']\nw = ['a']\ninclude = [{ v = 'b' }]", "no value for `w`")]
     #[case::number("v = [1]", "expected a string")]
     #[case::empty("", "a matrix without a list")]
+    #[case::a_product_beyond_all_bounds(&nine_lists_of_nine(), "more than 10000 combinations")]
     fn mistakes_are_found(#[case] matrix: &str, #[case] words: &str) {
         let text = plain_text(&read(matrix).unwrap_err());
         assert!(text.contains(words), "{text}");

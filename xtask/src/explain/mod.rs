@@ -5,6 +5,7 @@
 mod text;
 
 use crate::exit::Invalid;
+use crate::say;
 use crate::setup;
 use crate::workbench::{Workbench, project, results};
 use anyhow::{Context as _, anyhow};
@@ -77,7 +78,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         interrupt: &interrupt,
         fresh: args.fresh,
         course: Course::default(),
-        say: &|text| eprintln!("{text}"),
+        say: &|text| say::note(text),
     };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let width = args.jobs.map_or(cores, usize::from);
@@ -87,9 +88,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ExplainError::Failed(reason) => anyhow!("{reason}"),
     })?;
     if args.json {
-        println!("{}", serde_json::to_string(&explanation)?);
+        say::json(&explanation)?;
     } else {
-        print!("{}", text::render(&explanation));
+        say::out(text::render(&explanation));
     }
     let is_explained = explanation.symptoms.iter().all(|symptom| symptom.found != Blame::Elsewhere);
     Ok(if is_explained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
