@@ -75,17 +75,81 @@ fn wait_for(work: impl Future<Output = ()>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::sync::LazyLock;
+
+    /// A change of some bytes: where, how many go, and what comes.
+    type Edit = (prop::sample::Index, u8, Vec<u8>);
+
+    fn edits() -> impl Strategy<Value = Vec<Edit>> {
+        let known = [
+            &b"\0"[..],
+            b"\xff\xff\xff\xff",
+            b"\x7f\xff\xff\xff",
+            b"\x80",
+            b"\n",
+            b"\r\n",
+            b"(((((",
+            b"{99999999999}",
+            b"\"",
+            b"\\",
+            b"-",
+            b" ",
+            b"18446744073709551615",
+            b"4294967295",
+            b"[[",
+            b"]",
+            b"${v}",
+            b"=",
+            b"\x1b[2J",
+            b"\xe2\x80\xae",
+        ];
+        let bytes = prop_oneof![
+            3 => Just(Vec::new()),
+            4 => prop::sample::select(known.to_vec()).prop_map(<[u8]>::to_vec),
+            2 => prop::collection::vec(any::<u8>(), 1..9),
+        ];
+        prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![Just(0), 0..9_u8, any::<u8>()], bytes), 1..6)
+    }
+
+    proptest! {
+        /// What is near to something real goes deepest. Many more with `PROPTEST_CASES=100000`.
+        #[test]
+        fn what_was_changed_a_little_goes_through(which in any::<prop::sample::Index>(), edits in edits()) {
+            for (name, door) in DOORS {
+                let mut bytes = which.get(&corpus(name)).clone();
+                for (place, gone, come) in &edits {
+                    let start = place.index(bytes.len() + 1);
+                    let end = (start + usize::from(*gone)).min(bytes.len());
+                    bytes.splice(start..end, come.iter().copied());
+                }
+                door(&bytes);
+            }
+        }
+    }
+
+    fn corpus(name: &str) -> Vec<Vec<u8>> {
+        static ALL: LazyLock<BTreeMap<&str, Vec<Vec<u8>>>> = LazyLock::new(|| {
+            let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+            let read = |(name, _): &(&'static str, Door)| {
+                let files = fs_err::read_dir(corpus.join(name)).unwrap();
+                let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+                paths.sort();
+                (*name, paths.iter().map(|path| fs_err::read(path).unwrap()).collect())
+            };
+            DOORS.iter().map(read).collect()
+        });
+        ALL[name].clone()
+    }
 
     /// What was ever found stays found.
     #[test]
     fn the_corpus_goes_through_all_doors() {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
         for (name, door) in DOORS {
-            let files: Vec<_> = fs_err::read_dir(corpus.join(name)).unwrap().collect();
+            let files = corpus(name);
             assert!(!files.is_empty(), "{name} has no corpus");
-            for file in files {
-                door(&fs_err::read(file.unwrap().path()).unwrap());
-            }
+            files.iter().for_each(|bytes| door(bytes));
         }
     }
 }

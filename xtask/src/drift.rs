@@ -1,5 +1,4 @@
 //! `cargo xtask drift`: what changed in a machine's configuration between two moments of a run.
-#![expect(clippy::print_stdout, reason = "the command's result")]
 
 use crate::exit::Invalid;
 use crate::say;

@@ -1,6 +1,5 @@
 //! `cargo xtask lab`: labs that are kept, booted and frozen.
 #![expect(clippy::print_stdout, reason = "the command's result")]
-#![expect(clippy::print_stderr, reason = "progress")]
 
 use crate::kept;
 use crate::say;

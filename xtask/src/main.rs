@@ -17,6 +17,8 @@ mod image;
 mod kept;
 mod lab;
 mod manual;
+#[cfg(test)]
+mod policy;
 mod predict;
 mod record;
 mod release;
@@ -24,10 +26,12 @@ mod report;
 mod say;
 mod selftest;
 mod setup;
+mod stage;
 mod test;
 mod workbench;
 
 use clap::{Parser, Subcommand};
+use exit::End;
 use std::process::ExitCode;
 
 const AFTER: &str = "\
@@ -145,8 +149,15 @@ enum Action {
 fn main() -> ExitCode {
     harness::host::pipe::end_quietly_without_reader();
     run(Cli::parse().action).unwrap_or_else(|error| {
-        say::note(format_args!("Error: {error:?}"));
-        exit::of(&error).into()
+        let end = exit::of(&error);
+        match end {
+            // A backtrace, if one is asked for, helps only us.
+            End::Internal => say::note(format_args!("Error: {error:?}")),
+            // It shows, in colours, a file that a person wrote.
+            End::Invalid => say::own(format_args!("Error: {error:#}")),
+            End::Failed | End::Host => say::note(format_args!("Error: {error:#}")),
+        }
+        end.into()
     })
 }
 

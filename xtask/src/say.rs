@@ -16,6 +16,11 @@ pub(crate) fn note(text: impl Display) {
     eprintln!("{}", harmless::lines(&text.to_string()));
 }
 
+/// Prints a line in which nothing is a guest's; it may have colours.
+pub(crate) fn own(text: impl Display) {
+    eprintln!("{text}");
+}
+
 /// Prints a result for programs.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     println!("{}", harmless::json(&serde_json::to_string(value)?));

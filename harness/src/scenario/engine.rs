@@ -12,7 +12,9 @@ use crate::evidence::{Happening, Part, Run, ScenarioResult, StepOutcome, StepRes
 use crate::harmless::{self, shortened};
 use crate::lab::{Budget, Lab, LabError, Permit, Progress, Purpose, Setup, Stock, Template, TooMuch, Window};
 use crate::record::Snapshots;
+use crate::time::noting;
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -76,7 +78,10 @@ impl Play<'_> {
     /// Puts what steps have shown into the result directory.
     pub(super) fn exhibit(&self, exhibits: &[Exhibit]) -> Result<(), String> {
         for Exhibit { file, text } in exhibits {
-            fs_err::write(self.logs.join(file), text).map_err(|error| error.to_string())?;
+            // JSON has its own way to say what steers.
+            let text: Cow<'_, str> =
+                if file.ends_with(".json") { text.into() } else { Cow::Owned(harmless::lines(text)) };
+            fs_err::write(self.logs.join(file), text.as_bytes()).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -115,7 +120,9 @@ impl Engine<'_> {
         let played = match self.run.cell(&scenario.name, &result.cell) {
             Ok(logs) => {
                 let play = Play { scenario, cell, logs, ends: cell.steps.len(), onlooker: None };
-                self.carry_out(&play, &mut result).await
+                let (played, close_calls) = noting(self.carry_out(&play, &mut result)).await;
+                result.close_calls = close_calls;
+                played
             }
             Err(error) => Err(error.to_string()),
         };
@@ -354,7 +361,7 @@ impl Engine<'_> {
             let transcript = done.transcript.map(|it| shortened(lab.identity().redact(&it), LONGEST_TRANSCRIPT));
             if let Some(transcript) = &transcript {
                 let file = format!("step-{:02}.txt", index + 1);
-                let text = format!("{}\n\n{}\n", step.name.get_ref(), harmless::lines(transcript));
+                let text = format!("{}\n\n{transcript}\n", step.name.get_ref());
                 exhibits.push(Exhibit { file, text });
             }
             play.exhibit(&exhibits)?;

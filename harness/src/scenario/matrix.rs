@@ -265,6 +265,7 @@ fn keyword<'t, T: Deserialize<'t>>(table: &mut DeTable<'t>, name: &str, flaws: &
 mod tests {
     use super::*;
     use crate::mistake::{Mistakes, plain_text};
+    use proptest::prelude::*;
 
     fn read(matrix: &str) -> Result<Matrix, Mistakes> {
         let text = format!("[matrix]\n{matrix}\n");
@@ -304,6 +305,27 @@ mod tests {
         let of = |test: &dyn Fn(&Combination) -> bool| matrix.combinations().iter().map(test).collect::<Vec<_>>();
         assert_eq!(of(&|combination| matrix.is_full(combination)), [false, false, true]);
         assert_eq!(of(&|combination| matrix.is_control(combination) == Some(true)), [false, true, false]);
+    }
+
+    proptest! {
+        /// As many as the lengths multiply to, each once and none that is left out; a selection selects those with its value.
+        #[test]
+        fn the_product_is_whole(lengths in prop::collection::vec(1usize..5, 1..5), left_out: prop::sample::Index) {
+            let values = |length: usize| (0..length).map(|value| format!("'x{value}'")).collect::<Vec<_>>().join(", ");
+            let axes: String =
+                lengths.iter().enumerate().map(|(axis, length)| format!("a{axis} = [{}]\n", values(*length))).collect();
+            let gone = left_out.index(lengths[0]);
+            let matrix = read(&format!("{axes}exclude = [{{ a0 = ['x{gone}'] }}]")).unwrap();
+            let all = matrix.combinations();
+            let rest: usize = lengths[1..].iter().product();
+            prop_assert_eq!(all.len(), (lengths[0] - 1) * rest);
+            let names: std::collections::BTreeSet<_> = all.iter().map(ToString::to_string).collect();
+            prop_assert_eq!(names.len(), all.len());
+            let whole = read(&axes).unwrap();
+            prop_assert_eq!(whole.combinations().len(), lengths[0] * rest);
+            let gone = format!("x{gone}");
+            prop_assert!(all.iter().all(|combination| combination.value("a0") != Some(gone.as_str())));
+        }
     }
 
     #[rstest::rstest]

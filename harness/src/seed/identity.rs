@@ -189,6 +189,9 @@ impl Identity {
     }
 }
 
+/// Names that a server has for programs to which one of its ports is forwarded (`cargo xtask forward`).
+const FORWARDED: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
 fn authority_parameters(domain: &str) -> CertificateParams {
     let mut parameters = valid_for_years();
     parameters.distinguished_name.push(DnType::CommonName, format!("Rehearsal authority of {domain}"));
@@ -200,7 +203,8 @@ fn authority_parameters(domain: &str) -> CertificateParams {
 fn certificate(machine: &str, domain: &str, issuer: &Issuer<'_, KeyPair>) -> Result<Certificate, IdentityError> {
     let fqdn = format!("{machine}.{domain}");
     let mut parameters = valid_for_years();
-    parameters.subject_alt_names = CertificateParams::new(vec![fqdn.clone(), machine.to_owned()])?.subject_alt_names;
+    let names: Vec<_> = [&fqdn, machine].into_iter().chain(FORWARDED).map(str::to_owned).collect();
+    parameters.subject_alt_names = CertificateParams::new(names)?.subject_alt_names;
     parameters.distinguished_name.push(DnType::CommonName, fqdn);
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

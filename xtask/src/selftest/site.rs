@@ -120,6 +120,11 @@ impl Site {
         found.map(|(id, _)| id).collect()
     }
 
+    /// All processes that run for this cache, by id and name.
+    pub(super) fn processes(&self) -> Vec<(u32, String)> {
+        processes(self.path())
+    }
+
     /// Waits until nothing is left of builders: no process, no mount, no working directory, and no entries but these.
     pub(super) fn wait_until_clear(&self, entries: &[&str]) -> anyhow::Result<()> {
         let deadline = Deadline::after(CLEARING);
