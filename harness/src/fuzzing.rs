@@ -4,7 +4,7 @@
 //! what `fuzz/corpus` holds goes through each door in `cargo test`, too.
 
 use crate::mail::diagnosis::{Evidence, Login, Service, diagnose};
-use crate::{drift, image, machine, mail, packages, release, scenario};
+use crate::{drift, image, machine, mail, network, packages, release, scenario};
 use std::path::Path;
 
 /// A door.
@@ -18,6 +18,7 @@ pub const DOORS: &[(&str, Door)] = &[
     ("imap", imap),
     ("smtp", smtp),
     ("collected", collected),
+    ("capture", capture),
 ];
 
 /// Files that a person writes: scenarios, labs, recipes. Labs that a scenario names are the project's own.
@@ -50,6 +51,11 @@ pub fn imap(bytes: &[u8]) {
 /// What an SMTP server sends.
 pub fn smtp(bytes: &[u8]) {
     wait_for(mail::fuzz(false, bytes));
+}
+
+/// What goes through a guest's network cards.
+pub fn capture(bytes: &[u8]) {
+    network::flows::fuzz(bytes);
 }
 
 /// What programs in a guest print for us: configuration, evidence, dumps, logs.

@@ -15,6 +15,7 @@
 pub mod agent;
 pub mod argv;
 mod bounded;
+mod capture;
 mod console;
 mod freeze;
 mod link;

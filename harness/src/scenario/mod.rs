@@ -34,6 +34,7 @@ mod span;
 mod step;
 mod steps;
 mod symptom;
+mod traffic;
 mod trial;
 mod variables;
 mod verb;

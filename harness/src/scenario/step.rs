@@ -13,6 +13,7 @@ pub(super) use super::action::Action;
 pub(super) use super::changes::*;
 pub(super) use super::configuration::*;
 pub(super) use super::impairment::*;
+pub(super) use super::traffic::{Capture, Egress};
 pub(super) use super::verb::*;
 
 /// One step.
@@ -118,6 +119,7 @@ impl Step {
                 flaws.push(Flaw::new("this step concerns the whole lab, and has no `on`", on.span()));
             }
             (_, Some(on)) => check_machine(on, lab, flaws),
+            (_, None) if self.action.can_concern_all() => {}
             (_, None) => flaws.push(Flaw::new(
                 format!("step \"{}\" needs `on`, the machine that it is about", self.name.get_ref()),
                 self.name.span(),

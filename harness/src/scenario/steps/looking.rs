@@ -41,6 +41,11 @@ impl Stage<'_> {
         self.lab.identity().redact(text)
     }
 
+    /// Takes note of a step that begins.
+    pub(in super::super) fn note_step(&mut self, index: usize, step: &Step) {
+        self.notes.captured.note_step(index, step.name.get_ref());
+    }
+
     /// Takes note of the invariants that a step breaks, and of those that hold again.
     pub(in super::super) fn note_disturbances(&mut self, step: &Step) {
         let names = |list: &[toml::Spanned<String>]| list.iter().map(|name| name.get_ref().clone()).collect::<Vec<_>>();

@@ -72,7 +72,8 @@ fn reached(stage: &Stage, phase: Phase) -> anyhow::Result<Builder> {
     match phase {
         Phase::Boot => run.wait_for("QEMU runs")?,
         Phase::Freeze => run.wait_for("is ready and at rest")?,
-        Phase::Thaw | Phase::Step => stage.site.wait_for_process(QEMU)?,
+        // Its state comes in: a QEMU that only tries the accelerator has none.
+        Phase::Thaw | Phase::Step => stage.site.wait_for_argument("-incoming").map(|_| ())?,
     }
     Ok(run)
 }
