@@ -11,6 +11,7 @@ mod diagnose;
 mod docs;
 mod doctor;
 mod drift;
+mod egress;
 mod exit;
 mod explain;
 mod image;
@@ -114,6 +115,9 @@ enum Action {
     Down(byhand::Choice),
     /// Say what changed in a machine's configuration between two moments of a run
     Drift(drift::Args),
+    /// Say whom machines must be allowed to contact, by the packets of a run
+    #[command(subcommand)]
+    Egress(egress::Action),
     /// Say which changes of configuration are to blame for a scenario's symptoms
     Explain(explain::Args),
     /// Say why a user cannot log in: in a kept state of a lab, or on a server of your own
@@ -183,6 +187,7 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Resume(args) => byhand::resume(&args),
         Action::Down(choice) => byhand::down(&choice),
         Action::Drift(args) => drift::run(&args),
+        Action::Egress(action) => egress::run(&action),
         Action::Explain(args) => explain::run(&args),
         Action::Diagnose(args) => diagnose::run(&args),
         Action::Compare(args) => compare::run(&args),

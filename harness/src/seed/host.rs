@@ -66,6 +66,12 @@ impl Host {
         }
     }
 
+    /// All its addresses, its own first; some more than once.
+    pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
+        let cards = self.wiring.cards.iter().map(|card| card.address);
+        std::iter::once(self.address).chain(cards).chain(self.wiring.names.values().copied())
+    }
+
     /// The same machine with more than one card, one address, or one network that it reaches.
     #[must_use]
     pub fn with(self, wiring: Wiring) -> Self {

@@ -6,12 +6,15 @@
 //!
 //! This room knows packets. It knows neither QEMU, which writes the files, nor scenarios.
 
+pub mod allow;
 pub mod capture;
 pub mod clock;
 mod contact;
 mod destination;
+pub mod filter_log;
 mod flow;
 mod gather;
+mod naming;
 pub mod packet;
 pub mod record;
 #[cfg(test)]
