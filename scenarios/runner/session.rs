@@ -14,7 +14,7 @@ use harness::release::Archive;
 use harness::report::typical::Typical;
 use harness::report::{self, Head, Host, Report};
 use harness::scenario::{Cell, Course, Engine, Interrupt, Scenario, unjudged};
-use libtest_mimic::Conclusion;
+use libtest_mimic::{Completion, Conclusion};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
@@ -82,7 +82,7 @@ impl Session {
     }
 
     /// Runs one cell.
-    pub(crate) fn test(&self, scenario: &Scenario, cell: &Cell) -> anyhow::Result<()> {
+    pub(crate) fn test(&self, scenario: &Scenario, cell: &Cell) -> anyhow::Result<Completion> {
         let shared = self.shared.get_or_init(|| self.prepare().map_err(|error| format!("{error:#}")));
         let shared = shared.as_ref().map_err(|error| self.hindered(anyhow!("{error}")))?;
         if self.interrupt.asked() {
@@ -112,11 +112,12 @@ impl Session {
                 }
                 Err(anyhow!("{}", result.reason.unwrap_or_default()))
             }
-            Verdict::Passed => Ok(()),
+            Verdict::Passed => Ok(Completion::Completed),
             Verdict::Skipped => {
                 let mut skipped = self.skipped.lock().map_err(|_| anyhow!("another test panicked"))?;
-                skipped.push((name, result.reason.unwrap_or_default()));
-                Ok(())
+                let reason = result.reason.unwrap_or_default();
+                skipped.push((name, reason.clone()));
+                Ok(Completion::ignored_with(format!("skipped, because {reason}")))
             }
         }
     }
@@ -218,10 +219,7 @@ impl Session {
         }
         let skipped = self.skipped.lock().map_err(|_| anyhow!("a test panicked"))?;
         if !skipped.is_empty() {
-            eprintln!(
-                "skipped: {} cells that cannot be tried here, though the list above calls them ok",
-                skipped.len()
-            );
+            eprintln!("skipped: {} cells that cannot be tried here", skipped.len());
             for (name, reason) in skipped.iter() {
                 eprintln!("  {name}, because {reason}");
             }

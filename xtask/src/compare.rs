@@ -2,15 +2,13 @@
 #![expect(clippy::print_stdout, reason = "the command's result")]
 #![expect(clippy::print_stderr, reason = "progress")]
 
-use crate::explain::{cell, scenario};
 use crate::setup;
-use crate::workbench::{Workbench, results};
-use anyhow::Context as _;
-use harness::cache::Cache;
+use crate::stage::{Stage, cell, scenario};
+use crate::workbench::results;
 use harness::etc::{Difference, FileDifference, OwnEtc, Seen, differences, file_differences};
 use harness::evidence::{Run, ScenarioResult, StepOutcome, StepResult};
 use harness::network::become_root_of_own_user_namespace;
-use harness::scenario::{Course, Engine, Interrupt};
+use harness::scenario::{Course, Engine};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -63,28 +61,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let scenario = scenario(&args.scenario, None)?;
     let cell = cell(&args.scenario, &scenario)?;
     become_root_of_own_user_namespace()?;
-    let cache = Cache::open_default().context("failed to open the cache")?;
-    let workbench = Workbench::open(cache, &cell.lab.topology)?;
-    let stock = workbench.stock()?;
-    let runtime = tokio::runtime::Runtime::new()?;
-    let interrupt = Interrupt::default();
-    let entered = runtime.enter();
-    interrupt.listen(|_| ())?;
-    drop(entered);
+    let stage = Stage::open(&cell.lab.topology, |_| ())?;
     let run_with = |etc: &OwnEtc| -> anyhow::Result<ScenarioResult> {
         let run = Run::create(&results().join("compare"))?;
-        let engine = Engine {
-            setup: &workbench.setup,
-            stock: &stock,
-            budget: &workbench.budget,
-            run: &run,
-            interrupt: &interrupt,
-            fresh: false,
-            course: Course { etc: Some(etc), to_the_end: true, ..Course::default() },
-            say: &|text| eprintln!("{text}"),
-        };
-        let result = runtime.block_on(engine.cell(&scenario, cell));
-        anyhow::ensure!(!interrupt.asked(), "interrupted");
+        let course = Course { etc: Some(etc), to_the_end: true, ..Course::default() };
+        let engine = Engine { course, ..stage.engine(&run, &|text| eprintln!("{text}")) };
+        let result = stage.wait(engine.cell(&scenario, cell));
+        anyhow::ensure!(!stage.interrupt.asked(), "interrupted");
         // A step of the scenario was carried out: what failed is an answer. Else the lab was never ready.
         anyhow::ensure!(result.steps.len() > 1, "{}", result.reason.unwrap_or_default());
         Ok(result)

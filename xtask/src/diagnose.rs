@@ -3,15 +3,13 @@
 #![expect(clippy::print_stderr, reason = "progress")]
 
 use crate::exit::Invalid;
-use crate::explain::{cell, scenario};
 use crate::setup;
-use crate::workbench::{Workbench, results};
-use anyhow::{Context as _, anyhow};
-use harness::cache::Cache;
+use crate::stage::{Stage, cell, scenario, unexplained};
+use crate::workbench::results;
 use harness::evidence::Run;
 use harness::mail::diagnosis::{COLLECTOR, Diagnosis, Evidence, Login, RootCause, Service, diagnose};
 use harness::network::become_root_of_own_user_namespace;
-use harness::scenario::{Course, Engine, Examination, ExplainError, Interrupt};
+use harness::scenario::Examination;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -92,29 +90,10 @@ fn in_a_lab(args: &Args, name: &str) -> anyhow::Result<ExitCode> {
     let scenario = scenario(name, args.scenarios.as_deref())?;
     let cell = cell(name, &scenario)?;
     become_root_of_own_user_namespace()?;
-    let cache = Cache::open_default().context("failed to open the cache")?;
-    let workbench = Workbench::open(cache, &cell.lab.topology)?;
+    let stage = Stage::open(&cell.lab.topology, |_| ())?;
     let run = Run::create(&results().join("diagnose"))?;
-    let stock = workbench.stock()?;
-    let runtime = tokio::runtime::Runtime::new()?;
-    let interrupt = Interrupt::default();
-    let entered = runtime.enter();
-    interrupt.listen(|_| ())?;
-    drop(entered);
-    let engine = Engine {
-        setup: &workbench.setup,
-        stock: &stock,
-        budget: &workbench.budget,
-        run: &run,
-        interrupt: &interrupt,
-        fresh: false,
-        course: Course::default(),
-        say: &|text| eprintln!("{text}"),
-    };
-    let examined = runtime.block_on(engine.examine(&scenario, cell)).map_err(|error| match error {
-        ExplainError::Scenario(reason) => Invalid(reason).into(),
-        ExplainError::Failed(reason) => anyhow!("{reason}"),
-    })?;
+    let engine = stage.engine(&run, &|text| eprintln!("{text}"));
+    let examined = stage.wait(engine.examine(&scenario, cell)).map_err(unexplained)?;
     if args.json {
         println!("{}", serde_json::to_string(&examined)?);
     } else {

@@ -11,6 +11,7 @@ mod diagnose;
 mod docs;
 mod doctor;
 mod drift;
+mod egress;
 mod exit;
 mod explain;
 mod image;
@@ -23,10 +24,12 @@ mod release;
 mod report;
 mod selftest;
 mod setup;
+mod stage;
 mod test;
 mod workbench;
 
 use clap::{Parser, Subcommand};
+use exit::End;
 use std::process::ExitCode;
 
 const AFTER: &str = "\
@@ -109,6 +112,9 @@ enum Action {
     Down(byhand::Choice),
     /// Say what changed in a machine's configuration between two moments of a run
     Drift(drift::Args),
+    /// Say whom machines must be allowed to contact, by the packets of a run
+    #[command(subcommand)]
+    Egress(egress::Action),
     /// Say which changes of configuration are to blame for a scenario's symptoms
     Explain(explain::Args),
     /// Say why a user cannot log in: in a kept state of a lab, or on a server of your own
@@ -145,8 +151,13 @@ enum Action {
 fn main() -> ExitCode {
     harness::host::pipe::end_quietly_without_reader();
     run(Cli::parse().action).unwrap_or_else(|error| {
-        eprintln!("Error: {error:?}");
-        exit::of(&error).into()
+        let end = exit::of(&error);
+        match end {
+            // A backtrace, if one is asked for, helps only us.
+            End::Internal => eprintln!("Error: {error:?}"),
+            End::Failed | End::Invalid | End::Host => eprintln!("Error: {error:#}"),
+        }
+        end.into()
     })
 }
 
@@ -172,6 +183,7 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Resume(args) => byhand::resume(&args),
         Action::Down(choice) => byhand::down(&choice),
         Action::Drift(args) => drift::run(&args),
+        Action::Egress(action) => egress::run(&action),
         Action::Explain(args) => explain::run(&args),
         Action::Diagnose(args) => diagnose::run(&args),
         Action::Compare(args) => compare::run(&args),

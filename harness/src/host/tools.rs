@@ -174,13 +174,22 @@ pub const TOOLS: &[Tool] = &[
 ];
 
 /// What only some commands need: `cargo xtask setup --all` installs these, too.
-pub const OPTIONAL: &[Tool] = &[Tool {
-    name: "chromium",
-    purpose: "look at the page of a report as a browser shows it (`cargo xtask selftest report`)",
-    packages: everywhere(&["chromium"]),
-    proof: Proof::Program("--version"),
-    minimum: None,
-}];
+pub const OPTIONAL: &[Tool] = &[
+    Tool {
+        name: "chromium",
+        purpose: "look at the page of a report as a browser shows it (`cargo xtask selftest report`)",
+        packages: everywhere(&["chromium"]),
+        proof: Proof::Program("--version"),
+        minimum: None,
+    },
+    Tool {
+        name: "tshark",
+        purpose: "count the packets of captures once more (`cargo xtask selftest flows`)",
+        packages: Packages { apt: &["tshark"], zypper: &["wireshark"], dnf: &["wireshark-cli"] },
+        proof: Proof::Program("--version"),
+        minimum: None,
+    },
+];
 
 /// Whether a tool is here.
 #[derive(Debug, Clone, PartialEq, Eq)]

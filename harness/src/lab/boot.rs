@@ -27,7 +27,7 @@ impl Lab {
         let hosts = topology.hosts();
         let identity = Identity::generate(
             secret,
-            hosts.iter().map(|host| host.name.as_str()),
+            hosts.iter().map(|host| (host.name.as_str(), host.wiring.names.keys().map(String::as_str).collect())),
             &topology.domain,
             topology.accounts.iter().map(String::as_str),
         )?;

@@ -13,6 +13,7 @@
 
 mod boot;
 mod budget;
+mod capture;
 mod freeze;
 mod keep;
 mod key;
@@ -27,6 +28,7 @@ pub mod topology;
 mod window;
 
 pub use budget::{Budget, Permit, TooMuch, Wait};
+pub use capture::{Capture, HOST};
 pub use keep::{Found, Paper, Wanted};
 pub use power::Rebooted;
 pub use running::Lab;

@@ -102,6 +102,9 @@ impl Lab {
     async fn up(&self, spec: &Spec, logs: &Path) -> Result<Machine, LabError> {
         let machine = Machine::start(spec, self.network.keeper(), logs, self.pace.deadline(SHUTDOWN)).await?;
         let deadline = self.pace.deadline(BOOT);
+        if self.captured().contains(&spec.name) {
+            self.record(&machine, deadline).await?;
+        }
         machine.wait_for_agent(deadline).await?;
         // Ends with an error where a unit has failed: that is for the scenario to judge.
         machine.execute("systemctl is-system-running --wait", deadline).await?;

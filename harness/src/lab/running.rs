@@ -1,5 +1,6 @@
 //! A running lab, however it came to be.
 
+use super::capture::Capture;
 use super::setup::LabError;
 use super::template::Template;
 use super::topology::Topology;
@@ -11,8 +12,8 @@ use crate::time::{Deadline, Pace};
 use futures_util::future::{select_all, try_join_all};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A running lab.
@@ -28,6 +29,10 @@ pub struct Lab {
     workspace: Workspace,
     /// How often a machine of it was switched on again.
     pub(super) boots: u32,
+    /// What its machines' cards are captured into.
+    pub(super) captures: Mutex<Vec<Capture>>,
+    /// Where logs and captures go.
+    pub(super) logs: PathBuf,
     /// What its disks and its RAM stand on.
     pub(super) template: Option<Arc<Template>>,
 }
@@ -56,6 +61,8 @@ impl Lab {
             pace,
             workspace,
             boots: 0,
+            captures: Mutex::default(),
+            logs: logs.to_owned(),
             template: None,
         })
     }

@@ -9,8 +9,8 @@ use crate::host::tools;
 use crate::host::workspace::Workspace;
 use crate::image::Image;
 use crate::machine::ssh::SshError;
-use crate::machine::{Boot, Guest, MachineError, MachineName, NetworkCard, Origin, Spec, Trouble, VerbError};
-use crate::network::{NetworkError, TapName};
+use crate::machine::{Boot, Guest, MachineError, MachineName, Origin, Spec, Trouble, VerbError};
+use crate::network::NetworkError;
 use crate::seed::{IdentityError, SeedError, Templates};
 use crate::size::Size;
 use crate::time::{Expired, Pace};
@@ -127,7 +127,7 @@ impl Setup {
                     Ok(Guest { disk, seed: directory.join(format!("{name}.seed")), name })
                 })
                 .collect::<Result<_, LabError>>()?,
-            cards: vec![NetworkCard { mac: Topology::mac(index), tap: TapName::numbered(index) }],
+            cards: topology.cards(index),
             name,
         })
     }
@@ -136,6 +136,19 @@ impl Setup {
 /// Why there is no lab.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
+    /// A machine without a network card was to be captured.
+    #[error("machine {0} has no network card: no packets of it can be captured")]
+    NoCard(MachineName),
+    /// What the network carries does not appear in a capture.
+    #[error(
+        "the capture of machine {machine} has ended, or does not hear its network: {source}; is the disk of the results full?"
+    )]
+    Deaf {
+        /// The machine.
+        machine: MachineName,
+        /// What was waited for.
+        source: Expired,
+    },
     /// No medium was given for an image.
     #[error("machine {machine} wants image `{image}`, which was not built")]
     NoImage {

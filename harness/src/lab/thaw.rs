@@ -7,6 +7,7 @@ use super::topology::Topology;
 use crate::machine::{Origin, Spec};
 use crate::seed::disk;
 use futures_util::future::{try_join, try_join_all};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,12 +31,28 @@ impl Lab {
         logs: &Path,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Self, LabError> {
+        Self::thaw_captured(template, topology, setup, purpose, logs, &BTreeSet::new(), progress).await
+    }
+
+    /// Makes a copy in which the packets of some machines are captured from its first moment on.
+    pub async fn thaw_captured(
+        template: &Arc<Template>,
+        topology: &Topology,
+        setup: &Setup,
+        purpose: Purpose,
+        logs: &Path,
+        captured: &BTreeSet<String>,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Self, LabError> {
         let workspace = setup.workspace()?;
         let specs = specs(template, topology, setup, purpose, workspace.path())?;
         try_join_all(specs.iter().map(|spec| disks(template, spec))).await?;
         let identity = template.identity().clone();
         let mut lab = Self::start(topology, specs, identity, setup.pace, workspace, logs).await?;
         lab.template = Some(template.clone());
+        for machine in captured {
+            lab.capture(machine).await?;
+        }
         lab.go_on(progress).await?;
         Ok(lab)
     }

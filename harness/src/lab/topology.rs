@@ -1,12 +1,12 @@
 //! What a lab consists of, as data.
 
-use crate::machine::MachineName;
+use crate::machine::{MachineName, NetworkCard};
 use crate::mistake::Flaw;
 use crate::network::{MacAddress, Segment, SegmentName, TapName};
-use crate::seed::Host;
+use crate::seed::{Card, Host, Wiring};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use toml::Spanned;
 
@@ -49,6 +49,20 @@ pub struct Definition {
     /// Its address there.
     #[schemars(with = "String")]
     pub address: Spanned<Ipv4Addr>,
+    /// Further network cards, each in another network.
+    #[serde(default, rename = "card")]
+    pub cards: Vec<FurtherCard>,
+    /// Further full names of it, in any domain, each with an address in its first network: its own, or another that it has
+    /// besides. Its certificate is valid for them. Nobody knows them but from the DNS that a machine of the lab serves.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub names: BTreeMap<String, Spanned<Ipv4Addr>>,
+    /// The machine that it sends what is for other networks, in its own network.
+    #[schemars(with = "Option<String>")]
+    pub gateway: Option<Spanned<MachineName>>,
+    /// The machine that it asks for names.
+    #[schemars(with = "Option<String>")]
+    pub resolver: Option<Spanned<MachineName>>,
     /// RAM in MiB.
     pub memory_mib: u32,
     /// Virtual processors.
@@ -56,6 +70,18 @@ pub struct Definition {
     /// The others know it by name and address, and it is not there.
     #[serde(default)]
     pub absent: bool,
+}
+
+/// A further network card of a machine.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FurtherCard {
+    /// The network that it is in.
+    #[schemars(with = "String")]
+    pub segment: Spanned<SegmentName>,
+    /// The machine's address there.
+    #[schemars(with = "String")]
+    pub address: Spanned<Ipv4Addr>,
 }
 
 impl Topology {
@@ -71,15 +97,26 @@ impl Topology {
         let mut names = BTreeSet::new();
         let mut addresses = BTreeSet::new();
         for machine in &topology.machines {
-            topology.check_address(machine)?;
-            if !addresses.insert(*machine.address.get_ref()) {
-                return Err(Flaw::new("two machines have this address", machine.address.span()));
+            for (segment, address) in machine.places() {
+                topology.check_address(segment, address)?;
+                if !addresses.insert(*address.get_ref()) {
+                    return Err(Flaw::new("two machines have this address", address.span()));
+                }
             }
+            let own: BTreeSet<_> = machine.places().map(|(_, address)| *address.get_ref()).collect();
+            for address in machine.names.values() {
+                topology.check_address(&machine.segment, address)?;
+                if addresses.contains(address.get_ref()) && !own.contains(address.get_ref()) {
+                    return Err(Flaw::new("another machine has this address", address.span()));
+                }
+            }
+            addresses.extend(machine.names.values().map(|address| *address.get_ref()));
             if !names.insert(machine.name.get_ref().clone()) {
                 return Err(Flaw::new("two machines have this name", machine.name.span()));
             }
         }
         topology.machines.iter().try_for_each(|machine| topology.check_inside(machine))?;
+        topology.machines.iter().try_for_each(|machine| topology.check_routes(machine))?;
         Ok(topology)
     }
 
@@ -100,19 +137,57 @@ impl Topology {
         Ok(())
     }
 
-    fn check_address(&self, machine: &Definition) -> Result<(), Flaw> {
-        let (segment, address) = (machine.segment.get_ref(), *machine.address.get_ref());
-        let Some(known) = self.segment_of(machine) else {
+    fn check_address(&self, segment: &Spanned<SegmentName>, address: &Spanned<Ipv4Addr>) -> Result<(), Flaw> {
+        let Some(known) = self.segment(segment.get_ref()) else {
             let known: Vec<_> = self.segments.iter().map(|segment| segment.name.to_string()).collect();
-            let flaw = Flaw::new(format!("there is no segment `{segment}`"), machine.segment.span());
+            let flaw = Flaw::new(format!("there is no segment `{}`", segment.get_ref()), segment.span());
             return Err(flaw.with_help(format!("segments: {}", known.join(", "))));
         };
-        if known.prefix.holds(address) {
+        if known.prefix.holds(*address.get_ref()) {
             return Ok(());
         }
-        let message = format!("{address} is no address for a machine in {}", known.prefix);
+        let message = format!("{} is no address for a machine in {}", address.get_ref(), known.prefix);
         let help = format!("{} is the lab's own address", known.prefix.observer());
-        Err(Flaw::new(message, machine.address.span()).with_help(help))
+        Err(Flaw::new(message, address.span()).with_help(help))
+    }
+
+    /// A gateway is in the machine's own network, and a resolver where the machine can send packets.
+    fn check_routes(&self, machine: &Definition) -> Result<(), Flaw> {
+        let known = self.machines.iter().map(|machine| machine.name.get_ref().as_str());
+        for peer in [&machine.gateway, &machine.resolver].into_iter().flatten() {
+            if self.machine(peer.get_ref().as_str()).is_none() {
+                let message = format!("there is no machine `{}`", peer.get_ref());
+                return Err(Flaw::unknown(message, peer.span(), peer.get_ref().as_str(), known));
+            }
+        }
+        let segment = machine.segment.get_ref();
+        if let Some(gateway) = &machine.gateway
+            && self.address_in(gateway.get_ref(), segment).is_none()
+        {
+            let message = format!("{} has no card in segment {segment}: it is no way out of it", gateway.get_ref());
+            return Err(Flaw::new(message, gateway.span()).with_help("give it a [[machine.card]] there"));
+        }
+        if let Some(resolver) = &machine.resolver
+            && machine.gateway.is_none()
+            && machine.places().all(|(segment, _)| self.address_in(resolver.get_ref(), segment.get_ref()).is_none())
+        {
+            let message =
+                format!("{} has no route to {}: it has no gateway", machine.name.get_ref(), resolver.get_ref());
+            return Err(Flaw::new(message, resolver.span()).with_help("name a machine of its network as its `gateway`"));
+        }
+        Ok(())
+    }
+
+    /// A machine's address in a network.
+    fn address_in(&self, machine: &MachineName, segment: &SegmentName) -> Option<Ipv4Addr> {
+        let mut places = self.machine(machine.as_str())?.places();
+        places.find(|(there, _)| there.get_ref() == segment).map(|(_, address)| *address.get_ref())
+    }
+
+    /// The address by which `machine` knows `peer`: the one in its own network, else the peer's first.
+    fn address_for(&self, machine: &Definition, peer: &MachineName) -> Option<Ipv4Addr> {
+        let near = machine.places().find_map(|(segment, _)| self.address_in(peer, segment.get_ref()));
+        near.or_else(|| self.machine(peer.as_str()).map(|peer| *peer.address.get_ref()))
     }
 
     /// The machine of that name.
@@ -170,29 +245,161 @@ impl Topology {
     #[must_use]
     pub fn hosts(&self) -> Vec<Host> {
         let numbered = self.machines.iter().enumerate();
-        numbered
-            .filter_map(|(index, machine)| Some(self.host(machine, Self::mac(index), self.segment_of(machine)?)))
-            .collect()
+        numbered.filter_map(|(index, machine)| self.host(index, machine)).collect()
     }
 
-    fn host(&self, machine: &Definition, mac: MacAddress, segment: &Segment) -> Host {
+    fn host(&self, index: usize, machine: &Definition) -> Option<Host> {
         let name = machine.name.get_ref().as_str();
-        Host::new(name, &self.domain, &machine.role, *machine.address.get_ref(), segment.prefix, mac)
+        let prefix = self.segment(machine.segment.get_ref())?.prefix;
+        let host = Host::new(name, &self.domain, &machine.role, *machine.address.get_ref(), prefix, Self::mac(index));
+        let cards = machine.cards.iter().zip(self.further_cards_of(index)).filter_map(|(card, number)| {
+            let segment = self.segment(card.segment.get_ref())?;
+            Some(Card {
+                segment: segment.name.to_string(),
+                address: *card.address.get_ref(),
+                prefix_length: segment.prefix.length(),
+                mac: Self::mac(number).to_string(),
+            })
+        });
+        let names = machine.names.iter().map(|(name, address)| (name.clone(), *address.get_ref()));
+        Some(host.with(Wiring {
+            cards: cards.collect(),
+            names: names.collect(),
+            gateway: machine.gateway.as_ref().and_then(|it| self.address_in(it.get_ref(), machine.segment.get_ref())),
+            resolver: machine.resolver.as_ref().and_then(|resolver| self.address_for(machine, resolver.get_ref())),
+        }))
     }
 
-    fn segment_of(&self, machine: &Definition) -> Option<&Segment> {
-        self.segments.iter().find(|segment| segment.name == *machine.segment.get_ref())
+    fn segment(&self, name: &SegmentName) -> Option<&Segment> {
+        self.segments.iter().find(|segment| segment.name == *name)
     }
 
-    pub(super) fn mac(index: usize) -> MacAddress {
-        MacAddress::numbered(u16::try_from(index).unwrap_or(u16::MAX))
+    fn mac(number: usize) -> MacAddress {
+        MacAddress::numbered(u16::try_from(number).unwrap_or(u16::MAX))
+    }
+
+    /// The numbers of a machine's cards after the first, among all cards of the lab: first cards have the machines' numbers.
+    fn further_cards_of(&self, index: usize) -> impl Iterator<Item = usize> {
+        let count = |machines: &[Definition]| machines.iter().map(|machine| machine.cards.len()).sum::<usize>();
+        let first = self.machines.len() + count(&self.machines[..index]);
+        first..first + self.machines[index].cards.len()
+    }
+
+    /// The network cards of the machine with this number.
+    pub(super) fn cards(&self, index: usize) -> Vec<NetworkCard> {
+        let numbers = std::iter::once(index).chain(self.further_cards_of(index));
+        numbers.map(|number| NetworkCard { mac: Self::mac(number), tap: TapName::numbered(number) }).collect()
     }
 
     /// The taps of all machines, in order, and the segments that they belong to.
     pub(super) fn taps(&self) -> Vec<(TapName, Segment)> {
         let numbered = self.machines.iter().enumerate();
-        numbered
-            .filter_map(|(index, machine)| Some((TapName::numbered(index), self.segment_of(machine)?.clone())))
-            .collect()
+        let plugs = numbered.flat_map(|(index, machine)| {
+            let segments = machine.places().map(|(segment, _)| segment.get_ref());
+            std::iter::once(index).chain(self.further_cards_of(index)).zip(segments)
+        });
+        let mut plugs: Vec<_> = plugs.collect();
+        plugs.sort_by_key(|(number, _)| *number);
+        let taps = plugs
+            .into_iter()
+            .map(|(number, segment)| Some((TapName::numbered(number), self.segment(segment)?.clone())));
+        taps.flatten().collect()
+    }
+}
+
+impl Definition {
+    /// The networks that it is in, and its address in each.
+    fn places(&self) -> impl Iterator<Item = (&Spanned<SegmentName>, &Spanned<Ipv4Addr>)> {
+        std::iter::once((&self.segment, &self.address))
+            .chain(self.cards.iter().map(|card| (&card.segment, &card.address)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Parts {
+        segment: Vec<Segment>,
+        machine: Vec<Definition>,
+    }
+
+    const LAB: &str = r#"
+[[segment]]
+name = "inside"
+prefix = "10.20.1.0/24"
+[[segment]]
+name = "outside"
+prefix = "198.51.100.0/24"
+[[machine]]
+name = "mail"
+image = "mail"
+role = "mail"
+segment = "inside"
+address = "10.20.1.10"
+gateway = "edge"
+resolver = "edge"
+memory_mib = 1024
+processors = 2
+[[machine]]
+name = "edge"
+image = "edge"
+role = "edge"
+segment = "outside"
+address = "198.51.100.2"
+card = [{ segment = "inside", address = "10.20.1.2" }]
+memory_mib = 256
+processors = 1
+[[machine]]
+name = "internet"
+image = "internet"
+role = "internet"
+segment = "outside"
+address = "198.51.100.10"
+names = { "www.example" = "198.51.100.11" }
+memory_mib = 256
+processors = 1
+"#;
+
+    fn lab(text: &str) -> Result<Topology, Flaw> {
+        let Parts { segment, machine } = toml::from_str(text).unwrap();
+        Topology::new("lab".into(), "lan.test".into(), Vec::new(), segment, machine)
+    }
+
+    #[test]
+    fn a_router_has_a_tap_in_each_of_its_networks() {
+        let lab = lab(LAB).unwrap();
+        let taps: Vec<_> = lab.taps().iter().map(|(tap, segment)| format!("{tap} {}", segment.name)).collect();
+        assert_eq!(taps, ["tap0 inside", "tap1 outside", "tap2 outside", "tap3 inside"]);
+        let cards: Vec<_> = lab.cards(1).iter().map(|card| card.tap.to_string()).collect();
+        assert_eq!(cards, ["tap1", "tap3"]);
+        let [mail, edge, internet] = lab.hosts().try_into().unwrap();
+        assert_eq!(mail.wiring.gateway, Some(Ipv4Addr::new(10, 20, 1, 2)));
+        assert_eq!(mail.wiring.resolver, mail.wiring.gateway);
+        assert_eq!(edge.wiring.cards[0].mac, "52:54:00:4c:00:03");
+        assert_eq!(internet.wiring.names["www.example"], Ipv4Addr::new(198, 51, 100, 11));
+    }
+
+    #[rstest::rstest]
+    #[case::no_such_machine("gateway = \"edge\"", "gateway = \"egde\"", "there is no machine `egde`")]
+    #[case::elsewhere("gateway = \"edge\"", "gateway = \"internet\"", "internet has no card in segment inside")]
+    #[case::no_way_to_the_resolver(
+        "gateway = \"edge\"\nresolver = \"edge\"",
+        "resolver = \"internet\"",
+        "mail has no route to internet: it has no gateway"
+    )]
+    #[case::of_another("198.51.100.11", "198.51.100.2", "another machine has this address")]
+    #[case::outside("198.51.100.11", "10.20.1.11", "10.20.1.11 is no address for a machine in 198.51.100.0/24")]
+    #[case::no_such_segment(
+        "segment = \"inside\", address",
+        "segment = \"inner\", address",
+        "there is no segment `inner`"
+    )]
+    #[case::taken("10.20.1.2\"", "10.20.1.10\"", "two machines have this address")]
+    fn what_has_no_way_is_named(#[case] good: &str, #[case] bad: &str, #[case] words: &str) {
+        let flaw = lab(&LAB.replace(good, bad)).unwrap_err();
+        assert!(flaw.message.contains(words), "{}", flaw.message);
+        assert!(flaw.span.is_some());
     }
 }

@@ -3,6 +3,7 @@
 use super::process::{Machine, MachineError};
 use crate::time::Deadline;
 use qapi::qmp;
+use std::sync::atomic::Ordering;
 
 /// Whether a cable is plugged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,13 @@ impl Machine {
             let done = self.qmp.execute(command, deadline).await;
             done.map_err(|source| MachineError::Control { machine: self.name().clone(), source })?;
         }
+        self.linked.store(link == Link::Up, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Whether its cables are plugged in.
+    #[must_use]
+    pub fn is_linked(&self) -> bool {
+        self.linked.load(Ordering::Relaxed)
     }
 }

@@ -14,6 +14,7 @@
 
 pub mod agent;
 pub mod argv;
+mod capture;
 mod console;
 mod freeze;
 mod link;

@@ -19,6 +19,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as Socket;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::AtomicBool;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::sync::{oneshot, watch};
@@ -124,6 +125,8 @@ pub struct Machine {
     terminal: Terminal,
     /// How many network cards it has.
     pub(super) cards: usize,
+    /// Whether its cables are plugged in.
+    pub(super) linked: AtomicBool,
     pid: Option<u32>,
     exited: watch::Receiver<Option<String>>,
     badness: watch::Receiver<Option<Badness>>,
@@ -171,7 +174,21 @@ impl Machine {
         let agent = Agent::new(agent);
         let waker = Waker::new(asynchronous(waker).map_err(prepare("its waker's port"))?);
         let (cards, kill) = (spec.cards.len(), Some(kill));
-        Ok(Self { name, qmp, agent, waker, ram, terminal, cards, pid, exited, badness, kill, supervisor })
+        Ok(Self {
+            name,
+            qmp,
+            agent,
+            waker,
+            ram,
+            terminal,
+            cards,
+            linked: AtomicBool::new(true),
+            pid,
+            exited,
+            badness,
+            kill,
+            supervisor,
+        })
     }
 
     /// Its name.

@@ -40,6 +40,12 @@ impl Prefix {
         Ipv4Addr::from_bits(self.network.to_bits() + 1)
     }
 
+    /// The address that all machines of the network listen to.
+    #[must_use]
+    pub fn broadcast(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.network.to_bits() | !self.mask())
+    }
+
     /// Number of leading bits that name the network.
     #[must_use]
     pub fn length(self) -> u8 {
@@ -177,6 +183,14 @@ impl MacAddress {
     pub fn numbered(index: u16) -> Self {
         let [high, low] = index.to_be_bytes();
         Self([0x52, 0x54, 0x00, 0x4c, high, low])
+    }
+}
+
+impl MacAddress {
+    /// Its six bytes.
+    #[must_use]
+    pub fn bytes(self) -> [u8; 6] {
+        self.0
     }
 }
 

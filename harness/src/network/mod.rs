@@ -7,6 +7,7 @@
 //! This room knows Linux networking. It knows neither QEMU nor mail.
 
 mod address;
+pub mod flows;
 mod keeper;
 mod namespace;
 mod userns;

@@ -1,11 +1,13 @@
 //! A lab's network namespace with its bridges and taps.
 
-use super::address::{Segment, TapName};
+use super::address::{Prefix, Segment, TapName};
+use super::flows::clock;
 use super::keeper::Keeper;
 use crate::time::Deadline;
+use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 
 /// What can go wrong with a lab's network.
@@ -28,6 +30,9 @@ pub enum NetworkError {
     /// The thread that keeps the namespace has ended.
     #[error("the lab's network is gone: its keeper thread has ended")]
     KeeperGone,
+    /// The lab could not broadcast.
+    #[error("failed to broadcast into the lab's network")]
+    Pulse(#[source] std::io::Error),
     /// `ip` is not installed or cannot run.
     #[error("failed to run `ip`; `cargo xtask setup` installs it")]
     Tool(#[source] std::io::Error),
@@ -45,6 +50,7 @@ pub enum NetworkError {
 #[derive(Debug)]
 pub struct Namespace {
     keeper: Keeper,
+    networks: Vec<Prefix>,
 }
 
 impl Namespace {
@@ -54,12 +60,35 @@ impl Namespace {
         let keeper = Keeper::start()?;
         let script = batch(segments, taps);
         keeper.run(move || run_batch(script)).await??;
-        Ok(Self { keeper })
+        let networks = segments.iter().map(|segment| segment.prefix).collect();
+        Ok(Self { keeper, networks })
+    }
+
+    /// The networks of its segments.
+    #[must_use]
+    pub fn networks(&self) -> &[Prefix] {
+        &self.networks
     }
 
     /// The thread on which the lab's guests are spawned.
     pub fn keeper(&self) -> &Keeper {
         &self.keeper
+    }
+
+    /// Broadcasts the time of now into every segment, for captures of what is there ([`super::flows::clock`]).
+    pub async fn pulse(&self) -> Result<Timestamp, NetworkError> {
+        let networks = self.networks.clone();
+        let sent = self.keeper.visit(move || {
+            let now = Timestamp::now();
+            let text = clock::pulse(now);
+            for network in networks {
+                let socket = UdpSocket::bind((network.observer(), 0))?;
+                socket.set_broadcast(true)?;
+                socket.send_to(text.as_bytes(), (network.broadcast(), clock::PORT))?;
+            }
+            Ok(now)
+        });
+        sent.await?.map_err(NetworkError::Pulse)
     }
 
     /// Opens a TCP connection from inside the lab's network.

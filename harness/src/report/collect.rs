@@ -3,6 +3,7 @@
 use super::model::{CellReport, FORMAT, Host, LogFile, NamedDrift, Report};
 use super::{html, junit};
 use crate::evidence::{RESULT, ScenarioResult};
+use crate::network::flows::record;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -107,7 +108,7 @@ pub fn collect(run: &Path) -> Result<Report, ReportError> {
             cells.push(cell(run, &directory)?);
         }
     }
-    let never_ran = |result| CellReport { result, drifts: Vec::new(), files: Vec::new() };
+    let never_ran = |result| CellReport { result, drifts: Vec::new(), flows: None, files: Vec::new() };
     cells.extend(head.left_out.into_iter().map(never_ran));
     sort(&mut cells);
     // Of a run that was killed nobody has written down how long it took.
@@ -154,7 +155,9 @@ fn cell(run: &Path, directory: &Path) -> Result<CellReport, ReportError> {
             files.push(LogFile { path: below.display().to_string(), bytes });
         }
     }
-    Ok(CellReport { result, drifts, files })
+    let flows = directory.join(record::FILE);
+    let flows = if flows.is_file() { Some(read(&flows)?) } else { None };
+    Ok(CellReport { result, drifts, flows, files })
 }
 
 /// Reads the `report.json` of a run.

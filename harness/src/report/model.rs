@@ -3,6 +3,7 @@
 use crate::drift::Drift;
 use crate::evidence::{ScenarioResult, Verdict};
 use crate::host::accelerator::Selection;
+use crate::network::flows::FlowsOfLab;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -55,6 +56,9 @@ pub struct CellReport {
     /// What changed in the configuration of machines, where a step asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drifts: Vec<NamedDrift>,
+    /// Who contacted whom, where packets were captured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flows: Option<FlowsOfLab>,
     /// Its files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<LogFile>,
@@ -178,7 +182,7 @@ pub(super) mod samples {
             kept: None,
             steps,
         };
-        CellReport { result, drifts: Vec::new(), files: Vec::new() }
+        CellReport { result, drifts: Vec::new(), flows: None, files: Vec::new() }
     }
 
     /// A run of these cells.

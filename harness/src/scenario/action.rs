@@ -5,6 +5,7 @@ use super::configuration::{DriftSince, InventoryAs};
 use super::impairment::Impairment;
 use super::layers::{Making, Storage};
 use super::step::{Concern, check_account, check_machine};
+use super::traffic::{Capture, Egress};
 use super::verb::{
     Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power,
     Requests, Rewind, Run, Seen, Service, SmtpLogin, SshLogin, State, Units, Write,
@@ -81,6 +82,10 @@ pub enum Action {
     Link(Link),
     /// Make the machine's network bad: what it sends is late, lost or doubled; `{}` heals it.
     Impair(Impairment),
+    /// Capture all packets of the machine, or of all machines, from this moment on.
+    Capture(Capture),
+    /// See whom the machine contacted since a capture, by its packets.
+    Egress(Egress),
     /// Switch the machine off or on.
     Power(Power),
     /// Keep the state of the whole lab under a name.
@@ -116,6 +121,11 @@ impl Action {
         }
     }
 
+    /// Whether it is about all machines where it names none.
+    pub(super) fn can_concern_all(&self) -> bool {
+        matches!(self, Self::Capture(_))
+    }
+
     /// Whether it only looks, so that looking again changes nothing. Of a command its author must know.
     pub(super) fn can_be_repeated(&self) -> bool {
         match self {
@@ -130,6 +140,7 @@ impl Action {
             | Self::Diagnose(_)
             | Self::State(_)
             | Self::CameTrue(_)
+            | Self::Egress(_)
             | Self::Drift(_) => true,
             Self::Inbox(inbox) => inbox.remember.is_none() && inbox.flag.is_none(),
             Self::Storage(storage) => storage.make == Making::Compared,
@@ -170,6 +181,7 @@ impl Action {
                 storage.check(flaws);
             }
             Self::Impair(impairment) => impairment.check(flaws),
+            Self::Egress(egress) => egress.check(lab, flaws),
             Self::Spool(spool) => {
                 account(&spool.of);
                 spool.check(flaws);
@@ -202,7 +214,7 @@ impl Action {
                     check_path(path, flaws);
                 }
             }
-            Self::Inventory(_) | Self::State(_) | Self::Units(_) | Self::Service(_) | Self::Mark(_) | Self::Clock(_) | Self::Link(_) | Self::Power(_) | Self::Reboot(_)
+            Self::Inventory(_) | Self::State(_) | Self::Units(_) | Self::Service(_) | Self::Mark(_) | Self::Clock(_) | Self::Link(_) | Self::Power(_) | Self::Reboot(_) | Self::Capture(_)
             // Which checkpoints there are is a matter of all steps.
             | Self::Checkpoint(_) | Self::Rewind(_) => {}
         }

@@ -6,7 +6,7 @@ use super::judgement::{asked_of_lab, beginning, chain, failure, judge, omitted, 
 use super::refusal::refused_login;
 use super::resume::{ReplaceError, Start};
 use super::step::{Action, Concern, Power, Return, Step};
-use super::steps::{Exhibit, Notes, Stage};
+use super::steps::{Exhibit, Notes, Stage, flows_of};
 use crate::etc::OwnEtc;
 use crate::evidence::{Happening, Part, Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::lab::{Budget, Lab, LabError, Permit, Progress, Purpose, Setup, Stock, Template, TooMuch, Window};
@@ -131,6 +131,7 @@ impl Engine<'_> {
         let (lab, mut start) = self.begin(play, result).await?;
         let mut lab = Some(lab);
         let ended = self.stretches(play, &mut lab, &mut start, result).await;
+        self.note_flows(play, lab.as_ref(), &mut start.notes).await;
         self.end(play, lab).await?;
         ended?;
         let mut failed = result.steps.iter().filter(|step| step.outcome == StepOutcome::Failed);
@@ -156,7 +157,8 @@ impl Engine<'_> {
     pub(super) async fn begin(&self, play: &Play<'_>, result: &mut ScenarioResult) -> Result<(Lab, Start), String> {
         let begun = Instant::now();
         let mut start = self.unless_interrupted(self.start(play, &begun, result)).await?;
-        let mut lab = self.unless_interrupted(self.thaw(play, &start.template, start.next)).await?;
+        let thawing = self.thaw(play, &start.template, start.next, &start.notes);
+        let mut lab = self.unless_interrupted(thawing).await?;
         play.show(Some(&lab));
         result.lab_seconds = begun.elapsed().as_secs_f64();
         (self.say)(&format!("  lab   {} runs after {:.1} s", play.cell.lab.topology.name, result.lab_seconds));
@@ -169,6 +171,19 @@ impl Engine<'_> {
             return Err(reason);
         }
         Ok((lab, start))
+    }
+
+    /// Writes down what was captured. Its absence is told, and is no failure of the scenario.
+    pub(super) async fn note_flows(&self, play: &Play<'_>, lab: Option<&Lab>, notes: &mut Notes) {
+        let Some(lab) = lab else { return };
+        let flows = tokio::select! {
+            flows = flows_of(lab, notes) => flows,
+            () = self.interrupt.at_once() => return,
+        };
+        let shown = flows.and_then(|flows| play.exhibit(flows.as_slice()));
+        if let Err(reason) = shown {
+            (self.say)(&format!("  note  the flows are not in the results: {reason}"));
+        }
     }
 
     /// Keeps the journals of a lab, and takes it down.
@@ -191,9 +206,16 @@ impl Engine<'_> {
     }
 
     /// A copy of the template for the steps from `from` on.
-    pub(super) async fn thaw(&self, play: &Play<'_>, template: &Arc<Template>, from: usize) -> Result<Lab, LabError> {
+    pub(super) async fn thaw(
+        &self,
+        play: &Play<'_>,
+        template: &Arc<Template>,
+        from: usize,
+        notes: &Notes,
+    ) -> Result<Lab, LabError> {
         let purpose = if play.cell.has_checkpoints(from) { Purpose::Freeze } else { Purpose::Use };
-        Lab::thaw(template, &play.cell.lab.topology, self.setup, purpose, &play.logs, &|_| ()).await
+        let (topology, captured) = (&play.cell.lab.topology, &notes.captured.machines);
+        Lab::thaw_captured(template, topology, self.setup, purpose, &play.logs, captured, &|_| ()).await
     }
 
     pub(super) fn progress(&self, play: &Play<'_>, begun: &Instant, progress: &Progress) {
@@ -261,6 +283,8 @@ impl Engine<'_> {
         done: &[StepResult],
     ) -> Result<(Lab, String), ReplaceError> {
         let step = &play.cell.steps[index];
+        start.notes.captured.note_files(&lab);
+        start.notes.captured.note_step(index, step.name.get_ref());
         match &step.action {
             Action::Rewind(rewind) => {
                 lab.tear_down().await?;
@@ -268,7 +292,7 @@ impl Engine<'_> {
                 let Kept { template, notes: then } = &start.kept[rewind.to.get_ref()];
                 let then = then.clone();
                 start.notes = if rewind.remembering { then.remembering(&start.notes) } else { then };
-                let lab = self.thaw(play, template, index + 1).await?;
+                let lab = self.thaw(play, template, index + 1, &start.notes).await?;
                 Ok((lab, "the lab is as it was then".into()))
             }
             Action::Checkpoint(checkpoint) => {
@@ -279,7 +303,7 @@ impl Engine<'_> {
                     let topology = &play.cell.lab.topology;
                     (self.stock.checkpoint(lab, topology, self.setup).await?, "kept; the lab goes on")
                 };
-                let lab = self.thaw(play, &template, index + 1).await?;
+                let lab = self.thaw(play, &template, index + 1, &start.notes).await?;
                 start.kept.insert(name.clone(), Kept { template, notes: start.notes.clone() });
                 Ok((lab, answered.into()))
             }
@@ -339,6 +363,7 @@ impl Engine<'_> {
                 return Ok(Stop::Lab(index, step));
             }
             self.announce(play, index, step);
+            stage.note_step(index, step);
             let (began, started) = (Timestamp::now(), Instant::now());
             let performed = stage.look(step).await;
             let refused = refused_login(step, &performed);

@@ -133,7 +133,7 @@ impl<'a> Held<'a> {
         if let Some(lab) = self.lab.take() {
             lab.tear_down().await.map_err(lab_error)?;
         }
-        let lab = self.engine.thaw(&self.play, &template, next).await.map_err(lab_error)?;
+        let lab = self.engine.thaw(&self.play, &template, next, &notes).await.map_err(lab_error)?;
         self.play.show(Some(&lab));
         self.lab = Some(lab);
         (self.start.next, self.start.notes) = (next, notes);
@@ -184,6 +184,7 @@ impl<'a> Held<'a> {
 
     /// Keeps the journals, and takes the lab down.
     pub async fn end(mut self) -> Result<ScenarioResult, String> {
+        self.engine.note_flows(&self.play, self.lab.as_ref(), &mut self.start.notes).await;
         let ended = self.engine.end(&self.play, self.lab.take()).await;
         let written = self.engine.run.add(self.result.clone());
         ended?;

@@ -2,6 +2,7 @@
 
 use super::step::{Action, Step};
 use super::steps::Notes;
+use super::traffic::looks_back_over;
 use crate::evidence::StepResult;
 use crate::lab::Paper;
 use serde::{Deserialize, Serialize};
@@ -77,7 +78,7 @@ pub(super) fn starts(steps: &[Step]) -> Vec<StartingPoint> {
     };
     let start = |(index, step): (usize, &Step)| {
         let needs: BTreeSet<_> = steps[index..].iter().filter_map(gone_back_to).filter(|made| *made < index).collect();
-        let all_kept = keeps(step) && needs.iter().all(|made| keeps(&steps[*made]));
+        let all_kept = keeps(step) && !looks_back_over(steps, index) && needs.iter().all(|made| keeps(&steps[*made]));
         all_kept.then(|| StartingPoint { step: index, needs: needs.into_iter().collect() })
     };
     let mut starts: Vec<_> = steps.iter().enumerate().filter_map(start).collect();

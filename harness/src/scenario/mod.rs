@@ -35,6 +35,7 @@ mod span;
 mod step;
 mod steps;
 mod symptom;
+mod traffic;
 mod trial;
 mod variables;
 mod verb;

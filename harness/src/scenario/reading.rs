@@ -6,6 +6,7 @@ use super::matrix::{Combination, Matrix, Selection};
 use super::schema;
 use super::shape::Shape;
 use super::step::{Action, Invariant, Power, Return, Step};
+use super::traffic::check_captures;
 use super::variables::fill_in;
 use crate::etc::OwnEtc;
 use crate::mistake::{Flaw, Flaws};
@@ -226,6 +227,8 @@ impl<'t> Reading<'t> {
         // A name that stands in a step with mistakes is no name that is missing.
         if self.steps.iter().chain(&self.invariants).all(|raw| raw.good) {
             check_checkpoints(&steps, &mut self.flaws);
+            check_captures(steps.iter(), &mut self.flaws);
+            check_captures(steps.iter().filter(|step| !step.fault), &mut self.flaws);
             check_power(steps.iter(), &mut self.flaws);
             check_power(steps.iter().filter(|step| !step.fault), &mut self.flaws);
             check_invariants(&steps, &invariants, &mut self.flaws);

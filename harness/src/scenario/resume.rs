@@ -96,7 +96,8 @@ impl Engine<'_> {
         (claims, mut earlier): (BTreeMap<usize, Claim>, BTreeMap<String, Kept>),
         result: &mut ScenarioResult,
     ) -> Start {
-        let Papers { notes, mut steps, .. } = papers;
+        let Papers { mut notes, mut steps, .. } = papers;
+        notes.captured.forget_files();
         let name = checkpoint_name(&play.cell.steps[index]);
         let kept = KeptSteps { checkpoint: name.to_owned(), steps: index + 1, run: template.frozen() };
         let date = kept.run.strftime("%Y-%m-%d");

@@ -14,6 +14,7 @@ pub(super) use super::changes::*;
 pub(super) use super::configuration::*;
 pub(super) use super::impairment::*;
 pub(super) use super::layers::*;
+pub(super) use super::traffic::{Capture, Egress, FilterLog};
 pub(super) use super::verb::*;
 
 /// One step.
@@ -122,6 +123,7 @@ impl Step {
                 check_machine(on, lab, flaws);
                 self.check_reach(on, lab, flaws);
             }
+            (_, None) if self.action.can_concern_all() => {}
             (_, None) => flaws.push(Flaw::new(
                 format!("step \"{}\" needs `on`, the machine that it is about", self.name.get_ref()),
                 self.name.span(),

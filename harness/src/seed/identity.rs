@@ -98,11 +98,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Makes certificates for machines (short name and domain) and passwords for accounts. The authority's key is thrown
+    /// Makes certificates for machines, each with its short name and its further full names, and passwords for accounts. The authority's key is thrown
     /// away: nobody can make another certificate of this lab.
     pub fn generate<'a>(
         secret: &LabSecret,
-        machines: impl IntoIterator<Item = &'a str>,
+        machines: impl IntoIterator<Item = (&'a str, Vec<&'a str>)>,
         domain: &str,
         accounts: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, IdentityError> {
@@ -111,8 +111,8 @@ impl Identity {
         let authority = parameters.self_signed(&authority_key)?.pem();
         let issuer = Issuer::new(parameters, authority_key);
         let mut certificates = BTreeMap::new();
-        for machine in machines {
-            certificates.insert(machine.to_owned(), certificate(machine, domain, &issuer)?);
+        for (machine, further) in machines {
+            certificates.insert(machine.to_owned(), certificate(machine, &further, domain, &issuer)?);
         }
         let identity = Self::recall(secret, authority, accounts)?;
         Ok(Self { certificates, ..identity })
@@ -189,6 +189,9 @@ impl Identity {
     }
 }
 
+/// Names that a server has for programs to which one of its ports is forwarded (`cargo xtask forward`).
+const FORWARDED: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
 fn authority_parameters(domain: &str) -> CertificateParams {
     let mut parameters = valid_for_years();
     parameters.distinguished_name.push(DnType::CommonName, format!("Rehearsal authority of {domain}"));
@@ -197,10 +200,17 @@ fn authority_parameters(domain: &str) -> CertificateParams {
     parameters
 }
 
-fn certificate(machine: &str, domain: &str, issuer: &Issuer<'_, KeyPair>) -> Result<Certificate, IdentityError> {
+fn certificate(
+    machine: &str,
+    further: &[&str],
+    domain: &str,
+    issuer: &Issuer<'_, KeyPair>,
+) -> Result<Certificate, IdentityError> {
     let fqdn = format!("{machine}.{domain}");
     let mut parameters = valid_for_years();
-    parameters.subject_alt_names = CertificateParams::new(vec![fqdn.clone(), machine.to_owned()])?.subject_alt_names;
+    let names = [fqdn.as_str(), machine].into_iter().chain(FORWARDED).chain(further.iter().copied());
+    let names: Vec<_> = names.map(str::to_owned).collect();
+    parameters.subject_alt_names = CertificateParams::new(names)?.subject_alt_names;
     parameters.distinguished_name.push(DnType::CommonName, fqdn);
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -224,7 +234,7 @@ mod tests {
     use super::*;
 
     fn made(secret: &LabSecret) -> Identity {
-        Identity::generate(secret, ["mail"], "lan.test", ["alice"]).unwrap()
+        Identity::generate(secret, [("mail", vec![])], "lan.test", ["alice"]).unwrap()
     }
 
     #[test]

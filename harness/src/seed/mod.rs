@@ -4,11 +4,13 @@
 //! [`disk`] writes the result as a small disk. This room knows roles only as directories of templates.
 
 pub mod disk;
+pub mod host;
 pub mod identity;
 pub mod render;
 pub mod secret;
 
 pub use disk::SeedFiles;
+pub use host::{Card, Host, Wiring};
 pub use identity::{Identity, IdentityError, Password};
-pub use render::{Host, SeedError, Templates};
+pub use render::{SeedError, Templates};
 pub use secret::{CacheSecret, LabNonce, LabSecret};

@@ -3,14 +3,17 @@
 //! A role is a directory: `user-data.yaml` is the cloud-config, and below `files/` stands every configuration file as it
 //! will stand on the machine. The cloud-config calls `file("/etc/…")`, which yields the rendered file as a quoted
 //! string. Anything undefined is an error, and so is a file that the cloud-config forgets.
+//!
+//! A role whose directory has a file `like` is made of the role that is named there: it has its files, and its own where
+//! both have one.
 
 use super::disk::SeedFiles;
+use super::host::Host;
 use super::identity::{Identity, IdentityError};
-use crate::network::{MacAddress, Prefix};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 use secrecy::ExposeSecret as _;
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -39,6 +42,12 @@ pub enum SeedError {
         /// What is wrong, with the line.
         reason: String,
     },
+    /// A role is like one that is like it.
+    #[error("cloud-init/{role}/like leads back to {role}")]
+    Circle {
+        /// The role.
+        role: String,
+    },
     /// Files that no cloud-config places.
     #[error("cloud-init/{role}/files has files that user-data.yaml does not name: {}", unused.join(", "))]
     Unused {
@@ -53,38 +62,6 @@ pub enum SeedError {
     /// The lab has no certificate for a machine.
     #[error("the lab's identity has no certificate for machine {0}")]
     NoCertificate(String),
-}
-
-/// A machine as its templates see it.
-#[derive(Debug, Clone, Serialize)]
-pub struct Host {
-    /// Short name.
-    pub name: String,
-    /// Full name.
-    pub fqdn: String,
-    /// Its role: a directory below `cloud-init/`.
-    pub role: String,
-    /// Its address.
-    pub address: Ipv4Addr,
-    /// The length of its network's prefix.
-    pub prefix_length: u8,
-    /// The hardware address of its card.
-    pub mac: String,
-}
-
-impl Host {
-    /// A machine with one card.
-    #[must_use]
-    pub fn new(name: &str, domain: &str, role: &str, address: Ipv4Addr, prefix: Prefix, mac: MacAddress) -> Self {
-        Self {
-            name: name.to_owned(),
-            fqdn: format!("{name}.{domain}"),
-            role: role.to_owned(),
-            address,
-            prefix_length: prefix.length(),
-            mac: mac.to_string(),
-        }
-    }
 }
 
 /// The directory of all roles.
@@ -108,16 +85,49 @@ impl Templates {
 
     /// All that a role consists of, unrendered: every file's path and text, in order.
     pub fn contents(&self, role: &str) -> Result<Vec<String>, SeedError> {
-        let directory = self.directory.join(role);
         let mut contents = Vec::new();
-        for entry in walkdir::WalkDir::new(&directory).sort_by_file_name() {
-            let entry = entry.map_err(std::io::Error::from)?;
-            if entry.file_type().is_file() {
-                contents.push(entry.path().strip_prefix(&directory).unwrap_or(entry.path()).display().to_string());
-                contents.push(fs_err::read_to_string(entry.path())?);
+        for role in self.lineage(role)? {
+            let directory = self.directory.join(role);
+            for entry in walkdir::WalkDir::new(&directory).sort_by_file_name() {
+                let entry = entry.map_err(std::io::Error::from)?;
+                if entry.file_type().is_file() {
+                    contents.push(entry.path().strip_prefix(&directory).unwrap_or(entry.path()).display().to_string());
+                    contents.push(fs_err::read_to_string(entry.path())?);
+                }
             }
         }
         Ok(contents)
+    }
+
+    /// The role itself, then the one that it is like, and so on.
+    pub fn lineage(&self, role: &str) -> Result<Vec<String>, SeedError> {
+        let mut lineage = vec![role.to_owned()];
+        while let Some(like) = self.like(lineage.last().map_or(role, String::as_str))? {
+            if lineage.contains(&like) {
+                return Err(SeedError::Circle { role: role.to_owned() });
+            }
+            lineage.push(like);
+        }
+        Ok(lineage)
+    }
+
+    fn like(&self, role: &str) -> Result<Option<String>, SeedError> {
+        let path = self.directory.join(role).join("like");
+        if !path.is_file() {
+            return Ok(None);
+        }
+        Ok(Some(fs_err::read_to_string(path)?.trim().to_owned()))
+    }
+
+    /// The machine of each role; one whose role is like another's stands for both, where no machine has that itself.
+    fn by_role<'h>(&self, hosts: &'h [Host]) -> Result<BTreeMap<String, &'h Host>, SeedError> {
+        let mut by_role: BTreeMap<_, _> = hosts.iter().map(|host| (host.role.clone(), host)).collect();
+        for host in hosts {
+            for role in self.lineage(&host.role)? {
+                by_role.entry(role).or_insert(host);
+            }
+        }
+        Ok(by_role)
     }
 
     /// Renders the seed of `host`, one of `hosts`, all of them in `domain`.
@@ -128,21 +138,25 @@ impl Templates {
         domain: &str,
         identity: &Identity,
     ) -> Result<SeedFiles, SeedError> {
-        let variables = variables(host, hosts, domain, identity)?;
-        let role = Role { name: &host.role, directory: self.directory.join(&host.role), variables };
+        let by_role = self.by_role(hosts)?;
+        let variables = variables(host, hosts, &by_role, domain, identity)?;
+        let lineage = self.lineage(&host.role)?;
+        let directories = lineage.iter().map(|role| self.directory.join(role)).collect();
+        let role = Role { name: &host.role, directories, variables };
         Ok(SeedFiles { user_data: role.user_data()?, meta_data: meta_data(host), network_config: network_config(host) })
     }
 }
 
 struct Role<'a> {
     name: &'a str,
-    directory: PathBuf,
+    /// Its own, then those of the roles that it is like.
+    directories: Vec<PathBuf>,
     variables: minijinja::Value,
 }
 
 impl Role<'_> {
     fn user_data(&self) -> Result<String, SeedError> {
-        let path = self.directory.join("user-data.yaml");
+        let path = self.directories.first().map(|own| own.join("user-data.yaml")).unwrap_or_default();
         if !path.is_file() {
             return Err(SeedError::UnknownRole { role: self.name.to_owned(), path });
         }
@@ -171,19 +185,22 @@ impl Role<'_> {
         if unused.is_empty() { Ok(text) } else { Err(SeedError::Unused { role: self.name.to_owned(), unused }) }
     }
 
-    /// Every file of the role, rendered, by its path on the machine.
+    /// Every file of the role, rendered, by its path on the machine: of two files for one path, the one nearest to the role.
     fn files(&self) -> Result<BTreeMap<String, String>, SeedError> {
-        let root = self.directory.join("files");
         let environment = environment();
         let mut files = BTreeMap::new();
-        for entry in walkdir::WalkDir::new(&root).sort_by_file_name().min_depth(1) {
-            let entry = entry.map_err(std::io::Error::from)?;
-            if !entry.file_type().is_file() {
-                continue;
+        for directory in &self.directories {
+            let root = directory.join("files");
+            for entry in walkdir::WalkDir::new(&root).sort_by_file_name().min_depth(1) {
+                let entry = entry.map_err(std::io::Error::from)?;
+                let below = entry.path().strip_prefix(&root).map_err(std::io::Error::other)?.display().to_string();
+                let path = format!("/{below}");
+                if !entry.file_type().is_file() || files.contains_key(&path) {
+                    continue;
+                }
+                let text = fs_err::read_to_string(entry.path())?;
+                files.insert(path, self.render(&environment, &format!("files/{below}"), &text)?);
             }
-            let below = entry.path().strip_prefix(&root).map_err(std::io::Error::other)?.display().to_string();
-            let text = self.render(&environment, &format!("files/{below}"), &fs_err::read_to_string(entry.path())?)?;
-            files.insert(format!("/{below}"), text);
         }
         Ok(files)
     }
@@ -210,7 +227,13 @@ fn environment() -> Environment<'static> {
     environment
 }
 
-fn variables(host: &Host, hosts: &[Host], domain: &str, identity: &Identity) -> Result<minijinja::Value, SeedError> {
+fn variables(
+    host: &Host,
+    hosts: &[Host],
+    by_role: &BTreeMap<String, &Host>,
+    domain: &str,
+    identity: &Identity,
+) -> Result<minijinja::Value, SeedError> {
     let own = identity.certificate(&host.name).ok_or_else(|| SeedError::NoCertificate(host.name.clone()))?;
     let accounts: BTreeMap<_, _> = identity
         .passwords()
@@ -223,8 +246,6 @@ fn variables(host: &Host, hosts: &[Host], domain: &str, identity: &Identity) -> 
             Ok((account.to_owned(), forms))
         })
         .collect::<Result<_, SeedError>>()?;
-    let by_role: BTreeMap<_, _> =
-        hosts.iter().map(|host| (host.role.clone(), minijinja::Value::from_serialize(host))).collect();
     let base_dn: Vec<_> = domain.split('.').map(|label| format!("dc={label}")).collect();
     Ok(context! {
         machine => host,
@@ -244,18 +265,39 @@ fn meta_data(host: &Host) -> String {
     format!("instance-id: rehearsal-{}\nlocal-hostname: {}\ndsmode: local\n", host.name, host.name)
 }
 
-/// Network configuration version 2 (cloud-init, "Networking config Version 2"): no gateway, since a lab is closed.
+/// Network configuration version 2 (cloud-init, "Networking config Version 2"). A machine without a gateway reaches its own
+/// networks only. Resolvers are not told here: without systemd-resolved only /etc/resolv.conf counts, which is a role's file.
 fn network_config(host: &Host) -> String {
-    format!(
-        "version: 2\nethernets:\n  lan:\n    match: {{macaddress: \"{}\"}}\n    addresses: [\"{}/{}\"]\n    dhcp4: false\n    dhcp6: false\n    link-local: []\n    accept-ra: false\n",
-        host.mac, host.address, host.prefix_length
-    )
+    let wiring = &host.wiring;
+    let further = wiring.names.values().filter(|address| **address != host.address);
+    let further: BTreeSet<_> = further.map(|address| (*address, host.prefix_length)).collect();
+    let first = std::iter::once((host.address, host.prefix_length)).chain(further);
+    let mut text = String::from("version: 2\nethernets:\n");
+    ethernet(&mut text, "lan", &host.mac, first);
+    if let Some(gateway) = wiring.gateway {
+        let _ = writeln!(text, "    routes: [{{to: 0.0.0.0/0, via: {gateway}}}]");
+    }
+    for (index, card) in wiring.cards.iter().enumerate() {
+        ethernet(&mut text, &format!("card{}", index + 1), &card.mac, [(card.address, card.prefix_length)]);
+    }
+    text
+}
+
+fn ethernet(text: &mut String, id: &str, mac: &str, addresses: impl IntoIterator<Item = (Ipv4Addr, u8)>) {
+    let addresses = addresses.into_iter().map(|(address, length)| format!("\"{address}/{length}\""));
+    let addresses = addresses.collect::<Vec<_>>().join(", ");
+    let _ = write!(
+        text,
+        "  {id}:\n    match: {{macaddress: \"{mac}\"}}\n    addresses: [{addresses}]\n    dhcp4: false\n    dhcp6: false\n    link-local: []\n    accept-ra: false\n"
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::{MacAddress, Prefix};
     use crate::seed::LabSecret;
+    use crate::seed::host::{Card, Wiring};
 
     fn lab() -> (Vec<Host>, Identity) {
         let prefix: Prefix = "10.20.0.0/24".parse().unwrap();
@@ -264,7 +306,7 @@ mod tests {
         };
         let identity = Identity::generate(
             &LabSecret::random(),
-            ["mail", "directory"],
+            [("mail", Vec::new()), ("directory", Vec::new())],
             "lan.test",
             ["alice", "bob", "carol", "dave", "cyrus", "sssd", "directory"],
         );
@@ -303,6 +345,70 @@ mod tests {
             link-local: []
             accept-ra: false
         "#);
+    }
+
+    #[test]
+    fn a_router_has_more_cards_and_a_guarded_machine_a_gateway() {
+        let (mut hosts, identity) = lab();
+        let named =
+            [("www.example", [10, 20, 0, 11]), ("ftp.example", [10, 20, 0, 11]), ("own.example", [10, 20, 0, 10])];
+        let names = named.map(|(name, address)| (name.to_owned(), Ipv4Addr::from(address))).into();
+        let card = Card {
+            segment: "dmz".into(),
+            address: Ipv4Addr::new(10, 20, 2, 2),
+            prefix_length: 24,
+            mac: MacAddress::numbered(2).to_string(),
+        };
+        let gateway = Some(Ipv4Addr::new(10, 20, 0, 2));
+        hosts[0] = hosts[0].clone().with(Wiring { cards: vec![card], names, gateway, resolver: gateway });
+        let seed = own_templates().render(&hosts[0], &hosts, "lan.test", &identity).unwrap();
+        insta::assert_snapshot!(seed.network_config, @r#"
+        version: 2
+        ethernets:
+          lan:
+            match: {macaddress: "52:54:00:4c:00:00"}
+            addresses: ["10.20.0.10/24", "10.20.0.11/24"]
+            dhcp4: false
+            dhcp6: false
+            link-local: []
+            accept-ra: false
+            routes: [{to: 0.0.0.0/0, via: 10.20.0.2}]
+          card1:
+            match: {macaddress: "52:54:00:4c:00:02"}
+            addresses: ["10.20.2.2/24"]
+            dhcp4: false
+            dhcp6: false
+            link-local: []
+            accept-ra: false
+        "#);
+    }
+
+    #[test]
+    fn a_role_like_another_has_its_files_and_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        for (path, text) in [
+            ("mail/user-data.yaml", ""),
+            ("mail/files/etc/a", "a of mail"),
+            ("mail/files/etc/b", "b of mail"),
+            ("guarded/like", "mail\n"),
+            ("guarded/user-data.yaml", "{{ file('/etc/a') }} {{ file('/etc/b') }} {{ role.mail.name }}"),
+            ("guarded/files/etc/b", "b of its own"),
+            ("circle/like", "circle"),
+        ] {
+            let path = directory.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let (mut hosts, identity) = lab();
+        hosts[0].role = "guarded".into();
+        let templates = Templates::at(directory.path());
+        let seed = templates.render(&hosts[0], &hosts, "lan.test", &identity).unwrap();
+        assert_eq!(seed.user_data, "\"a of mail\" \"b of its own\" mail");
+        assert!(templates.contents("guarded").unwrap().contains(&"a of mail".to_owned()));
+        assert_eq!(
+            templates.contents("circle").unwrap_err().to_string(),
+            "cloud-init/circle/like leads back to circle"
+        );
     }
 
     fn rendered(user_data: &str, files: &[(&str, &str)]) -> Result<SeedFiles, SeedError> {

@@ -125,9 +125,9 @@ fn explained(target: &Target, here: SocketAddr, status: &Status) -> String {
     format!(
         "{here} is {machine}:{port}, until Ctrl-C or the end of the lab
   users: {users}; `cargo xtask passwords` prints their passwords
-  its certificate is for {fqdn}, by the authority in {authority}
-  a program that insists on that name finds it with `127.0.0.1 {fqdn}` in /etc/hosts; to look at it:
-    openssl s_client -connect {here}{starttls} -servername {fqdn} -verify_hostname {fqdn} -CAfile {authority}",
+  its certificate is for {fqdn}, localhost and 127.0.0.1, by the authority in {authority}; to look at it:
+    openssl s_client -connect {here}{starttls} -verify_ip {ip} -verify_return_error -CAfile {authority}",
+        ip = here.ip(),
         users = status.accounts.join(", "),
     )
 }

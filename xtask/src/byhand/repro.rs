@@ -3,15 +3,17 @@
 use super::words;
 use crate::exit::{End, Invalid};
 use crate::setup;
-use crate::workbench::{Workbench, project, results};
+use crate::stage::{Stage, cell, scenario};
+use crate::workbench::{project, results};
 use anyhow::{Context as _, anyhow};
 use harness::cache::Cache;
+use harness::etc::OwnEtc;
 use harness::evidence::{Run, Verdict};
 use harness::hold::{HoldError, Lines, Place, Plan, State, Status, held, hold};
 use harness::host::memory;
 use harness::network::become_root_of_own_user_namespace;
 use harness::report::{self, Head, Host};
-use harness::scenario::{Cell, Course, Engine, Interrupt, Kind, Scenario};
+use harness::scenario::{Cell, Course, Engine, Scenario};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -46,6 +48,9 @@ pub(crate) struct ReproArgs {
     /// Another directory with scenario files, and their labs in labs/ below it
     #[arg(long, value_name = "DIRECTORY")]
     scenarios: Option<PathBuf>,
+    /// A directory like /etc with a configuration of your own, laid over the mail machine before the first step
+    #[arg(long, value_name = "DIRECTORY")]
+    etc: Option<PathBuf>,
     /// Run all steps, also those behind which an earlier run has kept a checkpoint
     #[arg(long)]
     fresh: bool,
@@ -57,10 +62,11 @@ const DETACHED: &str = "REHEARSAL_DETACHED";
 /// Runs the command.
 pub(crate) fn repro(args: &ReproArgs) -> anyhow::Result<ExitCode> {
     let in_background = std::env::var_os(DETACHED).is_some();
-    let scenario = scenario(args)?;
-    let cell = cell(args, &scenario)?;
+    let scenario = scenario(&args.scenario, args.scenarios.as_deref())?;
+    let cell = cell(&args.scenario, &scenario)?;
     let ends = args.until.as_deref().map_or(Ok(cell.steps.len()), |meant| cell.steps_until(meant));
     let ends = ends.map_err(|error| Invalid(error.to_string()))?;
+    let etc = args.etc.as_deref().map(OwnEtc::load).transpose().map_err(crate::report)?;
     if !in_background {
         setup::ensure_tools(false)?;
         if args.detach {
@@ -73,7 +79,7 @@ pub(crate) fn repro(args: &ReproArgs) -> anyhow::Result<ExitCode> {
     }
     become_root_of_own_user_namespace()?;
     let plan = Plan { ends, only_on_failure: args.break_on_failure };
-    Stand { args, scenario: &scenario, cell, plan, in_background }.hold()
+    Stand { args, scenario: &scenario, cell, etc, plan, in_background }.hold()
 }
 
 /// What is held, and how.
@@ -81,41 +87,29 @@ struct Stand<'a> {
     args: &'a ReproArgs,
     scenario: &'a Scenario,
     cell: &'a Cell,
+    etc: Option<OwnEtc>,
     plan: Plan,
     in_background: bool,
 }
 
 impl Stand<'_> {
     fn hold(&self) -> anyhow::Result<ExitCode> {
-        let cache = Cache::open_default().context("failed to open the cache")?;
-        let workbench = Workbench::open(cache, &self.cell.lab.topology)?;
+        let stage = Stage::open(&self.cell.lab.topology, |_| say("interrupted: taking the lab down"))?;
+        let workbench = &stage.workbench;
         let run = Run::create(&results().join("repro"))?.seen_from(&project("."));
         let memory = memory::available().map_or(0, |bytes| u32::try_from(bytes >> 20).unwrap_or(u32::MAX));
         Head::new(Host::of(&workbench.selection, &workbench.setup.qemu_version, memory)).begin(run.directory())?;
-        let stock = workbench.stock()?;
         let labs = workbench.cache.labs();
         let logs = run.cell(&self.scenario.name, &self.cell.name)?;
         let place = Place::create(&labs, &self.scenario.name, &self.cell.name, &logs)?;
         let card = place.card.clone();
-        let runtime = tokio::runtime::Runtime::new()?;
-        let interrupt = Interrupt::default();
-        let entered = runtime.enter();
-        interrupt.listen(|_| say("interrupted: taking the lab down"))?;
-        drop(entered);
         let lines = Lines::new();
-        let engine = Engine {
-            setup: &workbench.setup,
-            stock: &stock,
-            budget: &workbench.budget,
-            run: &run,
-            interrupt: &interrupt,
-            fresh: self.args.fresh,
-            course: Course::default(),
-            say: &|line| {
-                say(line);
-                lines.say(line);
-            },
+        let say_too = |line: &str| {
+            say(line);
+            lines.say(line);
         };
+        let course = Course { etc: self.etc.as_ref(), ..Course::default() };
+        let engine = Engine { fresh: self.args.fresh, course, ..stage.engine(&run, &say_too) };
         let is_alone = AtomicBool::new(false);
         let told = |status: &Status| {
             let several = held(&labs).is_ok_and(|labs| labs.len() > 1);
@@ -126,16 +120,16 @@ impl Stand<'_> {
             }
         };
         let ended = hold(&engine, self.scenario, self.cell, self.plan, place, &lines, &told);
-        let ended = match runtime.block_on(ended) {
+        let ended = match stage.wait(ended) {
             Ok(ended) => ended,
-            Err(HoldError::Lab(_)) if interrupt.asked() => return Ok(ExitCode::from(130)),
+            Err(HoldError::Lab(_)) if stage.interrupt.asked() => return Ok(ExitCode::from(130)),
             Err(HoldError::Lab(reason)) => return Err(anyhow!("{reason}")),
             Err(error) => return Err(error.into()),
         };
-        report::finish(run.directory(), interrupt.asked(), Vec::new())?;
+        report::finish(run.directory(), stage.interrupt.asked(), Vec::new())?;
         say(&format!("results: {0}\nreport:  {0}/report.html", run.directory().display()));
         Ok(match ended.result.outcome {
-            _ if !ended.was_held && interrupt.asked() => ExitCode::from(130),
+            _ if !ended.was_held && stage.interrupt.asked() => ExitCode::from(130),
             Verdict::Failed => End::Failed.into(),
             Verdict::Passed | Verdict::Skipped => ExitCode::SUCCESS,
         })
@@ -186,30 +180,4 @@ fn detach() -> anyhow::Result<ExitCode> {
     let has_failed = super::wait_for(async { Ok(asked.await?) })
         .is_ok_and(|reply| matches!(reply, harness::hold::Reply::Status(Status { state: State::Failed(_), .. })));
     Ok(if has_failed { End::Failed.into() } else { ExitCode::SUCCESS })
-}
-
-fn scenario(args: &ReproArgs) -> anyhow::Result<Scenario> {
-    let directory = args.scenarios.clone().unwrap_or_else(|| project("scenarios"));
-    let name = args.scenario.split_once("::").map_or(args.scenario.as_str(), |(name, _)| name);
-    let path = directory.join(format!("{name}.toml"));
-    if !path.is_file() {
-        let known: Vec<_> = Scenario::files_in(&directory)
-            .with_context(|| format!("failed to look for scenarios in {}", directory.display()))?
-            .iter()
-            .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
-            .collect();
-        return Err(Invalid(format!("there is no scenario `{name}`; there are: {}", known.join(", "))).into());
-    }
-    Scenario::load(&path).map_err(crate::report)
-}
-
-fn cell<'s>(args: &ReproArgs, scenario: &'s Scenario) -> anyhow::Result<&'s Cell> {
-    let found = match args.scenario.split_once("::") {
-        Some((_, name)) => scenario.cells.iter().find(|cell| cell.name == name),
-        None => scenario.cells.iter().find(|cell| cell.kind != Kind::Control).or(scenario.cells.first()),
-    };
-    found.ok_or_else(|| {
-        let known: Vec<_> = scenario.cells.iter().map(|cell| cell.name.as_str()).collect();
-        Invalid(format!("scenario {} has no such cell; there are: {}", scenario.name, known.join(", "))).into()
-    })
 }

@@ -43,7 +43,9 @@ pub(super) fn page(scenario: &Value, lab: &Value) -> String {
     labs.heading("Labs", &lab["description"]);
     labs.text += "A lab is a file in `scenarios/labs/`, or the table `[topology]` of a scenario.\n\n";
     labs.keys(lab);
-    for (title, name) in [("`[[segment]]`", "Segment"), ("`[[machine]]`", "Definition")] {
+    for (title, name) in
+        [("`[[segment]]`", "Segment"), ("`[[machine]]`", "Definition"), ("`[[machine.card]]`", "FurtherCard")]
+    {
         let definition = &lab["$defs"][name];
         let _ = write!(labs.text, "### {title}\n\n{}\n\n", words(&definition["description"]));
         labs.keys(definition);
@@ -150,7 +152,7 @@ impl Page<'_> {
             Some("boolean") => "`true` or `false`".into(),
             Some("integer") => "a number".into(),
             Some("array") => match schema["items"]["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
-                Some("Step" | "Invariant" | "Segment" | "Definition") => "tables, see below".into(),
+                Some("Step" | "Invariant" | "Segment" | "Definition" | "FurtherCard") => "tables, see below".into(),
                 Some("Selection") => "a list of `{ variable = [\"value\", …] }`".into(),
                 _ if schema["items"]["type"] == "object" => "a list of `{ variable = \"value\", … }`".into(),
                 _ => "a list of texts".into(),

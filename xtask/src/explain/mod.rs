@@ -4,15 +4,13 @@
 
 mod text;
 
-use crate::exit::Invalid;
 use crate::setup;
-use crate::workbench::{Workbench, project, results};
-use anyhow::{Context as _, anyhow};
-use harness::cache::Cache;
+use crate::stage::{Stage, cell, scenario, unexplained};
+use crate::workbench::results;
 use harness::evidence::Run;
 use harness::network::become_root_of_own_user_namespace;
-use harness::scenario::{Blame, Cell, Course, Engine, ExplainError, Interrupt, Kind, Scenario};
-use std::path::{Path, PathBuf};
+use harness::scenario::{Blame, Engine};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const EXAMPLE: &str = "\
@@ -60,32 +58,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let scenario = scenario(&args.scenario, args.scenarios.as_deref())?;
     let cell = cell(&args.scenario, &scenario)?;
     become_root_of_own_user_namespace()?;
-    let cache = Cache::open_default().context("failed to open the cache")?;
-    let workbench = Workbench::open(cache, &cell.lab.topology)?;
+    let stage = Stage::open(&cell.lab.topology, |_| ())?;
     let run = Run::create(&results().join("explain"))?;
-    let stock = workbench.stock()?;
-    let runtime = tokio::runtime::Runtime::new()?;
-    let interrupt = Interrupt::default();
-    let entered = runtime.enter();
-    interrupt.listen(|_| ())?;
-    drop(entered);
-    let engine = Engine {
-        setup: &workbench.setup,
-        stock: &stock,
-        budget: &workbench.budget,
-        run: &run,
-        interrupt: &interrupt,
-        fresh: args.fresh,
-        course: Course::default(),
-        say: &|text| eprintln!("{text}"),
-    };
+    let engine = Engine { fresh: args.fresh, ..stage.engine(&run, &|text| eprintln!("{text}")) };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let width = args.jobs.map_or(cores, usize::from);
-    let explained = runtime.block_on(engine.explain(&scenario, cell, &args.since, width));
-    let explanation = explained.map_err(|error| match error {
-        ExplainError::Scenario(reason) => Invalid(reason).into(),
-        ExplainError::Failed(reason) => anyhow!("{reason}"),
-    })?;
+    let explanation = stage.wait(engine.explain(&scenario, cell, &args.since, width)).map_err(unexplained)?;
     if args.json {
         println!("{}", serde_json::to_string(&explanation)?);
     } else {
@@ -93,23 +71,4 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let is_explained = explanation.symptoms.iter().all(|symptom| symptom.found != Blame::Elsewhere);
     Ok(if is_explained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The scenario that is named, by itself or with a cell.
-pub(crate) fn scenario(named: &str, directory: Option<&Path>) -> anyhow::Result<Scenario> {
-    let directory = directory.map_or_else(|| project("scenarios"), Path::to_owned);
-    let name = named.split_once("::").map_or(named, |(name, _)| name);
-    Scenario::load(&directory.join(format!("{name}.toml"))).map_err(crate::report)
-}
-
-/// The cell that is named, or the first one that is no control.
-pub(crate) fn cell<'s>(named: &str, scenario: &'s Scenario) -> anyhow::Result<&'s Cell> {
-    let found = match named.split_once("::") {
-        Some((_, name)) => scenario.cells.iter().find(|cell| cell.name == name),
-        None => scenario.cells.iter().find(|cell| cell.kind != Kind::Control),
-    };
-    found.ok_or_else(|| {
-        let known: Vec<_> = scenario.cells.iter().map(|cell| cell.name.as_str()).collect();
-        Invalid(format!("scenario {} has no such cell; there are: {}", scenario.name, known.join(", "))).into()
-    })
 }

@@ -3,6 +3,7 @@
 
 mod archive;
 mod builder;
+mod flows;
 mod foreign;
 mod hold;
 mod kept;
@@ -22,6 +23,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use harness::cache::{Cache, InUse};
 use harness::image::{Image, ensure_base};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -53,6 +55,12 @@ pub(crate) enum Action {
     /// The page of a report, in a browser without a window: requests, keys, phones, contrast, hostile text
     #[command(after_help = "Example:\n\n    cargo xtask selftest report")]
     Report,
+    /// What captures show of who contacted whom, against tshark
+    #[command(after_help = "Example:\n\n    cargo xtask selftest flows")]
+    Flows {
+        /// The directory of a run; the last one, if none is given
+        directory: Option<PathBuf>,
+    },
 }
 
 /// What of it.
@@ -159,6 +167,7 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
         Action::Predict => return predict::run(),
         Action::Releases => return releases::run(),
         Action::Report => return report::run(),
+        Action::Flows { directory } => return flows::run(directory.as_deref()),
     };
     if !nix::unistd::geteuid().is_root() {
         return Err(HostLacks("it needs root here: run it as root".into()).into());

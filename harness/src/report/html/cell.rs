@@ -2,7 +2,7 @@
 
 use super::super::model::{CellReport, LogFile};
 use super::super::text;
-use super::{class, compare, drift, mark, steps, timeline};
+use super::{class, compare, drift, flows, mark, steps, timeline};
 use crate::evidence::{ScenarioResult, Verdict};
 use crate::size::Size;
 use maud::{Markup, html};
@@ -29,6 +29,9 @@ pub(super) fn render(index: usize, cell: &CellReport, control: Option<&ScenarioR
                 section { h3 { "Steps" } (steps::render(index, result)) }
                 @if !cell.drifts.is_empty() {
                     section { h3 { "What changed" } @for named in &cell.drifts { (drift::render(&named.drift)) } }
+                }
+                @if let Some(flows) = &cell.flows {
+                    section { h3 { "Who contacted whom" } @for machine in &flows.machines { (flows::render(machine)) } }
                 }
                 (facts(result))
                 (files(&cell.files))

@@ -4,6 +4,7 @@
 mod cell;
 mod compare;
 mod drift;
+mod flows;
 mod steps;
 mod timeline;
 

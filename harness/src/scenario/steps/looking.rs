@@ -41,6 +41,11 @@ impl Stage<'_> {
         self.lab.identity().redact(text)
     }
 
+    /// Takes note of a step that begins.
+    pub(in super::super) fn note_step(&mut self, index: usize, step: &Step) {
+        self.notes.captured.note_step(index, step.name.get_ref());
+    }
+
     /// Takes note of the invariants that a step breaks, and of those that hold again.
     pub(in super::super) fn note_disturbances(&mut self, step: &Step) {
         let names = |list: &[toml::Spanned<String>]| list.iter().map(|name| name.get_ref().clone()).collect::<Vec<_>>();
@@ -162,36 +167,55 @@ mod tests {
         }
     }
 
-    const TIME: Duration = Duration::from_millis(60);
+    /// For what ends when the time is over.
+    const SHORT: Duration = Duration::from_millis(60);
+
+    /// For what ends by what is seen, however busy this host is.
+    const LONG: Duration = Duration::from_mins(1);
 
     #[rstest::rstest]
-    #[case::at_once("y", "ok after", "one look: yes")]
-    #[case::soon("nby", "ok after", "3 looks: yes")]
-    #[case::not_at_all("n", "unmet still, after", ": no")]
-    #[case::nobody_can_look("b", "broken still, after", ": gone")]
+    #[case::at_once(LONG, "y", "ok after", "one look: yes")]
+    #[case::soon(LONG, "nby", "ok after", "3 looks: yes")]
+    #[case::not_at_all(SHORT, "n", "unmet still, after", ": no")]
+    #[case::nobody_can_look(SHORT, "b", "broken still, after", ": gone")]
     #[tokio::test]
-    async fn within_waits_until_it_is_so(#[case] seen: &'static str, #[case] begin: &str, #[case] end: &str) {
-        let words = words(within(Deadline::after(TIME), script(seen)).await);
+    async fn within_waits_until_it_is_so(
+        #[case] time: Duration,
+        #[case] seen: &'static str,
+        #[case] begin: &str,
+        #[case] end: &str,
+    ) {
+        let words = words(within(Deadline::after(time), script(seen)).await);
         assert!(words.starts_with(begin) && words.ends_with(end), "{words}");
     }
 
     #[rstest::rstest]
-    #[case::all_the_time("y", "ok for", ": yes")]
-    #[case::not_any_more("yyn", "unmet not any more after", "3 looks: no")]
-    #[case::nobody_can_look("yb", "broken not any more after", ": gone")]
+    #[case::all_the_time(SHORT, "y", "ok for", ": yes")]
+    #[case::not_any_more(LONG, "yyn", "unmet not any more after", "3 looks: no")]
+    #[case::nobody_can_look(LONG, "yb", "broken not any more after", ": gone")]
     #[tokio::test]
-    async fn always_ends_with_the_first_no(#[case] seen: &'static str, #[case] begin: &str, #[case] end: &str) {
-        let words = words(always(Deadline::after(TIME), script(seen)).await);
+    async fn always_ends_with_the_first_no(
+        #[case] time: Duration,
+        #[case] seen: &'static str,
+        #[case] begin: &str,
+        #[case] end: &str,
+    ) {
+        let words = words(always(Deadline::after(time), script(seen)).await);
         assert!(words.starts_with(begin) && words.ends_with(end), "{words}");
     }
 
     #[rstest::rstest]
-    #[case::not_once("n", "ok not in", ": no")]
-    #[case::once("nny", "unmet it came true after", "3 looks: yes")]
-    #[case::nobody_can_look("nb", "broken", "gone")]
+    #[case::not_once(SHORT, "n", "ok not in", ": no")]
+    #[case::once(LONG, "nny", "unmet it came true after", "3 looks: yes")]
+    #[case::nobody_can_look(LONG, "nb", "broken", "gone")]
     #[tokio::test]
-    async fn never_ends_with_the_first_yes(#[case] seen: &'static str, #[case] begin: &str, #[case] end: &str) {
-        let words = words(never(Deadline::after(TIME), script(seen)).await);
+    async fn never_ends_with_the_first_yes(
+        #[case] time: Duration,
+        #[case] seen: &'static str,
+        #[case] begin: &str,
+        #[case] end: &str,
+    ) {
+        let words = words(never(Deadline::after(time), script(seen)).await);
         assert!(words.starts_with(begin) && words.ends_with(end), "{words}");
     }
 }

@@ -14,6 +14,7 @@ mod notes;
 mod spool;
 mod state;
 mod storage;
+mod traffic;
 mod upgrade;
 
 use super::step::{Action, Step};
@@ -31,6 +32,7 @@ use std::time::Duration;
 pub(super) use configuration::{drift, take_inventory};
 pub(super) use diagnosis::{Since, diagnosis_of};
 pub(super) use notes::{Exhibit, Kept, Notes};
+pub(super) use traffic::flows_of;
 
 /// A step that was carried out and found what it expects.
 #[derive(Debug)]
@@ -126,6 +128,8 @@ impl<'a> Stage<'a> {
             Action::Clock(clock) => self.clock(on, clock).await,
             Action::Link(link) => self.link(on, *link).await,
             Action::Impair(impairment) => self.impair(on, impairment).await,
+            Action::Capture(capture) => self.capture(step.on.as_ref().map(|on| on.get_ref().as_str()), capture).await,
+            Action::Egress(egress) => self.egress(on, egress).await,
             Action::Inventory(inventory) => self.inventory(on, inventory).await,
             Action::Drift(drift) => self.drift(on, drift).await,
             // They are about the lab that this is a part of: the engine does them.

@@ -1,6 +1,6 @@
 //! What steps leave for later ones.
 
-use super::{forecast, guest, moments, spool};
+use super::{forecast, guest, moments, spool, traffic};
 use crate::drift::{Contents, Inventory};
 use crate::mail::mailbox::Holding;
 use crate::mail::message::MessageId;
@@ -25,6 +25,9 @@ pub(in crate::scenario) struct Notes {
     pub(super) forecasts: BTreeMap<String, forecast::Said>,
     /// Messages that were taken from spools, by name.
     pub(super) spools: BTreeMap<String, spool::Taken>,
+    /// What is captured of machines' packets.
+    #[serde(default)]
+    pub(in crate::scenario) captured: traffic::Captured,
     /// Invariants that a step has broken.
     pub(super) disturbed: BTreeSet<String>,
     /// Inventories of machines.

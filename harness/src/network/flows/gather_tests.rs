@@ -1,0 +1,164 @@
+use super::super::capture::tests::file;
+use super::super::testing::*;
+use super::super::{Contact, Destination, judge};
+use super::*;
+
+/// The frames of a capture, a microsecond from each other from 1001 on; the first is a pulse at 1000.
+fn capture(frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut pulse = udp(LAB, 5000, 255, 9, 0);
+    pulse.extend(super::super::clock::pulse(Timestamp::from_microsecond(1000).unwrap()).bytes());
+    let all = [&[pulse], frames].concat();
+    let timed: Vec<_> = (1000_i64..).zip(all).collect();
+    file(&timed)
+}
+
+fn names() -> Names {
+    let mut names = Names::default();
+    for (host, name) in [(MAIL, "mail"), (DIRECTORY, "directory"), (LAB, "lab")] {
+        names.add(address(host), name);
+    }
+    names
+}
+
+fn flows_since(since: Option<i64>, frames: &[Vec<u8>]) -> Vec<Flow> {
+    let view = Viewpoint { cards: [card(MAIL)].into(), addresses: [address(MAIL)].into() };
+    let since = since.map(|micros| Timestamp::from_microsecond(micros).unwrap());
+    let mut flows = Flows::seen_by(view, since);
+    let file = capture(frames);
+    flows.add(&Clock::of(&file[..]).unwrap(), &file[..]).unwrap();
+    flows.flows(&names())
+}
+
+/// A flow in few words.
+fn told(flow: &Flow) -> String {
+    let Flow { direction, from, to, protocol, sent, received, answer, beginning, .. } = flow;
+    let (sent, received) = (sent.packets, received.packets);
+    let contact = if flow.contact.is_some() { "contact" } else { "no contact" };
+    format!("{direction:?} {from} {to}/{protocol} {sent}/{received} {answer} {beginning:?} {contact}")
+}
+
+fn told_all(flows: &[Flow]) -> Vec<String> {
+    flows.iter().map(told).collect()
+}
+
+fn login() -> Vec<Vec<u8>> {
+    vec![
+        tcp(MAIL, 40000, DIRECTORY, 636, "S", 0),
+        tcp(DIRECTORY, 636, MAIL, 40000, "SA", 0),
+        tcp(MAIL, 40000, DIRECTORY, 636, "A", 0),
+        tcp(MAIL, 40000, DIRECTORY, 636, "A", 100),
+        tcp(DIRECTORY, 636, MAIL, 40000, "A", 200),
+        tcp(MAIL, 40000, DIRECTORY, 636, "AF", 0),
+    ]
+}
+
+#[rstest::rstest]
+#[case::a_login(login(), &["Outgoing mail:40000 directory:636/tcp 4/2 answered Seen contact"])]
+#[case::a_probe(
+    vec![tcp(LAB, 50000, MAIL, 993, "S", 0), tcp(MAIL, 993, LAB, 50000, "SA", 0), tcp(MAIL, 993, LAB, 50000, "A", 9)],
+    &["Incoming lab:50000 mail:993/tcp 1/2 answered Seen contact"]
+)]
+#[case::a_probe_from_before_the_capture(
+    vec![tcp(MAIL, 993, LAB, 50000, "A", 9), tcp(LAB, 50000, MAIL, 993, "A", 9)],
+    &["Incoming lab:50000 mail:993/tcp 1/1 answered Guessed contact"]
+)]
+#[case::a_closed_port(
+    vec![tcp(MAIL, 40000, DIRECTORY, 25, "S", 0), tcp(DIRECTORY, 25, MAIL, 40000, "AR", 0)],
+    &["Outgoing mail:40000 directory:25/tcp 1/1 refused Seen contact"]
+)]
+#[case::a_port_that_a_filter_rejects(
+    vec![tcp(MAIL, 40000, DIRECTORY, 25, "S", 0), unreachable(DIRECTORY, &tcp(MAIL, 40000, DIRECTORY, 25, "S", 0))],
+    &["Outgoing mail:40000 directory:25/tcp 1/0 refused Seen contact"]
+)]
+#[case::a_port_that_a_filter_drops(
+    vec![tcp(MAIL, 40000, DIRECTORY, 25, "S", 0), tcp(MAIL, 40000, DIRECTORY, 25, "S", 0)],
+    &["Outgoing mail:40000 directory:25/tcp 2/0 no answer Seen contact"]
+)]
+#[case::a_question_and_its_answer(
+    vec![udp(MAIL, 40000, DIRECTORY, 53, 20), udp(DIRECTORY, 53, MAIL, 40000, 90)],
+    &["Outgoing mail:40000 directory:53/udp 1/1 answered Seen contact"]
+)]
+#[case::an_answer_to_a_question_from_before(
+    vec![udp(DIRECTORY, 53, MAIL, 40000, 90)],
+    &["Outgoing mail:40000 directory:53/udp 0/1 answered Guessed no contact"]
+)]
+#[case::the_end_of_a_connection_from_before(
+    vec![tcp(MAIL, 40000, DIRECTORY, 636, "AF", 0), tcp(DIRECTORY, 636, MAIL, 40000, "A", 0)],
+    &["Outgoing mail:40000 directory:636/tcp 1/1 no answer Guessed no contact"]
+)]
+#[case::pings(
+    vec![ping(MAIL, DIRECTORY, 8), ping(DIRECTORY, MAIL, 0), ping(LAB, MAIL, 8), ping(MAIL, LAB, 0)],
+    &["Outgoing mail directory/icmp 1/1 answered Seen contact", "Incoming lab mail/icmp 1/1 answered Seen contact"]
+)]
+#[case::what_a_bridge_shows_of_others(vec![tcp(LAB, 50000, DIRECTORY, 636, "S", 0)], &[])]
+#[case::a_broadcast_of_others(
+    vec![udp(DIRECTORY, 5353, 255, 5353, 20)],
+    &["Between directory:5353 10.20.0.255:5353/udp 1/0 no answer Seen contact"]
+)]
+#[case::housekeeping(vec![arp(MAIL), icmpv6(135), udp(MAIL, 68, 255, 67, 300)], &[])]
+fn packets_become_flows(#[case] frames: Vec<Vec<u8>>, #[case] expected: &[&str]) {
+    assert_eq!(told_all(&flows_since(None, &frames)), expected);
+}
+
+/// A connection seems to be the other's by its ports, until a SYN tells.
+#[test]
+fn a_syn_corrects_a_guess() {
+    let frames = [tcp(MAIL, 500, DIRECTORY, 2049, "A", 9), tcp(MAIL, 500, DIRECTORY, 2049, "S", 0)];
+    assert_eq!(
+        told_all(&flows_since(None, &frames)),
+        ["Outgoing mail:500 directory:2049/tcp 2/0 no answer Seen contact"]
+    );
+}
+
+/// 1001 is the SYN, 1004 the question.
+#[rstest::rstest]
+#[case::all(1001, &["Outgoing mail:40000 directory:636/tcp 4/2 answered Seen contact"])]
+#[case::from_the_question_on(1004, &["Outgoing mail:40000 directory:636/tcp 2/1 answered Seen contact"])]
+#[case::behind_the_question(1005, &["Outgoing mail:40000 directory:636/tcp 1/1 answered Seen no contact"])]
+#[case::behind_all(1007, &[])]
+fn what_was_before_a_moment_says_who_began_and_counts_for_nothing(#[case] since: i64, #[case] expected: &[&str]) {
+    assert_eq!(told_all(&flows_since(Some(since), &login())), expected);
+}
+
+#[test]
+fn times_are_the_hosts() {
+    let flow = flows_since(None, &login()).remove(0);
+    let micros = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
+    assert_eq!((micros(flow.first), micros(flow.last), micros(flow.contact)), (Some(1001), Some(1006), Some(1001)));
+}
+
+#[test]
+fn packets_without_a_pulse_have_no_time_and_are_counted() {
+    let file = file(&[(5, tcp(MAIL, 40000, DIRECTORY, 636, "S", 0))]);
+    let view = Viewpoint { cards: [card(MAIL)].into(), addresses: [address(MAIL)].into() };
+    let mut flows = Flows::seen_by(view, Some(Timestamp::UNIX_EPOCH));
+    flows.add(&Clock::of(&file[..]).unwrap(), &file[..]).unwrap();
+    assert_eq!((flows.untimed(), flows.frames(), flows.flows(&names()).len()), (1, 1, 0));
+}
+
+/// What stands before the cut is there.
+#[test]
+fn a_cut_capture_tells_what_it_has() {
+    let file = capture(&login());
+    let view = Viewpoint { cards: [card(MAIL)].into(), addresses: [address(MAIL)].into() };
+    let mut flows = Flows::seen_by(view, None);
+    let half = &file[..file.len() - 10];
+    let cut = flows.add(&Clock::of(half).unwrap(), half).unwrap().unwrap();
+    assert_eq!(cut.offset, (file.len() - 54 - 16) as u64);
+    assert_eq!(told_all(&flows.flows(&names())), ["Outgoing mail:40000 directory:636/tcp 3/2 answered Seen contact"]);
+}
+
+#[rstest::rstest]
+#[case::right(&["directory:636/tcp"], &[], &[])]
+#[case::more(&["directory:636/tcp", "lab"], &[], &["lab"])]
+#[case::other_port(&["directory:389/tcp"], &["directory:636/tcp (10.20.0.20)"], &["directory:389/tcp"])]
+#[case::nobody(&[], &["directory:636/tcp (10.20.0.20)"], &[])]
+fn contacts_are_held_against_a_list(#[case] may: &[&str], #[case] strangers: &[&str], #[case] missing: &[&str]) {
+    let frames = [login(), vec![tcp(MAIL, 40001, DIRECTORY, 636, "S", 0)]].concat();
+    let contacts = Contact::all(&flows_since(None, &frames));
+    assert_eq!((contacts.len(), contacts[0].flows, contacts[0].sent.packets), (1, 2, 5));
+    let may: Vec<Destination> = may.iter().map(|text| text.parse().unwrap()).collect();
+    let verdict = judge(&contacts, &may, &names());
+    assert_eq!(verdict.strangers.iter().map(ToString::to_string).collect::<Vec<_>>(), strangers);
+    assert_eq!(verdict.missing.iter().map(ToString::to_string).collect::<Vec<_>>(), missing);
+}

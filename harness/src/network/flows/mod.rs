@@ -1,0 +1,28 @@
+//! What machines say to whom: captures of network cards, turned into flows.
+//!
+//! [`capture`] reads a file of packets, [`clock`] tells its times in the host's, [`packet`] says what a frame is, and
+//! [`Flows`] puts packets together to who contacted whom. [`Destination`] is how a person names whom a machine may contact.
+//! All of it are pure functions of what is in the files.
+//!
+//! This room knows packets. It knows neither QEMU, which writes the files, nor scenarios.
+
+pub mod allow;
+pub mod capture;
+pub mod clock;
+mod contact;
+mod destination;
+pub mod filter_log;
+mod flow;
+mod gather;
+mod naming;
+pub mod packet;
+pub mod record;
+#[cfg(test)]
+mod testing;
+
+pub use capture::{CaptureError, Cut};
+pub use contact::{Contact, Verdict, judge};
+pub use destination::{Destination, DestinationError, Host};
+pub use flow::{Answer, Beginning, Count, Direction, Flow, Party, Protocol};
+pub use gather::{Flows, Names, Viewpoint};
+pub use record::{CutCapture, FlowsOfLab, FlowsOfMachine};

@@ -1,0 +1,185 @@
+//! What steps about a machine's packets are told.
+
+use super::action::Action;
+use super::step::{Step, check_machine};
+use crate::lab::{HOST, Topology};
+use crate::mistake::{Flaw, Flaws};
+use crate::network::flows::{Destination, Host};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+/// A moment from which on all packets of a machine, or of all machines, are captured.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Capture {
+    /// What the moment is called. The files stand in the results, as `capture-mail-1.pcap`.
+    #[schemars(with = "String")]
+    pub name: Spanned<String>,
+}
+
+/// Whom the machine contacted of its own accord: `directory:636/tcp`, an address in the place of the name, `directory/icmp`, or
+/// `directory` for whatever it is. `lab` is the host itself, where probes come from. What answers somebody, ARP, DHCP and neighbour
+/// discovery are no contacts. A full name of the lab means the address that it is for, and those that the machine got for it from DNS.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Egress {
+    /// Since this moment, which an earlier `do.capture` has named.
+    #[schemars(with = "String")]
+    pub since: Spanned<String>,
+    /// Nobody else was contacted.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub only: Option<Vec<Spanned<String>>>,
+    /// All of these were contacted, and nobody else.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub exactly: Option<Vec<Spanned<String>>>,
+    /// The log of a packet filter tells the same as the packets: whatever nobody answered stands in it, and of all that stands in
+    /// it there are packets.
+    pub logged: Option<FilterLog>,
+}
+
+/// What a packet filter logs of what it refuses.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilterLog {
+    /// The machine whose kernel filters.
+    #[schemars(with = "String")]
+    pub on: Spanned<String>,
+    /// What its lines begin with, as in `log prefix "perimeter-refused "` of nftables.
+    #[schemars(with = "String")]
+    pub prefix: Spanned<String>,
+}
+
+impl Egress {
+    /// Those that it names.
+    pub(super) fn named(&self) -> impl Iterator<Item = &Spanned<String>> {
+        [&self.only, &self.exactly].into_iter().flatten().flatten()
+    }
+
+    /// It has one list, and each in it is somebody.
+    pub(super) fn check(&self, lab: Option<&Topology>, flaws: &mut Flaws) {
+        if self.only.is_some() == self.exactly.is_some() {
+            let flaw = Flaw::new("this step needs one list, `only` or `exactly`", self.since.span());
+            flaws.push(flaw.with_help("`exactly = []` says that nobody was contacted"));
+        }
+        if let Some(log) = &self.logged {
+            check_machine(&log.on, lab, flaws);
+            if log.prefix.get_ref().trim().is_empty() {
+                flaws.push(Flaw::new("without a prefix nobody knows which lines are the filter's", log.prefix.span()));
+            }
+        }
+        for text in self.named() {
+            let parsed = text.get_ref().parse::<Destination>();
+            let parsed = parsed.map_err(|error| Flaw::new(error.to_string(), text.span()).with_help(Destination::FORM));
+            if let (Some(destination), Some(lab)) = (flaws.take(parsed), lab) {
+                check_host(&destination.host, text, lab, flaws);
+            }
+        }
+    }
+}
+
+/// A name is one of the lab's.
+fn check_host(host: &Host, text: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
+    let Host::Named(name) = host else { return };
+    let hosts = lab.hosts();
+    let short = hosts.iter().map(|host| host.name.as_str());
+    let full = hosts.iter().flat_map(|host| std::iter::once(&host.fqdn).chain(host.wiring.names.keys()));
+    let mut known = short.chain([HOST]).chain(full.map(String::as_str));
+    if !known.clone().any(|known| known == name) {
+        let message = format!("there is nobody called `{name}` in lab `{}`", lab.name);
+        flaws.push(Flaw::unknown(message, text.span(), name, &mut known));
+    }
+}
+
+/// Moments have a name each, and one that a step looks back to was made by an earlier step, for its machine.
+pub(super) fn check_captures<'s>(steps: impl Iterator<Item = &'s Step>, flaws: &mut Flaws) {
+    let mut made: Vec<(&str, Option<&str>)> = Vec::new();
+    for step in steps {
+        match &step.action {
+            Action::Capture(capture) => {
+                let name = capture.name.get_ref().as_str();
+                if made.iter().any(|(known, _)| *known == name) {
+                    flaws.push(Flaw::new("an earlier capture has this name", capture.name.span()));
+                }
+                made.push((name, step.on.as_ref().map(|on| on.get_ref().as_str())));
+            }
+            Action::Egress(egress) => {
+                let (name, machine) = (egress.since.get_ref(), step.machine());
+                let found: Vec<_> = made.iter().filter(|(known, _)| known == name).collect();
+                if found.is_empty() {
+                    let message = format!("no earlier step makes a capture `{name}`");
+                    let known = made.iter().map(|(known, _)| *known);
+                    flaws.push(Flaw::unknown(message, egress.since.span(), name, known));
+                } else if !found.iter().any(|(_, on)| on.is_none_or(|on| on == machine)) {
+                    let flaw = Flaw::new(format!("capture `{name}` is not of {machine}"), egress.since.span());
+                    flaws.push(flaw.with_help("a capture without `on` is of all machines"));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a later step looks back to packets from before the step `index`: these stand only in the results of the run that has
+/// carried it out.
+pub(super) fn looks_back_over(steps: &[Step], index: usize) -> bool {
+    let is_before = |name: &str| {
+        steps[..=index].iter().any(|step| matches!(&step.action, Action::Capture(made) if made.name.get_ref() == name))
+    };
+    steps[index..]
+        .iter()
+        .any(|step| matches!(&step.action, Action::Egress(egress) if is_before(egress.since.get_ref())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct File {
+        step: Vec<Step>,
+    }
+
+    const STEPS: &str = "[[step]]\nname = 'a'\ndo.capture = { name = 'all' }\n\
+                         [[step]]\nname = 'b'\ndo.checkpoint = { name = 'kept', keep = true }\n\
+                         [[step]]\nname = 'c'\non = 'mail'\ndo.capture = { name = 'later' }\n\
+                         [[step]]\nname = 'd'\non = 'mail'\ndo.egress = { since = 'later', exactly = [] }\n";
+
+    fn steps(text: &str) -> Vec<Step> {
+        toml::from_str::<File>(text).unwrap().step
+    }
+
+    #[rstest::rstest]
+    #[case::right("", "", &[])]
+    #[case::unknown("since = 'later'", "since = 'latter'", &["no earlier step makes a capture `latter`"])]
+    #[case::too_late("name = 'later'", "name = 'other'", &["no earlier step makes a capture `later`"])]
+    #[case::twice("name = 'later'", "name = 'all'", &["an earlier capture has this name", "no earlier step makes a capture `later`"])]
+    #[case::of_another("on = 'mail'\ndo.egress", "on = 'directory'\ndo.egress", &["capture `later` is not of directory"])]
+    #[case::of_all("on = 'mail'\ndo.egress = { since = 'later'", "on = 'directory'\ndo.egress = { since = 'all'", &[])]
+    fn moments_are_known(#[case] text: &str, #[case] other: &str, #[case] expected: &[&str]) {
+        let mut flaws = Flaws::default();
+        check_captures(steps(&STEPS.replacen(text, other, 1)).iter(), &mut flaws);
+        let said = format!("{flaws:?}");
+        assert_eq!(flaws.is_empty(), expected.is_empty(), "{said}");
+        assert!(expected.iter().all(|words| said.contains(words)), "{said}");
+    }
+
+    #[rstest::rstest]
+    #[case::no_list("", "needs one list")]
+    #[case::two_lists(", only = [], exactly = []", "needs one list")]
+    #[case::nonsense(", only = ['directory:636']", "`directory:636` is no destination: a port needs its protocol")]
+    fn lists_are_lists_of_destinations(#[case] lists: &str, #[case] words: &str) {
+        let step = &steps(&STEPS.replacen(", exactly = []", lists, 1))[3];
+        let mut flaws = Flaws::default();
+        step.action.check(None, &mut flaws);
+        assert!(format!("{flaws:?}").contains(words), "{flaws:?}");
+    }
+
+    #[rstest::rstest]
+    #[case::later("later", false)]
+    #[case::earlier("all", true)]
+    fn packets_from_before_a_checkpoint_are_not_kept_with_it(#[case] since: &str, #[case] expected: bool) {
+        let steps = steps(&STEPS.replacen("since = 'later'", &format!("since = '{since}'"), 1));
+        assert_eq!(looks_back_over(&steps, 1), expected);
+    }
+}

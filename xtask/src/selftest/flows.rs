@@ -1,0 +1,183 @@
+//! Flows, as tshark counts them: captures that QEMU wrote are read by another program, which comes to the same numbers.
+
+use super::{Outcome, Report};
+use crate::exit::{End, HostLacks};
+use crate::workbench::{project, results};
+use anyhow::Context as _;
+use harness::host::tools::which;
+use harness::network::flows::{FlowsOfLab, FlowsOfMachine, Protocol, record};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// What is compared: TCP and UDP, but not what a message of ICMP quotes of them, DHCP, and the lab's own pulses.
+const FILTER: &str = "(tcp or udp) and not icmp and not icmpv6 and not dhcp and not dhcpv6 and not data.data contains \"rehearsal pulse \"";
+
+/// A line for each packet: both addresses and ports, of whatever kind they are, and its length.
+const FIELDS: [&str; 9] = [
+    "ip.src",
+    "ipv6.src",
+    "ip.dst",
+    "ipv6.dst",
+    "tcp.srcport",
+    "udp.srcport",
+    "tcp.dstport",
+    "udp.dstport",
+    "frame.len",
+];
+
+type Socket = (IpAddr, u16);
+
+/// Packets and bytes of a conversation, by its protocol and its ends in order.
+type Counts = BTreeMap<(Protocol, Socket, Socket), (u64, u64)>;
+
+/// Runs the command.
+pub(super) fn run(directory: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let tshark = which("tshark").ok_or_else(|| {
+        HostLacks("skipped, because there is no tshark here: `cargo xtask setup --all` installs it".into())
+    })?;
+    let mut report = Report::default();
+    let sample = project("xtask/samples/flows");
+    let latest = directory.map_or_else(|| results().join("latest"), Path::to_owned);
+    let cells = [vec![sample.clone()], cells_in(&latest)?].concat();
+    for cell in &cells {
+        let name = cell.file_name().unwrap_or_default().to_string_lossy();
+        report.row(&format!("flows: tshark counts the same, {name}"), || compare(&tshark, cell));
+    }
+    report.row("flows: a capture that was altered is found out", || control(&tshark, &sample));
+    report.close();
+    Ok(if report.failed == 0 { ExitCode::SUCCESS } else { End::Failed.into() })
+}
+
+/// The cells of a run that have captured something.
+fn cells_in(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !run.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut cells = Vec::new();
+    for entry in fs_err::read_dir(run)? {
+        let cell = entry?.path();
+        if cell.join(record::FILE).is_file() {
+            cells.push(cell);
+        }
+    }
+    cells.sort();
+    Ok(cells)
+}
+
+fn compare(tshark: &Path, cell: &Path) -> anyhow::Result<Outcome> {
+    let flows: FlowsOfLab = serde_json::from_slice(&fs_err::read(cell.join(record::FILE))?)?;
+    let mut seen = Vec::new();
+    for machine in &flows.machines {
+        let files: Vec<_> = machine.captures.iter().map(|file| cell.join(file)).collect();
+        let (theirs, ours) = (counted_by(tshark, &files, machine)?, counted_by_us(machine));
+        let differs = difference(&ours, &theirs);
+        anyhow::ensure!(differs.is_none(), "{}: {}", machine.machine, differs.unwrap_or_default());
+        let packets: u64 = ours.values().map(|(packets, _)| packets).sum();
+        seen.push(format!("{}: {} conversations with {packets} packets", machine.machine, ours.len()));
+    }
+    anyhow::ensure!(!seen.is_empty(), "nothing was captured");
+    Ok(Outcome::Passed(seen.join("\n")))
+}
+
+/// One packet less must be seen.
+fn control(tshark: &Path, sample: &Path) -> anyhow::Result<Outcome> {
+    let flows: FlowsOfLab = serde_json::from_slice(&fs_err::read(sample.join(record::FILE))?)?;
+    let machine = flows.machines.iter().find(|machine| machine.machine == "mail").context("the sample has no mail")?;
+    let files: Vec<_> = machine.captures.iter().map(|file| sample.join(file)).collect();
+    let (mut theirs, ours) = (counted_by(tshark, &files, machine)?, counted_by_us(machine));
+    if let Some((packets, _)) = theirs.values_mut().next() {
+        *packets -= 1;
+    }
+    let told = difference(&ours, &theirs).context("it is not found out")?;
+    Ok(Outcome::Passed(told))
+}
+
+/// The first conversation that is not the same.
+fn difference(ours: &Counts, theirs: &Counts) -> Option<String> {
+    let keys: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+    keys.into_iter().find(|key| ours.get(key) != theirs.get(key)).map(|key| {
+        let told = |counts: &Counts| {
+            counts.get(key).map_or("nothing".into(), |(packets, bytes)| format!("{packets} packets of {bytes} bytes"))
+        };
+        let (protocol, one, other) = key;
+        format!(
+            "{protocol} {}:{} – {}:{}: {} here, {} by tshark",
+            one.0,
+            one.1,
+            other.0,
+            other.1,
+            told(ours),
+            told(theirs)
+        )
+    })
+}
+
+fn counted_by_us(machine: &FlowsOfMachine) -> Counts {
+    let mut counts = Counts::new();
+    for flow in &machine.flows {
+        if let (Some(from), Some(to)) = (flow.from.port, flow.to.port)
+            && concerns(machine, flow.from.address, flow.to.address)
+        {
+            let (packets, bytes) = (flow.sent.packets + flow.received.packets, flow.sent.bytes + flow.received.bytes);
+            add(&mut counts, flow.protocol, (flow.from.address, from), (flow.to.address, to), (packets, bytes));
+        }
+    }
+    counts
+}
+
+fn counted_by(tshark: &Path, files: &[PathBuf], machine: &FlowsOfMachine) -> anyhow::Result<Counts> {
+    let mut counts = Counts::new();
+    for file in files {
+        let mut command = Command::new(tshark);
+        command.args(["-n", "-T", "fields", "-Y", FILTER]).arg("-r").arg(file);
+        FIELDS.iter().for_each(|field| drop(command.args(["-e", field])));
+        let output = command.output().context("failed to run tshark")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "tshark: {said}");
+        for line in String::from_utf8(output.stdout)?.lines() {
+            let (protocol, from, to, bytes) = packet(line).with_context(|| format!("tshark says `{line}`"))?;
+            if concerns(machine, from.0, to.0) {
+                add(&mut counts, protocol, from, to, (1, bytes));
+            }
+        }
+    }
+    Ok(counts)
+}
+
+/// A line of tshark's.
+fn packet(line: &str) -> Option<(Protocol, Socket, Socket, u64)> {
+    let fields: Vec<&str> = line.split('\t').collect();
+    let either = |one: usize, other: usize| fields.get(one).filter(|text| !text.is_empty()).or(fields.get(other));
+    let protocol = if fields.get(4)?.is_empty() { Protocol::Udp } else { Protocol::Tcp };
+    let from = (either(0, 1)?.parse().ok()?, either(4, 5)?.parse().ok()?);
+    let to = (either(2, 3)?.parse().ok()?, either(6, 7)?.parse().ok()?);
+    Some((protocol, from, to, fields.get(8)?.parse().ok()?))
+}
+
+/// A card shows what is for others, too, while the network does not know where they are.
+fn concerns(machine: &FlowsOfMachine, from: IpAddr, to: IpAddr) -> bool {
+    [from, to].iter().any(|address| machine.addresses.contains(address))
+}
+
+fn add(counts: &mut Counts, protocol: Protocol, from: Socket, to: Socket, (packets, bytes): (u64, u64)) {
+    let key = if from <= to { (protocol, from, to) } else { (protocol, to, from) };
+    let count = counts.entry(key).or_default();
+    *count = (count.0 + packets, count.1 + bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::tcp("10.20.0.10\t\t10.20.0.20\t\t40000\t\t636\t\t74", Some((Protocol::Tcp, 40000, 636, 74)))]
+    #[case::udp("10.20.0.10\t\t10.20.0.20\t\t\t40000\t\t53\t80", Some((Protocol::Udp, 40000, 53, 80)))]
+    #[case::ipv6("\tfe80::1\t\tff02::fb\t\t5353\t\t5353\t120", Some((Protocol::Udp, 5353, 5353, 120)))]
+    #[case::something_else("10.20.0.10\t\t10.20.0.20", None)]
+    fn lines_of_tshark_are_packets(#[case] line: &str, #[case] expected: Option<(Protocol, u16, u16, u64)>) {
+        let found = packet(line).map(|(protocol, from, to, bytes)| (protocol, from.1, to.1, bytes));
+        assert_eq!(found, expected);
+    }
+}
