@@ -18,10 +18,13 @@ mod image;
 mod kept;
 mod lab;
 mod manual;
+#[cfg(test)]
+mod policy;
 mod predict;
 mod record;
 mod release;
 mod report;
+mod say;
 mod selftest;
 mod setup;
 mod stage;
@@ -147,15 +150,16 @@ enum Action {
     Man(manual::ManArgs),
 }
 
-#[expect(clippy::print_stderr, reason = "the error is the last that is said")]
 fn main() -> ExitCode {
     harness::host::pipe::end_quietly_without_reader();
     run(Cli::parse().action).unwrap_or_else(|error| {
         let end = exit::of(&error);
         match end {
             // A backtrace, if one is asked for, helps only us.
-            End::Internal => eprintln!("Error: {error:?}"),
-            End::Failed | End::Invalid | End::Host => eprintln!("Error: {error:#}"),
+            End::Internal => say::note(format_args!("Error: {error:?}")),
+            // It shows, in colours, a file that a person wrote.
+            End::Invalid => say::own(format_args!("Error: {error:#}")),
+            End::Failed | End::Host => say::note(format_args!("Error: {error:#}")),
         }
         end.into()
     })

@@ -76,11 +76,15 @@ impl Lab {
     /// Broadcasts the host's time into all networks, and waits until it stands in the captures of all machines that run and
     /// have a network: so does all that was sent before.
     pub async fn pulse(&self) -> Result<Timestamp, LabError> {
+        self.pulse_until(self.pace().deadline(PULSE)).await
+    }
+
+    /// The same, with another limit of time: at the end of a run that went wrong nobody wants to wait long.
+    pub async fn pulse_until(&self, deadline: Deadline) -> Result<Timestamp, LabError> {
         let written: Vec<_> = self.captures().into_iter().filter(|capture| self.hears(capture)).collect();
         let before: Vec<_> = written.iter().map(|capture| length(&capture.file)).collect();
         let at = self.network.pulse().await?;
         let text = crate::network::flows::clock::pulse(at);
-        let deadline = self.pace().deadline(PULSE);
         for (capture, from) in written.iter().zip(before) {
             let look = || async {
                 match has(&capture.file, from, text.as_bytes()) {
@@ -117,7 +121,7 @@ impl Lab {
     /// Whether what the network carries now stands in this file.
     fn hears(&self, capture: &Capture) -> bool {
         let machine = self.machines.get(&capture.machine);
-        capture.open && machine.is_some_and(Machine::is_linked)
+        capture.open && machine.is_some_and(|machine| machine.is_linked() && machine.is_running())
     }
 }
 

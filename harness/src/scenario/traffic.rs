@@ -18,22 +18,23 @@ pub struct Capture {
     pub name: Spanned<String>,
 }
 
-/// Whom the machine contacted of its own accord: `directory:636/tcp`, an address in the place of the name, `directory/icmp`, or
-/// `directory` for whatever it is. `lab` is the host itself, where probes come from. What answers somebody, ARP, DHCP and neighbour
-/// discovery are no contacts. A full name of the lab means the address that it is for, and those that the machine got for it from DNS.
+/// Whom the machine contacted of its own accord. A full name of the lab means the address that it is for, and those that the machine
+/// got for it from DNS.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Egress {
     /// Since this moment, which an earlier `do.capture` has named.
     #[schemars(with = "String")]
     pub since: Spanned<String>,
-    /// Nobody else was contacted.
+    /// Nobody else was contacted. Each is written as `directory:636/tcp`, `192.0.2.7:53/udp`, `[2001:db8::1]:443/tcp` or
+    /// `directory/icmp`; `directory` is whatever it is. `lab` is the host itself, where probes come from. ARP, DHCP, neighbour discovery
+    /// and what answers somebody are no contacts.
     #[schemars(with = "Option<Vec<String>>")]
     pub only: Option<Vec<Spanned<String>>>,
-    /// All of these were contacted, and nobody else.
+    /// All of these were contacted, and nobody else; `[]` says that nobody was.
     #[schemars(with = "Option<Vec<String>>")]
     pub exactly: Option<Vec<Spanned<String>>>,
-    /// The log of a packet filter tells the same as the packets: whatever nobody answered stands in it, and of all that stands in
+    /// `{ on = "edge", prefix = "refused " }`: what the packet filter of that machine logs tells the same as the packets: whatever nobody answered stands in it, and of all that stands in
     /// it there are packets.
     pub logged: Option<FilterLog>,
 }

@@ -9,14 +9,19 @@ use crate::network::flows::filter_log::{self, Logged};
 use crate::network::flows::{
     Contact, Cut, CutCapture, Destination, Flow, Flows, FlowsOfLab, FlowsOfMachine, Names, Viewpoint, judge, record,
 };
+use crate::time::Deadline;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How far the clocks of a guest and of the host may be apart, and how late a kernel may log.
 const LOG_LATENCY: SignedDuration = SignedDuration::from_secs(2);
+
+/// How long the last pulse of a lab is waited for.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What steps have left about captures.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -198,8 +203,8 @@ pub(in crate::scenario) async fn flows_of(lab: &Lab, notes: &mut Notes) -> Resul
     if notes.captured.machines.is_empty() {
         return Ok(None);
     }
-    // Packets that no other pulse tells the time of have this one.
-    lab.pulse().await.map_err(|error| error.to_string())?;
+    // Packets that no other pulse tells the time of have this one. Without it they have none, and are there all the same.
+    let _ = lab.pulse_until(Deadline::after(FAREWELL)).await;
     let (names, mut all) = (lab.names(), FlowsOfLab::default());
     for machine in &notes.captured.machines {
         let Seen { flows, cuts, .. } = seen(lab, notes, machine, None, &names).await?;
