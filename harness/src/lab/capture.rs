@@ -4,6 +4,7 @@ use super::running::Lab;
 use super::setup::LabError;
 use crate::machine::{Machine, MachineName};
 use crate::network::flows::{Names, Viewpoint};
+use crate::seed::Host;
 use crate::time::Deadline;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -98,7 +99,7 @@ impl Lab {
     #[must_use]
     pub fn viewpoint(&self, machine: &str) -> Viewpoint {
         let cards = self.specs.iter().filter(|spec| spec.name.as_str() == machine).flat_map(|spec| &spec.cards);
-        let addresses = self.host(machine).map(|host| IpAddr::from(host.address)).into_iter().collect();
+        let addresses = self.host(machine).into_iter().flat_map(Host::addresses).map(IpAddr::from).collect();
         Viewpoint { cards: cards.map(|card| card.mac.bytes()).collect(), addresses }
     }
 
@@ -107,7 +108,12 @@ impl Lab {
     pub fn names(&self) -> Names {
         let mut names = Names::default();
         for host in &self.hosts {
-            names.add(host.address.into(), &host.name);
+            for (name, address) in &host.wiring.names {
+                names.add((*address).into(), name);
+            }
+            for address in host.addresses() {
+                names.add(address.into(), &host.name);
+            }
         }
         for network in self.network.networks() {
             names.add(network.observer().into(), HOST);

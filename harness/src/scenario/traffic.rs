@@ -61,7 +61,8 @@ impl Egress {
 fn check_host(host: &Host, text: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
     let Host::Named(name) = host else { return };
     let machines = lab.machines.iter().map(|machine| machine.name.get_ref().as_str());
-    let mut known = machines.chain([HOST]);
+    let further = lab.machines.iter().flat_map(|machine| machine.names.keys().map(String::as_str));
+    let mut known = machines.chain(further).chain([HOST]);
     if !known.clone().any(|known| known == name) {
         let message = format!("there is no machine `{name}` in lab `{}`", lab.name);
         flaws.push(Flaw::unknown(message, text.span(), name, &mut known));

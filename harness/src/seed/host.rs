@@ -66,6 +66,13 @@ impl Host {
         }
     }
 
+    /// All its addresses, its own first.
+    pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
+        let Wiring { cards, names, .. } = &self.wiring;
+        let further = cards.iter().map(|card| card.address).chain(names.values().copied());
+        std::iter::once(self.address).chain(further)
+    }
+
     /// The same machine with more than one card, one address, or one network that it reaches.
     #[must_use]
     pub fn with(self, wiring: Wiring) -> Self {
