@@ -9,6 +9,7 @@ mod result;
 pub use happening::{Beginning, Happening, Watcher};
 pub use result::{KeptSteps, LabNote, Part, ScenarioResult, StepOutcome, StepResult, Verdict};
 
+use crate::harmless;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -124,7 +125,7 @@ impl Run {
         }
         if let Ok(mut events) = self.events.lock() {
             // In one piece: other processes may append, too.
-            let _ = events.write_all(format!("{event}\n").as_bytes());
+            let _ = events.write_all(harmless::json(&format!("{event}\n")).as_bytes());
         }
     }
 
@@ -137,7 +138,7 @@ impl Run {
         }
         let result = self.named(result);
         let path = self.cell(&result.name, &result.cell)?.join(RESULT);
-        fs_err::write(path, serde_json::to_vec_pretty(&result)?)
+        fs_err::write(path, harmless::json(&serde_json::to_string_pretty(&result)?))
     }
 
     /// Whether there is a result of this cell.
@@ -179,6 +180,7 @@ mod tests {
             lab: Vec::new(),
             covers: Vec::new(),
             kept: None,
+            close_calls: Vec::new(),
             steps: Vec::new(),
         }
     }

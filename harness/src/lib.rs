@@ -3,7 +3,10 @@ pub mod cache;
 pub mod drift;
 pub mod etc;
 pub mod evidence;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod guest_path;
+pub mod harmless;
 pub mod hold;
 pub mod host;
 pub mod image;

@@ -166,7 +166,7 @@ pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     (close && near != name).then_some(near)
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn plain_text(error: &dyn Diagnostic) -> String {
     let mut text = String::new();
     miette::NarratableReportHandler::new().render_report(&mut text, error).expect("a string takes all");

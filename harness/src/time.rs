@@ -4,6 +4,10 @@
 //! stretches it, so no number in the code knows which accelerator it runs under. A wait that ends without its condition
 //! says what it waited for, how long, and what it saw last.
 
+mod near;
+
+pub use near::{CloseCall, noting};
+
 use std::fmt;
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -87,7 +91,10 @@ impl Deadline {
     /// Awaits `future` until the deadline; `what` completes the sentence "waited for …".
     pub async fn bound<T>(&self, what: impl fmt::Display, future: impl Future<Output = T>) -> Result<T, Expired> {
         match tokio::time::timeout_at(self.ends.into(), future).await {
-            Ok(value) => Ok(value),
+            Ok(value) => {
+                near::note(what, self.elapsed(), self.allowed());
+                Ok(value)
+            }
             Err(_) => Err(self.expired(what, None)),
         }
     }
@@ -103,7 +110,10 @@ impl Deadline {
         let mut last_seen = None;
         loop {
             match tokio::time::timeout_at(self.ends.into(), attempt()).await {
-                Ok(Ok(value)) => return Ok(value),
+                Ok(Ok(value)) => {
+                    near::note(what, self.elapsed(), self.allowed());
+                    return Ok(value);
+                }
                 Ok(Err(seen)) => last_seen = Some(seen),
                 Err(_) => return Err(self.expired(what, last_seen)),
             }
@@ -112,6 +122,10 @@ impl Deadline {
             }
             pauses.next(self).await;
         }
+    }
+
+    fn allowed(&self) -> Duration {
+        self.ends.saturating_duration_since(self.started)
     }
 
     /// The error of this deadline.

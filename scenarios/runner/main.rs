@@ -6,6 +6,7 @@ mod voice;
 
 use anyhow::{Context as _, anyhow};
 use harness::network::become_root_of_own_user_namespace;
+use harness::report::text;
 use harness::scenario::{Cell, Scenario, Tier};
 use libtest_mimic::{Arguments, Failed, Trial};
 use session::Session;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
         }
     };
     run(&mut arguments, &scenarios).unwrap_or_else(|error| {
-        eprintln!("Error: {error:?}");
+        eprintln!("Error: {}", text::lines(&format!("{error:?}")));
         End::Internal.into()
     })
 }
@@ -56,6 +57,9 @@ fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<Exit
         let session = Arc::new(Session::new(Voice::Lines { several: false }));
         libtest_mimic::run(arguments, trials(scenarios, &session, Tier::Quick)).exit();
     }
+    // From here on errors stand among words of guests, and are made harmless with them: colours would be, too.
+    let plain = || miette::MietteHandlerOpts::new().color(false).terminal_links(false).build();
+    let _ = miette::set_hook(Box::new(move |_| Box::new(plain())));
     if let Err(error) = become_root_of_own_user_namespace() {
         eprintln!("Error: {error}");
         return Ok(End::Host.into());
@@ -135,7 +139,7 @@ fn trials(scenarios: &[Scenario], session: &Arc<Session>, tier: Tier) -> Vec<Tri
             let session = session.clone();
             let left_out = cell.tier == Tier::Full && tier == Tier::Quick;
             let test = Trial::ignorable_test(name(&scenario, &cell), move || {
-                session.test(&scenario, &cell).map_err(|error| Failed::from(format!("{error:#}")))
+                session.test(&scenario, &cell).map_err(|error| Failed::from(text::lines(&format!("{error:#}"))))
             });
             test.with_ignored_flag(left_out)
         })

@@ -67,15 +67,15 @@ impl Voice {
     /// Something about the whole run.
     pub(crate) fn note(&self, words: &str) {
         match self {
-            Self::Lines { .. } => eprintln!("{words}"),
-            Self::Live(live) => live.print(words),
+            Self::Lines { .. } => eprintln!("{}", text::lines(words)),
+            Self::Live(live) => live.print(&text::lines(words)),
         }
     }
 
     /// Something that lasts, about the whole run: seen while it lasts.
     pub(crate) fn passing(&self, words: &str) {
         match self {
-            Self::Lines { .. } => eprintln!("{words}"),
+            Self::Lines { .. } => eprintln!("{}", text::lines(words)),
             Self::Live(live) => live.foot.set_message(text::line(words)),
         }
     }
@@ -83,6 +83,8 @@ impl Voice {
     /// A line of a cell's log; on a terminal [`Voice::watch`] shows the same.
     pub(crate) fn cell(&self, cell: &str, words: &str) {
         if let Self::Lines { several } = self {
+            // What a guest said is among it.
+            let words = text::lines(words);
             if *several {
                 let lines: Vec<_> = words.lines().map(|line| format!("{cell:<20} {line}")).collect();
                 eprintln!("{}", lines.join("\n"));

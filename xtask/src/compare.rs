@@ -1,7 +1,6 @@
 //! `cargo xtask compare`: how a lab behaves with one configuration, and how with another.
-#![expect(clippy::print_stdout, reason = "the command's result")]
-#![expect(clippy::print_stderr, reason = "progress")]
 
+use crate::say;
 use crate::setup;
 use crate::stage::{Stage, cell, scenario};
 use crate::workbench::results;
@@ -65,7 +64,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let run_with = |etc: &OwnEtc| -> anyhow::Result<ScenarioResult> {
         let run = Run::create(&results().join("compare"))?;
         let course = Course { etc: Some(etc), to_the_end: true, ..Course::default() };
-        let engine = Engine { course, ..stage.engine(&run, &|text| eprintln!("{text}")) };
+        let engine = Engine { course, ..stage.engine(&run, &|text| say::note(text)) };
         let result = stage.wait(engine.cell(&scenario, cell));
         anyhow::ensure!(!stage.interrupt.asked(), "interrupted");
         // A step of the scenario was carried out: what failed is an answer. Else the lab was never ready.
@@ -82,9 +81,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         steps: cell.steps.len(),
     };
     if args.json {
-        println!("{}", serde_json::to_string(&comparison)?);
+        say::json(&comparison)?;
     } else {
-        print!("{}", text(&comparison));
+        say::out(text(&comparison));
     }
     Ok(if comparison.behaviour.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

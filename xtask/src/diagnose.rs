@@ -1,8 +1,8 @@
 //! `cargo xtask diagnose`: why a user cannot log in.
 #![expect(clippy::print_stdout, reason = "the command's result")]
-#![expect(clippy::print_stderr, reason = "progress")]
 
 use crate::exit::Invalid;
+use crate::say;
 use crate::setup;
 use crate::stage::{Stage, cell, scenario, unexplained};
 use crate::workbench::results;
@@ -70,10 +70,10 @@ fn from_files(args: &Args, mail: &Path) -> anyhow::Result<ExitCode> {
     let by = |service| diagnose(Login { user: mail.user(), service }, &mail, directory.as_ref());
     let diagnoses = [Service::Imap, Service::Smtp].map(by);
     if args.json {
-        println!("{}", serde_json::to_string(&diagnoses)?);
+        say::json(&diagnoses)?;
     } else {
         for diagnosis in &diagnoses {
-            println!("{diagnosis}");
+            say::out(format_args!("{diagnosis}\n"));
         }
     }
     Ok(exit_code(diagnoses.iter()))
@@ -92,12 +92,12 @@ fn in_a_lab(args: &Args, name: &str) -> anyhow::Result<ExitCode> {
     become_root_of_own_user_namespace()?;
     let stage = Stage::open(&cell.lab.topology, |_| ())?;
     let run = Run::create(&results().join("diagnose"))?;
-    let engine = stage.engine(&run, &|text| eprintln!("{text}"));
+    let engine = stage.engine(&run, &|text| say::note(text));
     let examined = stage.wait(engine.examine(&scenario, cell)).map_err(unexplained)?;
     if args.json {
-        println!("{}", serde_json::to_string(&examined)?);
+        say::json(&examined)?;
     } else {
-        print!("{}", text(&examined));
+        say::out(text(&examined));
     }
     Ok(exit_code(examined.logins.iter().filter_map(|tried| tried.diagnosis.as_ref())))
 }

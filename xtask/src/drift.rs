@@ -1,7 +1,7 @@
 //! `cargo xtask drift`: what changed in a machine's configuration between two moments of a run.
-#![expect(clippy::print_stdout, reason = "the command's result")]
 
 use crate::exit::Invalid;
+use crate::say;
 use crate::workbench::results;
 use anyhow::Context as _;
 use harness::drift::{Drift, Inventory};
@@ -52,12 +52,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     if args.json {
         let drifts: Vec<_> = drifts.iter().map(|(_, drift)| drift).collect();
-        println!("{}", serde_json::to_string(&drifts)?);
+        say::json(&drifts)?;
     } else {
         for (index, (cell, drift)) in drifts.iter().enumerate() {
             let heading = if drifts.len() > 1 { format!("== {}\n", name_of(cell)) } else { String::new() };
             let gap = if index > 0 { "\n" } else { "" };
-            print!("{gap}{heading}{drift}");
+            say::out(format_args!("{gap}{heading}{drift}"));
         }
     }
     let is_same = drifts.iter().all(|(_, drift)| drift.is_empty());

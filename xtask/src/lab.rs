@@ -1,8 +1,8 @@
 //! `cargo xtask lab`: labs that are kept, booted and frozen.
 #![expect(clippy::print_stdout, reason = "the command's result")]
-#![expect(clippy::print_stderr, reason = "progress")]
 
 use crate::kept;
+use crate::say;
 use crate::setup;
 use crate::workbench::{Workbench, lab_file};
 use anyhow::Context as _;
@@ -70,7 +70,9 @@ fn freeze(cache: Cache, lab: &str, only: Option<&str>) -> anyhow::Result<()> {
         budget: &workbench.budget,
         readiness: &ReadySteps { domain: &topology.domain, steps: &ready },
         logs: &workbench.scratch.path().join("template"),
-        progress: &|progress| eprintln!("{}: {progress} ({:.1} s)", topology.name, begun.elapsed().as_secs_f64()),
+        progress: &|progress| {
+            say::note(format_args!("{}: {progress} ({:.1} s)", topology.name, begun.elapsed().as_secs_f64()))
+        },
     };
     let template = tokio::runtime::Runtime::new()?.block_on(workbench.stock()?.template(&order))?;
     println!("{}", template.directory().display());

@@ -11,16 +11,20 @@ mod diagnose;
 mod docs;
 mod doctor;
 mod drift;
+mod egress;
 mod exit;
 mod explain;
 mod image;
 mod kept;
 mod lab;
 mod manual;
+#[cfg(test)]
+mod policy;
 mod predict;
 mod record;
 mod release;
 mod report;
+mod say;
 mod selftest;
 mod setup;
 mod stage;
@@ -111,6 +115,9 @@ enum Action {
     Down(byhand::Choice),
     /// Say what changed in a machine's configuration between two moments of a run
     Drift(drift::Args),
+    /// Say whom machines must be allowed to contact, by the packets of a run
+    #[command(subcommand)]
+    Egress(egress::Action),
     /// Say which changes of configuration are to blame for a scenario's symptoms
     Explain(explain::Args),
     /// Say why a user cannot log in: in a kept state of a lab, or on a server of your own
@@ -143,15 +150,16 @@ enum Action {
     Man(manual::ManArgs),
 }
 
-#[expect(clippy::print_stderr, reason = "the error is the last that is said")]
 fn main() -> ExitCode {
     harness::host::pipe::end_quietly_without_reader();
     run(Cli::parse().action).unwrap_or_else(|error| {
         let end = exit::of(&error);
         match end {
             // A backtrace, if one is asked for, helps only us.
-            End::Internal => eprintln!("Error: {error:?}"),
-            End::Failed | End::Invalid | End::Host => eprintln!("Error: {error:#}"),
+            End::Internal => say::note(format_args!("Error: {error:?}")),
+            // It shows, in colours, a file that a person wrote.
+            End::Invalid => say::own(format_args!("Error: {error:#}")),
+            End::Failed | End::Host => say::note(format_args!("Error: {error:#}")),
         }
         end.into()
     })
@@ -179,6 +187,7 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Resume(args) => byhand::resume(&args),
         Action::Down(choice) => byhand::down(&choice),
         Action::Drift(args) => drift::run(&args),
+        Action::Egress(action) => egress::run(&action),
         Action::Explain(args) => explain::run(&args),
         Action::Diagnose(args) => diagnose::run(&args),
         Action::Compare(args) => compare::run(&args),

@@ -1,10 +1,10 @@
 //! `cargo xtask predict`: what an upgrade will do to each configuration file, said before the upgrade.
 #![expect(clippy::print_stdout, reason = "the prediction is what this command is for")]
-#![expect(clippy::print_stderr, reason = "a bad dump or repository is told apart from a prediction")]
 
 mod text;
 
 use crate::exit::End;
+use crate::say;
 use harness::packages::predict::wanted;
 use harness::packages::{COLLECTOR, Extent, Forecast, Plan, Repository, System, predict};
 use std::path::PathBuf;
@@ -59,15 +59,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let extent = if args.downloaded { Extent::Transaction } else { Extent::Repository };
     let forecast = predict(&system, &repository, &Plan::new(&system, &repository, extent));
     if args.json {
-        println!("{}", serde_json::to_string(&forecast)?);
+        say::json(&forecast)?;
     } else {
-        print!("{}", text::render(&forecast));
+        say::out(text::render(&forecast));
     }
     Ok(exit_code(&forecast))
 }
 
 fn bad_input(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("Error: {error}");
+    say::note(format_args!("Error: {error}"));
     End::Invalid.into()
 }
 

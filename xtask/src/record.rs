@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "differences are shown, and a person is asked")]
 
 use crate::exit::End;
+use crate::say;
 use crate::test;
 use crate::workbench::project;
 use anyhow::Context as _;
@@ -48,7 +49,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut open = 0;
     for (number, one) in waiting.iter().enumerate() {
         let name = one.path.strip_prefix(&snapshots).unwrap_or(&one.path).display();
-        println!("\n{} of {count}: {name}\n{}", number + 1, one.diff);
+        say::out(format_args!("\n{} of {count}: {name}\n{}\n", number + 1, one.diff));
         match answer(args.accept, can_ask)? {
             Answer::Accept => one.accept()?,
             Answer::Reject => {

@@ -1,14 +1,19 @@
 //! `cargo xtask test`: checks the host, builds images, and runs the scenarios in guests.
 
 use crate::exit::End;
-use crate::{image, setup};
+use crate::{image, say, setup};
 use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
 use harness::cache::Cache;
 use harness::etc::OwnEtc;
 use harness::host::spawn::tie_to_thread;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Instant;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -17,7 +22,8 @@ Examples:
     cargo xtask test pam-loss              one scenario
     cargo xtask test pam-loss::control     one cell
     cargo xtask test --tier full           everything
-    cargo xtask test logins --etc my-etc   whether logins work with files of your own";
+    cargo xtask test logins --etc my-etc   whether logins work with files of your own
+    cargo xtask test rewind --repeat 20 --until-failure      whether it fails now and then";
 
 /// What to run.
 #[derive(ClapArgs, Default)]
@@ -42,6 +48,12 @@ pub(crate) struct Args {
     /// Run all steps, also those behind which an earlier run has kept a checkpoint
     #[arg(long)]
     fresh: bool,
+    /// Run all of it so many times, and count
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "list")]
+    repeat: Option<u32>,
+    /// Run it again and again until something fails; with --repeat, at most so many times
+    #[arg(long, conflicts_with = "list")]
+    until_failure: bool,
     /// Only list the cells
     #[arg(long)]
     list: bool,
@@ -86,6 +98,7 @@ pub(crate) fn run_for(args: Args, purpose: Purpose) -> anyhow::Result<ExitCode> 
         image::build_common(&cache)?;
     }
     let runner = build_runner()?;
+    let rounds = Rounds { repeat: args.repeat, until_failure: args.until_failure };
     let mut command = Command::new(runner);
     command.args(args.filter);
     if let Some(directory) = args.scenarios {
@@ -112,11 +125,8 @@ pub(crate) fn run_for(args: Args, purpose: Purpose) -> anyhow::Result<ExitCode> 
         command.arg("--list");
     }
     // The runner gets SIGINT and SIGTERM from us, takes its labs down, and only then do we end; if we are killed, it is.
-    let mut child = tie_to_thread(&mut command).spawn().context("failed to run the scenarios")?;
-    let runner = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
-    forward_signals(runner)?;
-    let status = child.wait()?;
-    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(End::Internal as u8)))
+    let runner = Runner::watched()?;
+    repeated(rounds, || runner.run(&mut command))
 }
 
 /// Compiles the runner and says where it is.
@@ -153,8 +163,73 @@ pub(crate) fn build_runner() -> anyhow::Result<PathBuf> {
     executable.context("cargo names no executable of the scenarios' runner")
 }
 
-/// From now on SIGINT and SIGTERM are the runner's.
-pub(crate) fn forward_signals(runner: nix::unistd::Pid) -> anyhow::Result<()> {
+/// How many times.
+#[derive(Clone, Copy, Default)]
+struct Rounds {
+    repeat: Option<u32>,
+    until_failure: bool,
+}
+
+/// The exit code of a run that a person has interrupted.
+const INTERRUPTED: u8 = 130;
+
+/// Runs so many rounds, and ends with the first code that is not 0.
+fn repeated(rounds: Rounds, mut round: impl FnMut() -> anyhow::Result<u8>) -> anyhow::Result<ExitCode> {
+    let Rounds { repeat, until_failure } = rounds;
+    if repeat.is_none() && !until_failure {
+        return Ok(ExitCode::from(round()?));
+    }
+    let (mut passed, mut failed, mut worst) = (0_u32, 0_u32, 0);
+    let of = repeat.map_or_else(String::new, |most| format!(" of {most}"));
+    while repeat.is_none_or(|most| passed + failed < most) {
+        let begun = Instant::now();
+        let code = round()?;
+        if code == INTERRUPTED {
+            worst = code;
+            break;
+        }
+        let (count, word) = if code == 0 { (&mut passed, "passed") } else { (&mut failed, "FAILED") };
+        *count += 1;
+        worst = if worst == 0 { code } else { worst };
+        let seconds = begun.elapsed().as_secs_f64();
+        say::note(format_args!(
+            "round {}{of}: {word}, {seconds:.1} s; {passed} passed, {failed} failed",
+            passed + failed
+        ));
+        if until_failure && failed > 0 {
+            break;
+        }
+    }
+    Ok(ExitCode::from(worst))
+}
+
+/// Whoever runs now gets our SIGINT and SIGTERM.
+struct Runner(Arc<AtomicI32>);
+
+impl Runner {
+    fn watched() -> anyhow::Result<Self> {
+        let runs = Arc::new(AtomicI32::new(0));
+        forward(runs.clone())?;
+        Ok(Self(runs))
+    }
+
+    /// Runs it to its end, and hands back its exit code.
+    fn run(&self, command: &mut Command) -> anyhow::Result<u8> {
+        let mut child = tie_to_thread(command).spawn().context("failed to run the scenarios")?;
+        self.0.store(i32::try_from(child.id())?, Ordering::SeqCst);
+        let status = child.wait();
+        self.0.store(0, Ordering::SeqCst);
+        Ok(status?.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(End::Internal as u8))
+    }
+}
+
+/// From now on SIGINT and SIGTERM are this process's.
+pub(crate) fn forward_signals(runner: Pid) -> anyhow::Result<()> {
+    forward(Arc::new(AtomicI32::new(runner.as_raw())))
+}
+
+/// From now on SIGINT and SIGTERM are of the process whose id stands there; 0 is none.
+fn forward(runs: Arc<AtomicI32>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let entered = runtime.enter();
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
@@ -166,11 +241,43 @@ pub(crate) fn forward_signals(runner: nix::unistd::Pid) -> anyhow::Result<()> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            // A runner that has just ended is what we wanted.
-            let _ = nix::sys::signal::kill(runner, nix::sys::signal::Signal::SIGINT);
+            let process = runs.load(Ordering::SeqCst);
+            if process > 0 {
+                // One that has just ended is what we wanted.
+                let _ = kill(Pid::from_raw(process), Signal::SIGINT);
+            }
         }
     });
     // It serves until the process ends.
     std::mem::forget(runtime);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::once(None, false, &[1], 1, 1)]
+    #[case::three_times(Some(3), false, &[0, 0, 0], 3, 0)]
+    #[case::a_failure_is_counted_and_not_the_end(Some(3), false, &[0, 1, 0], 3, 1)]
+    #[case::or_is_the_end(Some(5), true, &[0, 0, 4], 3, 4)]
+    #[case::or_there_is_none(Some(2), true, &[0, 0], 2, 0)]
+    #[case::without_a_bound(None, true, &[0, 0, 0, 0, 1], 5, 1)]
+    #[case::interrupted(Some(9), false, &[0, 130], 2, 130)]
+    fn rounds_are_counted(
+        #[case] repeat: Option<u32>,
+        #[case] until_failure: bool,
+        #[case] codes: &[u8],
+        #[case] rounds: usize,
+        #[case] end: u8,
+    ) {
+        let mut left = codes.iter();
+        let mut count = 0;
+        let ended = repeated(Rounds { repeat, until_failure }, || {
+            count += 1;
+            left.next().copied().context("it runs too often")
+        });
+        assert_eq!((count, format!("{:?}", ended.unwrap())), (rounds, format!("{:?}", ExitCode::from(end))));
+    }
 }

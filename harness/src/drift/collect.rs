@@ -16,6 +16,9 @@ const COLLECTOR: &str = include_str!("collect.pl");
 /// Contents of larger files are not collected: no file of that size is configuration that a person wrote.
 const LARGEST: u64 = 4 << 20;
 
+/// So much an answer may have, unpacked: a kilobyte of gzip can be a megabyte of zeroes.
+const LARGEST_ANSWER: u64 = 256 << 20;
+
 /// Larger texts are not shown: their digests are compared.
 const LARGEST_TEXT: usize = 64 << 10;
 
@@ -52,9 +55,19 @@ pub async fn collect(
     let answer = machine.read_from("/bin/sh", &arguments, deadline).await?;
     let machine = machine.name().to_string();
     let wrong = |reason| CollectError::Answer { machine: machine.clone(), reason };
-    let mut records = Vec::new();
-    GzDecoder::new(answer.as_slice()).read_to_end(&mut records).map_err(|error| wrong(error.to_string()))?;
+    let records = unpacked(&answer).map_err(wrong)?;
     understand(&machine, &records, redact).map_err(wrong)
+}
+
+/// What was packed, as far as it is of a size that can be a configuration.
+fn unpacked(answer: &[u8]) -> Result<Vec<u8>, String> {
+    let mut records = Vec::new();
+    let mut bounded = GzDecoder::new(answer).take(LARGEST_ANSWER + 1);
+    bounded.read_to_end(&mut records).map_err(|error| error.to_string())?;
+    if records.len() as u64 > LARGEST_ANSWER {
+        return Err(format!("unpacked it has more than {}", crate::size::Size::bytes(LARGEST_ANSWER)));
+    }
+    Ok(records)
 }
 
 /// One record: its letter and its fields.
@@ -172,6 +185,12 @@ fn everybody_reads(inventory: &Inventory, path: &GuestPath) -> bool {
     let is_readable = others(path).is_some_and(|bits| bits & 0o4 != 0);
     // Directories that are not in the inventory, such as /, are not configuration, and open to all.
     is_readable && path.ancestors().all(|directory| others(&directory).is_none_or(|bits| bits & 0o1 != 0))
+}
+
+/// Reads anything as an answer.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let _ = understand("mail", bytes, str::to_owned);
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub mod suspicion;
 mod text;
 
 pub use claim::{Claim, Flag};
+#[cfg(any(test, fuzzing))]
+pub(crate) use collect::fuzz;
 pub use collect::{CollectError, collect};
 pub use contents::Contents;
 pub use difference::{Change, DoneBy, Drift, How, PackageChange};

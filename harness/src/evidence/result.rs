@@ -1,5 +1,6 @@
 //! What became of cells and of their steps, as data: what a run writes, and what every report is made from.
 
+use crate::time::CloseCall;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -140,6 +141,9 @@ pub struct ScenarioResult {
     pub covers: Vec<String>,
     /// What it started with, unless it began with its first step.
     pub kept: Option<KeptSteps>,
+    /// Waits that took most of their time: what may fail on a slower day.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub close_calls: Vec<CloseCall>,
     /// Its steps, as far as it came.
     pub steps: Vec<StepResult>,
 }

@@ -25,6 +25,8 @@ pub use error::ImageError;
 pub use of_release::{ReleaseTree, Releases};
 pub use plan::forget_plans;
 pub(crate) use plan::mirror;
+#[cfg(any(test, fuzzing))]
+pub(crate) use recipe::fuzz;
 pub use recipe::{Catalogue, Recipe, RecipeError, Source};
 pub use standing::{Asked, Standing};
 pub(crate) use tool::{run as run_tool, version as tool_version};

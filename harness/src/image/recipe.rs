@@ -253,6 +253,12 @@ fn resolved(mut from: Foreign, directory: &Path) -> Result<Foreign, String> {
     Ok(from)
 }
 
+/// Reads anything as a recipe.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(text: &str) {
+    let _ = parse(Path::new("images/fuzzed.toml"), text).map_err(|error| error.to_string());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

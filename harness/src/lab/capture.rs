@@ -76,11 +76,15 @@ impl Lab {
     /// Broadcasts the host's time into all networks, and waits until it stands in the captures of all machines that run and
     /// have a network: so does all that was sent before.
     pub async fn pulse(&self) -> Result<Timestamp, LabError> {
+        self.pulse_until(self.pace().deadline(PULSE)).await
+    }
+
+    /// The same, with another limit of time: at the end of a run that went wrong nobody wants to wait long.
+    pub async fn pulse_until(&self, deadline: Deadline) -> Result<Timestamp, LabError> {
         let written: Vec<_> = self.captures().into_iter().filter(|capture| self.hears(capture)).collect();
         let before: Vec<_> = written.iter().map(|capture| length(&capture.file)).collect();
         let at = self.network.pulse().await?;
         let text = crate::network::flows::clock::pulse(at);
-        let deadline = self.pace().deadline(PULSE);
         for (capture, from) in written.iter().zip(before) {
             let look = || async {
                 match has(&capture.file, from, text.as_bytes()) {
@@ -103,18 +107,11 @@ impl Lab {
         Viewpoint { cards: cards.map(|card| card.mac.bytes()).collect(), addresses }
     }
 
-    /// What addresses in the lab are called: by machines, and [`HOST`].
+    /// What addresses in the lab are called: a machine's own by its name, further ones by the full names that they are for; and
+    /// [`HOST`]. All of a machine's are known by its name, too.
     #[must_use]
     pub fn names(&self) -> Names {
-        let mut names = Names::default();
-        for host in &self.hosts {
-            for (name, address) in &host.wiring.names {
-                names.add((*address).into(), name);
-            }
-            for address in host.addresses() {
-                names.add(address.into(), &host.name);
-            }
-        }
+        let mut names = names_of(&self.hosts);
         for network in self.network.networks() {
             names.add(network.observer().into(), HOST);
         }
@@ -124,8 +121,19 @@ impl Lab {
     /// Whether what the network carries now stands in this file.
     fn hears(&self, capture: &Capture) -> bool {
         let machine = self.machines.get(&capture.machine);
-        capture.open && machine.is_some_and(Machine::is_linked)
+        capture.open && machine.is_some_and(|machine| machine.is_linked() && machine.is_running())
     }
+}
+
+fn names_of(hosts: &[Host]) -> Names {
+    let mut names = Names::default();
+    for host in hosts {
+        names.add(host.address.into(), &host.name);
+        names.add(host.address.into(), &host.fqdn);
+        host.wiring.names.iter().for_each(|(name, address)| names.add((*address).into(), name));
+        host.addresses().for_each(|address| names.add(address.into(), &host.name));
+    }
+    names
 }
 
 /// Makes the next file for a machine, which only its owner can read.
@@ -158,6 +166,7 @@ fn has(file: &Path, from: u64, text: &[u8]) -> std::io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seed::{Card, Wiring};
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
@@ -168,6 +177,26 @@ mod tests {
         let names = files.clone().map(|file| file.file_name().unwrap().to_string_lossy().into_owned());
         assert_eq!(names, ["capture-mail-1.pcap", "capture-mail-2.pcap"]);
         assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_service_goes_by_its_own_name_and_a_router_by_one() {
+        let prefix = "192.0.2.0/24".parse().unwrap();
+        let mac = crate::network::MacAddress::numbered(1);
+        let host = Host::new("internet", "lan.test", "internet", "192.0.2.10".parse().unwrap(), prefix, mac);
+        let card = Card {
+            segment: "inside".into(),
+            address: "10.20.1.2".parse().unwrap(),
+            prefix_length: 24,
+            mac: crate::network::MacAddress::numbered(2).to_string(),
+        };
+        let alias = ("www.example".to_owned(), "192.0.2.11".parse().unwrap());
+        let wiring = Wiring { cards: vec![card], names: [alias].into(), ..Wiring::default() };
+        let names = names_of(&[host.with(wiring)]);
+        let told = ["192.0.2.10", "192.0.2.11", "10.20.1.2"].map(|address| names.of(address.parse().unwrap()));
+        assert_eq!(told, [Some("internet"), Some("www.example"), Some("internet")]);
+        assert!(names.is("192.0.2.11".parse().unwrap(), "internet"));
+        assert!(names.is("192.0.2.10".parse().unwrap(), "internet.lan.test"));
     }
 
     #[rstest::rstest]

@@ -120,21 +120,20 @@ impl Lab {
         let mut lines = found.lines().map(str::to_owned);
         let mut line = || lines.next().ok_or_else(|| LabError::NoKernel { machine: spec.name.clone() });
         let (version, kernel, initrd) = (line()?, line()?, line()?);
-        let kernel = self.fetch(spec.name.as_str(), Path::new(&kernel), deadline).await?;
-        let initrd = self.fetch(spec.name.as_str(), Path::new(&initrd), deadline).await?;
+        let kernel = self.fetch(spec.name.as_str(), Path::new(&kernel), "kernel", deadline).await?;
+        let initrd = self.fetch(spec.name.as_str(), Path::new(&initrd), "initrd", deadline).await?;
         let boot = Boot::Direct { kernel, initrd: Some(initrd), parameters: parameters.clone() };
         Ok((Some(version), boot))
     }
 
-    /// Copies a file of a machine into the lab's own directory.
-    async fn fetch(&self, machine: &str, path: &Path, deadline: Deadline) -> Result<PathBuf, LabError> {
+    /// Copies a file of a machine into the lab's own directory, under another name.
+    async fn fetch(&self, machine: &str, path: &Path, name: &str, deadline: Deadline) -> Result<PathBuf, LabError> {
         let host = self.host(machine).ok_or_else(|| LabError::NoMachine(machine.to_owned()))?;
         let failed = |source| LabError::Fetch { machine: machine.to_owned(), path: path.to_owned(), source };
         let connection = self.ssh_connection(host, deadline).await.map_err(failed)?;
         let root = ssh::User { name: "root".into(), proof: ssh::Proof::Key(self.identity.ssh_key().clone()) };
         let (bytes, _) = ssh::download(connection, root, path.to_owned(), deadline).await.map_err(failed)?;
-        // A file that QEMU may still have open is not written over.
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // A file that QEMU may still have open is not written over. Its name is ours: a guest names no file of this host.
         let copy = self.directory().join(format!("{machine}.boot-{}.{name}", self.boots + 1));
         std::fs::write(&copy, bytes).map_err(LabError::file(&copy))?;
         Ok(copy)
@@ -147,8 +146,7 @@ fn stays_away(spec: &Spec, logs: &Path, source: LabError) -> LabError {
     let said = std::fs::read(&console).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
     let tail: Vec<_> = said.lines().map(str::trim_end).filter(|line| !line.is_empty()).rev().take(6).collect();
-    let last_words: Vec<String> =
-        tail.into_iter().rev().map(|line| line.chars().filter(|c| !c.is_control()).take(160).collect()).collect();
+    let last_words: Vec<String> = tail.into_iter().rev().map(|line| line.chars().take(160).collect()).collect();
     let kernel = match &spec.boot {
         Boot::Direct { kernel, .. } => Some(kernel.clone()),
         Boot::Disk => None,

@@ -349,7 +349,7 @@ mod tests {
     #[case::none("", "cannot be read")]
     #[case::half("{\"format\": 3, \"lab\"", "is damaged")]
     #[case::another_format("{\"format\": 99}", "by another version of Rehearsal (format 99)")]
-    #[case::fields("{\"format\": 3}", "is damaged")]
+    #[case::fields(&format!("{{\"format\": {FORMAT}}}"), "is damaged")]
     fn a_bad_manifest_is_named(#[case] text: &str, #[case] words: &str) {
         let directory = tempfile::tempdir().unwrap();
         if !text.is_empty() {

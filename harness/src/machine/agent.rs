@@ -7,11 +7,14 @@
 //!
 //! Source: QEMU `docs/interop/qemu-ga-ref`.
 
+use super::bounded::{Bounded, Bounds};
 use crate::time::{Deadline, Expired};
 use qapi::futures::{QapiService, QgaStreamTokio};
 use qapi::qga;
 use serde::Serialize;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::WriteHalf;
 use tokio::net::UnixStream;
@@ -22,6 +25,10 @@ type Service = QapiService<QgaStreamTokio<WriteHalf<UnixStream>>>;
 
 /// How long the agent may take to answer one request before it is taken for dead or restarted.
 const ANSWER: Duration = Duration::from_mins(1);
+
+/// The agent keeps 16 MiB of each stream of a command (`GUEST_EXEC_MAX_OUTPUT` in qga/commands.c), and sends it in base64. No answer
+/// that we ask for has a hundred values.
+const BOUNDS: Bounds = Bounds { bytes: 46 << 20, values: 1 << 16 };
 
 /// What a command left behind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,6 +62,9 @@ pub enum AgentError {
         /// Its words.
         reason: String,
     },
+    /// What it sends has no end.
+    #[error("the guest agent sends more than anybody asked for; the guest is broken, or hostile")]
+    Flood,
     /// The connection ended: QEMU is gone.
     #[error("the connection to the guest agent ended")]
     Gone,
@@ -86,6 +96,8 @@ type Reply<T> = oneshot::Sender<Result<T, Failure>>;
 
 /// Why a request has no result.
 enum Failure {
+    /// What came is beyond all bounds.
+    Flood,
     /// The connection broke: there is no QEMU at its other end.
     Broken,
     /// The agent said no.
@@ -176,6 +188,7 @@ impl Commands {
         let answer = deadline.bound(what, answer).await?.map_err(|_| AgentError::Gone)?;
         answer.map_err(|failure| match failure {
             Failure::Broken => AgentError::Gone,
+            Failure::Flood => AgentError::Flood,
             Failure::Refused(reason) => AgentError::Refused { request: name, reason },
         })
     }
@@ -185,6 +198,13 @@ impl Drop for Agent {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// A connection on which the next answer belongs to the next request.
+struct Connection {
+    service: Service,
+    /// Whether something came that is beyond all bounds.
+    exceeded: Arc<AtomicBool>,
 }
 
 /// Owns the socket; ends when nobody can ask any more.
@@ -199,23 +219,27 @@ async fn serve(socket: std::os::unix::net::UnixStream, mut queue: mpsc::Receiver
             },
         };
         // An agent that does not answer was restarted with its guest, or hangs: the next request finds out.
-        if tokio::time::timeout(ANSWER, answer(&connected, request)).await == Ok(true) {
-            service = Some(connected);
+        let Connection { service: connected, exceeded } = connected;
+        if tokio::time::timeout(ANSWER, answer(&connected, &exceeded, request)).await == Ok(true) {
+            service = Some(Connection { service: connected, exceeded });
         }
     }
 }
 
-/// A connection on which the next answer belongs to the next request. Waits for the agent as long as QEMU lives.
-async fn synchronised(socket: &std::os::unix::net::UnixStream) -> Option<Service> {
+/// Makes one. Waits for the agent as long as QEMU lives.
+async fn synchronised(socket: &std::os::unix::net::UnixStream) -> Option<Connection> {
     loop {
         let stream = socket.try_clone().ok()?;
         stream.set_nonblocking(true).ok()?;
         let stream = UnixStream::from_std(stream).ok()?;
-        let (service, events) = QgaStreamTokio::open(stream).into_parts();
+        let exceeded = Arc::new(AtomicBool::new(false));
+        let (read, write) = tokio::io::split(stream);
+        let read = Bounded::new(read, BOUNDS, exceeded.clone());
+        let (service, events) = QgaStreamTokio::open_split(read, write).into_parts();
         let events = events.spawn_tokio();
         let id = i32::from_be_bytes(rand::random()) & i32::MAX;
         match tokio::time::timeout(ANSWER, service.guest_sync(id)).await {
-            Ok(Ok(())) => return Some(service),
+            Ok(Ok(())) => return Some(Connection { service, exceeded }),
             // Stale bytes of an earlier connection, or no agent yet: ask again. End of file: QEMU is gone.
             Ok(Err(error)) if is_end_of_file(&error) && socket_is_closed(socket) => return None,
             Ok(Err(_)) | Err(_) => events.abort(),
@@ -235,20 +259,25 @@ fn socket_is_closed(socket: &std::os::unix::net::UnixStream) -> bool {
 }
 
 /// Carries one request through. False when the connection cannot be used any more.
-async fn answer(service: &Service, request: Request) -> bool {
+async fn answer(service: &Service, exceeded: &AtomicBool, request: Request) -> bool {
     match request {
-        Request::Ping(reply) => hand_over(reply, service.execute(qga::guest_ping {}).await.map(|_| ())),
-        Request::Start(command, reply) => hand_over(reply, service.execute(*command).await.map(|started| started.pid)),
-        Request::Status(pid, reply) => hand_over(reply, service.execute(qga::guest_exec_status { pid }).await),
+        Request::Ping(reply) => hand_over(reply, exceeded, service.execute(qga::guest_ping {}).await.map(|_| ())),
+        Request::Start(command, reply) => {
+            hand_over(reply, exceeded, service.execute(*command).await.map(|started| started.pid))
+        }
+        Request::Status(pid, reply) => {
+            hand_over(reply, exceeded, service.execute(qga::guest_exec_status { pid }).await)
+        }
     }
 }
 
-fn hand_over<T>(reply: Reply<T>, answer: Result<T, qapi::ExecuteError>) -> bool {
+fn hand_over<T>(reply: Reply<T>, exceeded: &AtomicBool, answer: Result<T, qapi::ExecuteError>) -> bool {
     let answer = answer.map_err(|error| match error {
+        qapi::ExecuteError::Io(_) if exceeded.load(Ordering::Relaxed) => Failure::Flood,
         qapi::ExecuteError::Io(_) => Failure::Broken,
         refused @ qapi::ExecuteError::Qapi(_) => Failure::Refused(refused.to_string()),
     });
-    let usable = !matches!(answer, Err(Failure::Broken));
+    let usable = !matches!(answer, Err(Failure::Broken | Failure::Flood));
     // A caller that gave up does not want its answer: a failed send is no error.
     let _ = reply.send(answer);
     usable
@@ -279,4 +308,17 @@ pub(super) fn summary(script: &str) -> String {
     let first = lines.next().unwrap_or_default();
     let cut: String = first.chars().take(80).collect();
     if cut.len() < first.len() || lines.next().is_some() { format!("{cut} …") } else { cut }
+}
+
+/// Reads anything as what an agent sends.
+#[cfg(any(test, fuzzing))]
+pub(crate) async fn fuzz(bytes: &[u8]) {
+    let read = Bounded::new(bytes, Bounds { bytes: 4096, values: 64 }, Arc::default());
+    let (service, events) = QgaStreamTokio::open_split(read, tokio::io::sink()).into_parts();
+    let asked = service.execute(qga::guest_exec_status { pid: 1 });
+    // Whichever ends first: the answer is there, or nothing more comes.
+    tokio::select! {
+        answer = asked => drop(answer.map(|status| Output::from(Bytes::from(status)))),
+        _ = events => {}
+    }
 }

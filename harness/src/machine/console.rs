@@ -1,8 +1,10 @@
 //! The serial console: read, kept, and scanned for signs that the guest will not recover.
 //!
-//! A guest is not trusted: what it prints is bounded in the log, and its lines are cut before they are matched.
+//! A guest is not trusted: what it prints is bounded in the log and made harmless for whoever looks into it, and its lines are
+//! cut before they are matched.
 
 use super::terminal::Terminal;
+use crate::harmless::{Shows, Sieve};
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -37,7 +39,7 @@ pub const FATAL_PATTERNS: &[FatalPattern] = &[
 pub struct Badness {
     /// What it means.
     pub meaning: &'static str,
-    /// The line, without control characters.
+    /// The line, made harmless.
     pub line: String,
 }
 
@@ -62,7 +64,7 @@ pub(super) async fn follow(
     found: watch::Sender<Option<Badness>>,
 ) -> std::io::Result<()> {
     let mut file = tokio::fs::File::create(log).await?;
-    let mut scanner = Scanner::default();
+    let (mut scanner, mut sieve) = (Scanner::default(), Sieve::new(Shows::Text));
     let mut written = 0;
     let mut buffer = vec![0; 16 << 10];
     let mut publish = |badness: Badness| {
@@ -88,14 +90,16 @@ pub(super) async fn follow(
         terminal.show(&buffer[..count]);
         if written < LOG_LIMIT {
             // A full disk must not stop the reading, or the guest would hang on its console.
-            let _ = file.write_all(&buffer[..count]).await;
+            let text = sieve.pass(&buffer[..count]);
+            let _ = file.write_all(text.as_bytes()).await;
             let _ = file.flush().await;
-            written += count as u64;
+            written += text.len() as u64;
         }
         scanner.scan(&buffer[..count]).into_iter().for_each(&mut publish);
     }
     terminal.close();
     scanner.unfinished().into_iter().for_each(publish);
+    let _ = file.write_all(sieve.end().as_bytes()).await;
     file.flush().await
 }
 
@@ -128,7 +132,8 @@ impl Scanner {
 fn judge(line: &[u8]) -> Option<Badness> {
     let text = String::from_utf8_lossy(line);
     let pattern = FATAL_PATTERNS.iter().find(|pattern| text.contains(pattern.text))?;
-    let line = text.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned();
+    let mut sieve = Sieve::new(Shows::Text);
+    let line = (sieve.pass(text.as_bytes()) + &sieve.end()).trim().to_owned();
     Some(Badness { meaning: pattern.meaning, line })
 }
 
@@ -172,6 +177,21 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn whoever_looks_into_the_log_sees_text_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("console");
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (output, input) = ours.into_split();
+        let terminal = Terminal::new(input);
+        let (path, (sender, _found)) = (log.clone(), watch::channel(None));
+        let following = tokio::spawn(async move { follow(output, &terminal, &path, sender).await });
+        theirs.write_all(b"\x1b[32mok\x1b[0m \x1b]52;c;cm0=\x07\r\n").await.unwrap();
+        drop(theirs);
+        following.await.unwrap().unwrap();
+        assert_eq!(std::fs::read_to_string(log).unwrap(), "ok \\u{1b}]52;c;cm0=\\u{7}\n");
+    }
+
     #[test]
     fn an_endless_line_takes_no_memory() {
         let mut scanner = Scanner::default();
@@ -184,6 +204,6 @@ mod tests {
     #[test]
     fn a_fatal_line_cannot_drive_the_terminal() {
         let found = Scanner::default().scan(b"\x1b[2JKernel panic - not syncing: \x07\n").unwrap();
-        assert_eq!(found.line, "[2JKernel panic - not syncing:");
+        assert_eq!(found.line, "\\u{1b}[2JKernel panic - not syncing: \\u{7}");
     }
 }

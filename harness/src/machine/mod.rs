@@ -14,6 +14,7 @@
 
 pub mod agent;
 pub mod argv;
+mod bounded;
 mod capture;
 mod console;
 mod freeze;
@@ -28,6 +29,8 @@ mod terminal;
 mod verbs;
 mod waker;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use agent::fuzz;
 pub use agent::{AgentError, Commands, Output};
 pub use console::{Badness, FATAL_PATTERNS};
 pub use link::Link;

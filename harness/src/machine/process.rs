@@ -208,6 +208,12 @@ impl Machine {
         self.agent.commands.clone()
     }
 
+    /// Whether QEMU has not ended.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.exited.borrow().is_none()
+    }
+
     /// QEMU's process.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {

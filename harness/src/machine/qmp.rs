@@ -1,12 +1,17 @@
 //! QMP, the protocol by which QEMU itself is driven (QEMU `docs/interop/qmp-spec`).
 
+use super::bounded::{Bounded, Bounds};
 use crate::time::Deadline;
 use qapi::futures::{QapiService, QmpStreamTokio};
 use qapi::qmp::{self, QmpCommand};
 use std::io;
+use std::sync::Arc;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
+
+/// A QEMU that a guest has taken over is a guest. Nothing that it is asked has long answers.
+const BOUNDS: Bounds = Bounds { bytes: 4 << 20, values: 1 << 16 };
 
 type Service = QapiService<QmpStreamTokio<WriteHalf<UnixStream>>>;
 
@@ -39,6 +44,7 @@ impl Qmp {
     /// Waits for QEMU's greeting and negotiates.
     pub(super) async fn connect(stream: UnixStream, deadline: Deadline) -> Result<Self, QmpError> {
         let (read, write): (ReadHalf<_>, WriteHalf<_>) = tokio::io::split(stream);
+        let read = Bounded::new(read, BOUNDS, Arc::default());
         let opened = deadline.bound("QEMU's greeting", QmpStreamTokio::open_split(read, write)).await?;
         let stream = deadline
             .bound("QEMU's capabilities", opened.map_err(QmpError::Connection)?.negotiate())

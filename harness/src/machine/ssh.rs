@@ -7,11 +7,14 @@
 use crate::time::{Deadline, Expired};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::oneshot;
+
+/// The largest file that is copied out of a guest: twice the largest RAM disk of a distribution's kernel.
+const LARGEST_FILE: u64 = 512 << 20;
 
 /// How a user proves who it is.
 #[derive(Debug, Clone)]
@@ -91,8 +94,7 @@ pub async fn download(
         let session = authenticated(connection, &user, deadline)?;
         let copy = |reason: String| SshError::Copy { path: path.clone(), reason };
         let (mut channel, stat) = session.scp_recv(&path).map_err(|error| copy(error.to_string()))?;
-        let mut bytes = Vec::new();
-        channel.read_to_end(&mut bytes).map_err(|error| copy(error.to_string()))?;
+        let bytes = bounded(&mut channel, LARGEST_FILE).map_err(|error| copy(error.to_string()))?;
         Ok((bytes, u32::try_from(stat.mode() & 0o7777).unwrap_or(0o600)))
     })
     .await
@@ -112,6 +114,17 @@ pub async fn upload(
         send(&session, &path, mode, &bytes).map_err(|reason| SshError::Copy { path, reason })
     })
     .await
+}
+
+/// All bytes of a stream that has no more than `limit`.
+fn bounded(stream: impl Read, limit: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stream.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let limit = crate::size::Size::bytes(limit);
+        return Err(std::io::Error::other(format!("it is larger than {limit}, which no file that is asked for is")));
+    }
+    Ok(bytes)
 }
 
 fn send(session: &ssh2::Session, path: &Path, mode: u32, bytes: &[u8]) -> Result<(), String> {
@@ -162,4 +175,16 @@ async fn on_own_thread<T: Send + 'static>(
         .map_err(|error| SshError::Protocol(error.to_string()))?;
     let answer = deadline.bound(what, answer).await?;
     answer.map_err(|_| SshError::Protocol("its thread ended".into()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_an_end_is_not_read_to_it() {
+        assert_eq!(bounded(&b"kernel"[..], 6).unwrap(), b"kernel");
+        let error = bounded(std::io::repeat(0), 6).unwrap_err().to_string();
+        assert!(error.contains("larger than 6 B"), "{error}");
+    }
 }

@@ -32,5 +32,21 @@ pub use conversation::ConversationError;
 pub use outcome::{Outcome, Probe};
 pub use transcript::Transcript;
 
+/// Reads anything as what an IMAP server, or an SMTP server, sends.
+#[cfg(any(test, fuzzing))]
+pub(crate) async fn fuzz(is_imap: bool, bytes: &[u8]) {
+    let password = secrecy::SecretString::from("alicepw");
+    let recorder = transcript::Recorder::new(Some(&password));
+    let mut wire = wire::Wire::new(crate::time::Deadline::after(std::time::Duration::from_secs(10)), recorder);
+    wire.attach(tokio::io::join(std::io::Cursor::new(bytes.to_vec()), tokio::io::sink()));
+    if is_imap {
+        imap::fuzz(&mut wire).await
+    } else {
+        smtp::fuzz(&mut wire).await
+    }
+    let shown = wire.recorder.finish().to_string();
+    assert!(!shown.contains("alicepw"), "a password is in the transcript");
+}
+
 #[cfg(test)]
 mod dialogue;

@@ -209,7 +209,7 @@ impl Header {
             _ => return Err(HeaderError::Damaged("numbers where text belongs")),
         };
         let mut rest = self.store.get(place.offset..).ok_or(HeaderError::Damaged("text lies outside of it"))?;
-        let mut strings = Vec::with_capacity(count.min(rest.len()));
+        let mut strings = Vec::with_capacity(count.min(ENTRIES_LIMIT));
         for _ in 0..count {
             let end = rest.iter().position(|byte| *byte == 0).ok_or(HeaderError::Damaged("a text has no end"))?;
             strings.push(String::from_utf8_lossy(&rest[..end]).into_owned());
@@ -233,6 +233,16 @@ fn early_end(error: io::Error, expected: u64, found: u64) -> HeaderError {
         io::ErrorKind::UnexpectedEof => HeaderError::Truncated { expected, found },
         _ => HeaderError::Read(error),
     }
+}
+
+/// Reads anything as a package, and asks for all that is ever asked for.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let Ok(header) = Header::read(io::Cursor::new(bytes), bytes.len() as u64) else { return };
+    for tag in [Tag::Name, Tag::PostIn, Tag::OldFileNames, Tag::BaseNames, Tag::FileFlags, Tag::DirIndexes] {
+        let _ = (header.strings(tag), header.numbers(tag), header.string(tag), header.number(tag));
+    }
+    super::repository::fuzz(&header);
 }
 
 #[cfg(test)]

@@ -30,3 +30,6 @@ pub use predict::{Forecast, Prediction, predict};
 pub use repository::{Coming, Repository, RepositoryError};
 pub use scriptlet::Hint;
 pub use transaction::{Transaction, TransactionStep};
+
+#[cfg(any(test, fuzzing))]
+pub(crate) use {header::fuzz as fuzz_header, repodata::fuzz as fuzz_repodata};

@@ -87,8 +87,17 @@ fn package_locations(primary: &Path) -> Result<Vec<String>, RepodataError> {
 }
 
 /// Calls `visit` with every element of an XML document whose root is `root`, and fails if the document has no end.
-fn for_each_element(path: &Path, root: &str, mut visit: impl FnMut(&BytesStart)) -> Result<(), RepodataError> {
-    let mut reader = Reader::from_reader(open(path)?);
+fn for_each_element(path: &Path, root: &str, visit: impl FnMut(&BytesStart)) -> Result<(), RepodataError> {
+    for_each_element_in(path, open(path)?, root, visit)
+}
+
+fn for_each_element_in(
+    path: &Path,
+    document: impl BufRead,
+    root: &str,
+    mut visit: impl FnMut(&BytesStart),
+) -> Result<(), RepodataError> {
+    let mut reader = Reader::from_reader(document);
     let (mut buffer, mut depth, mut is_first) = (Vec::new(), 0_usize, true);
     loop {
         buffer.clear();
@@ -132,6 +141,13 @@ fn attribute(element: &BytesStart, name: &str) -> Option<String> {
 
 fn damaged(path: &Path, reason: &str) -> RepodataError {
     RepodataError::Damaged { path: path.to_owned(), reason: reason.to_owned() }
+}
+
+/// Reads anything as metadata.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let visit = |element: &BytesStart| drop(attribute(element, "href"));
+    let _ = for_each_element_in(Path::new("fuzzed.xml"), bytes, "metadata", visit);
 }
 
 #[cfg(test)]

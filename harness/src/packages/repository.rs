@@ -299,6 +299,12 @@ fn scripts(header: &Header) -> Result<Vec<(&'static str, String)>, HeaderError> 
     Ok(scripts)
 }
 
+/// Takes all out of a header that is ever taken.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(header: &Header) {
+    let _ = Coming::from_header(header, &|_, _, _| true);
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::header::tests::Writer;

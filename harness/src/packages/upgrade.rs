@@ -8,7 +8,7 @@ mod trouble;
 
 use super::transaction::{Transaction, TransactionStep, Verb};
 use crate::guest_path::GuestPath;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 pub use trouble::Trouble;
 
@@ -75,8 +75,9 @@ fn step(line: &str) -> Option<Step> {
 #[must_use]
 pub fn transaction(steps: &[Step], watched: &str) -> Transaction {
     let mut changed: BTreeMap<u32, Vec<GuestPath>> = BTreeMap::new();
+    let mut known = HashSet::new();
     let after_all = steps.len().try_into().unwrap_or(u32::MAX).saturating_add(1);
-    let (mut now, mut ended) = (0, 0);
+    let (mut now, mut ended) = (0_u32, 0_u32);
     for line in watched.lines() {
         let Some((word, name)) = line.split_once('\t') else { continue };
         match (word, name.strip_suffix(".done")) {
@@ -85,11 +86,10 @@ pub fn transaction(steps: &[Step], watched: &str) -> Transaction {
             ("lost", _) => {}
             _ => {
                 // Between two steps nothing runs but what a step has left behind.
-                let step = if ended + 1 == after_all { after_all } else { now };
+                let step = if ended.checked_add(1) == Some(after_all) { after_all } else { now };
                 let Ok(path) = GuestPath::parse(name) else { continue };
-                let paths = changed.entry(step).or_default();
-                if !paths.contains(&path) {
-                    paths.push(path);
+                if known.insert((step, path.clone())) {
+                    changed.entry(step).or_default().push(path);
                 }
             }
         }

@@ -29,8 +29,13 @@ const MERGED: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 impl Deb {
     /// Reads the control part of the package in a file.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Self::read(path, BufReader::new(fs_err::File::open(path)?))
+    }
+
+    /// Reads it from the bytes of a package, which is called `path` in errors.
+    fn read(path: &Path, package: impl Read) -> io::Result<Self> {
         let mut members = BTreeMap::new();
-        in_part(path, "control", |tar| {
+        in_part(path, package, "control", |tar| {
             for entry in tar.entries()? {
                 let mut entry = entry?;
                 if entry.header().entry_type().is_file() {
@@ -55,8 +60,12 @@ impl Deb {
 
 /// Reads the files of the package in `path`, without those that `wanted` refuses by their path.
 pub(super) fn files(path: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<BTreeMap<String, File>> {
+    files_in(path, BufReader::new(fs_err::File::open(path)?), wanted)
+}
+
+fn files_in(path: &Path, package: impl Read, wanted: impl Fn(&str) -> bool) -> io::Result<BTreeMap<String, File>> {
     let mut files: BTreeMap<String, File> = BTreeMap::new();
-    in_part(path, "data", |tar| {
+    in_part(path, package, "data", |tar| {
         for entry in tar.entries()? {
             let mut entry = entry?;
             let name = canonical(&entry.path()?.to_string_lossy());
@@ -65,7 +74,7 @@ pub(super) fn files(path: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<BT
             }
             let content = match entry.header().entry_type() {
                 EntryType::Regular => {
-                    let mut bytes = Vec::with_capacity(usize::try_from(entry.size()).unwrap_or_default());
+                    let mut bytes = Vec::new();
                     entry.read_to_end(&mut bytes)?;
                     Content::File(Arc::new(bytes))
                 }
@@ -139,10 +148,11 @@ pub(super) fn is_merged(path: &str) -> bool {
 /// Unpacks the part `control` or `data`, and hands it over.
 fn in_part<T>(
     path: &Path,
+    package: impl Read,
     part: &str,
     read: impl FnOnce(&mut tar::Archive<Box<dyn Read + '_>>) -> io::Result<T>,
 ) -> io::Result<T> {
-    let mut archive = ar::Archive::new(BufReader::new(fs_err::File::open(path)?));
+    let mut archive = ar::Archive::new(package);
     while let Some(entry) = archive.next_entry() {
         let entry = entry.map_err(|error| damaged(path, &error.to_string()))?;
         let name = String::from_utf8_lossy(entry.header().identifier()).into_owned();
@@ -157,6 +167,13 @@ fn in_part<T>(
         return read(&mut tar::Archive::new(unpacked)).map_err(|error| damaged(path, &error.to_string()));
     }
     Err(damaged(path, &format!("it has no {part}.tar")))
+}
+
+/// Reads anything as a package.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let path = Path::new("fuzzed.deb");
+    let _ = (Deb::read(path, bytes), files_in(path, bytes, |_| true));
 }
 
 fn damaged(path: &Path, flaw: &str) -> io::Error {

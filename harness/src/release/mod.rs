@@ -54,6 +54,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use bench::{Bench, Writer};
+#[cfg(any(test, fuzzing))]
+pub(crate) use deb::fuzz;
 pub use definition::{Definition, Definitions};
 pub use error::ReleaseError;
 pub use for_images::Archive;

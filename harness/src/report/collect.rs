@@ -3,6 +3,7 @@
 use super::model::{CellReport, FORMAT, Host, LogFile, NamedDrift, Report};
 use super::{html, junit};
 use crate::evidence::{RESULT, ScenarioResult};
+use crate::harmless;
 use crate::network::flows::record;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -178,7 +179,8 @@ pub fn write(report: &Report, run: &Path) -> Result<(), ReportError> {
 }
 
 fn to_json(value: &impl Serialize) -> Result<Vec<u8>, ReportError> {
-    Ok(serde_json::to_vec_pretty(value).map_err(io::Error::from)?)
+    let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
+    Ok(harmless::json(&text).into_bytes())
 }
 
 /// A reader finds the old file or the new one.

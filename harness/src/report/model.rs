@@ -4,6 +4,7 @@ use crate::drift::Drift;
 use crate::evidence::{ScenarioResult, Verdict};
 use crate::host::accelerator::Selection;
 use crate::network::flows::FlowsOfLab;
+use crate::time::CloseCall;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -123,6 +124,17 @@ impl Report {
         self.cells.iter().map(|cell| &cell.result).filter(move |result| result.outcome == verdict)
     }
 
+    /// Waits that took most of their time, with the cells that they are of: the closest first.
+    #[must_use]
+    pub fn close_calls(&self) -> Vec<(String, &CloseCall)> {
+        let of = |result| ScenarioResult::title(result);
+        let cells = self.cells.iter().map(|cell| &cell.result);
+        let mut calls: Vec<_> =
+            cells.flat_map(|result| result.close_calls.iter().map(move |call| (of(result), call))).collect();
+        calls.sort_by(|(_, one), (_, other)| (other.waited / other.allowed).total_cmp(&(one.waited / one.allowed)));
+        calls
+    }
+
     /// Why cells did not run: each reason with the cells that it concerns.
     #[must_use]
     pub fn skips(&self) -> BTreeMap<&str, Vec<String>> {
@@ -180,6 +192,7 @@ pub(super) mod samples {
             lab: Vec::new(),
             covers: vec!["U3".into()],
             kept: None,
+            close_calls: Vec::new(),
             steps,
         };
         CellReport { result, drifts: Vec::new(), flows: None, files: Vec::new() }

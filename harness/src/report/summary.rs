@@ -27,6 +27,13 @@ pub fn render(report: &Report) -> String {
             let _ = writeln!(lines, "           {}:{line}", result.file);
         }
     }
+    let close = report.close_calls();
+    for (title, call) in close.iter().take(SHOWN) {
+        let _ = writeln!(lines, "  close    {title}: {}", text::line(&call.to_string()));
+    }
+    if close.len() > SHOWN {
+        let _ = writeln!(lines, "           and {} more waits took most of their time", close.len() - SHOWN);
+    }
     for (reason, cells) in report.skips() {
         let named = if cells.len() <= SHOWN { format!(": {}", cells.join(", ")) } else { String::new() };
         let _ =
@@ -35,12 +42,14 @@ pub fn render(report: &Report) -> String {
     lines
 }
 
-/// Cells that are named; more are counted only.
+/// Cells, or waits, that are named; more are counted only.
 const SHOWN: usize = 3;
 
 #[cfg(test)]
 mod tests {
     use super::super::model::samples::{mixed, report};
+    use super::SHOWN;
+    use crate::time::CloseCall;
 
     #[test]
     fn reasons_are_told_and_skips_are_counted() {
@@ -50,6 +59,12 @@ mod tests {
                    scenarios/pam-loss.toml:20
           skipped  2 cells for full runs only: pam-loss::slow-one, pam-loss::slow-two
         "#);
+        let mut close = mixed();
+        close.cells[0].result.close_calls =
+            vec![CloseCall { what: "mail to wake\u{1b}[2J".into(), waited: 9.0, allowed: 10.0 }; SHOWN + 1];
+        let told = super::render(&close);
+        assert!(told.contains("waited 9.0 of 10.0 s for mail to wake\\u{1b}[2J\n"), "{told}");
+        assert!(told.contains("and 1 more waits took most of their time"), "{told}");
         let mut nothing = report(Vec::new());
         nothing.interrupted = true;
         insta::assert_snapshot!(super::render(&nothing), @"

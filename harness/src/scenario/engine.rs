@@ -9,13 +9,21 @@ use super::step::{Action, Concern, Power, Return, Step};
 use super::steps::{Exhibit, Notes, Stage, flows_of};
 use crate::etc::OwnEtc;
 use crate::evidence::{Happening, Part, Run, ScenarioResult, StepOutcome, StepResult, Verdict};
+use crate::harmless::{self, shortened};
 use crate::lab::{Budget, Lab, LabError, Permit, Progress, Purpose, Setup, Stock, Template, TooMuch, Window};
 use crate::record::Snapshots;
+use crate::time::noting;
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// What is kept of what a step shows, in bytes: reports hold it several times, and a guest is not trusted.
+const LONGEST_TRANSCRIPT: usize = 1 << 20;
+/// What is kept of an answer that is told in a sentence.
+const LONGEST_ANSWER: usize = 16 << 10;
 
 /// Runs cells of scenarios.
 pub struct Engine<'a> {
@@ -70,7 +78,10 @@ impl Play<'_> {
     /// Puts what steps have shown into the result directory.
     pub(super) fn exhibit(&self, exhibits: &[Exhibit]) -> Result<(), String> {
         for Exhibit { file, text } in exhibits {
-            fs_err::write(self.logs.join(file), text).map_err(|error| error.to_string())?;
+            // JSON has its own way to say what steers.
+            let text: Cow<'_, str> =
+                if file.ends_with(".json") { text.into() } else { Cow::Owned(harmless::lines(text)) };
+            fs_err::write(self.logs.join(file), text.as_bytes()).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -109,7 +120,9 @@ impl Engine<'_> {
         let played = match self.run.cell(&scenario.name, &result.cell) {
             Ok(logs) => {
                 let play = Play { scenario, cell, logs, ends: cell.steps.len(), onlooker: None };
-                self.carry_out(&play, &mut result).await
+                let (played, close_calls) = noting(self.carry_out(&play, &mut result)).await;
+                result.close_calls = close_calls;
+                played
             }
             Err(error) => Err(error.to_string()),
         };
@@ -370,10 +383,11 @@ impl Engine<'_> {
             let (outcome, done) = self.recorded(play, index, lab, judge(cell.kind, step, performed));
             let seconds = started.elapsed().as_secs_f64();
             let mut exhibits = stage.exhibits();
-            let transcript = done.transcript.map(|transcript| lab.identity().redact(&transcript));
+            let transcript = done.transcript.map(|it| shortened(lab.identity().redact(&it), LONGEST_TRANSCRIPT));
             if let Some(transcript) = &transcript {
                 let file = format!("step-{:02}.txt", index + 1);
-                exhibits.push(Exhibit { file, text: format!("{}\n\n{transcript}\n", step.name.get_ref()) });
+                let text = format!("{}\n\n{transcript}\n", step.name.get_ref());
+                exhibits.push(Exhibit { file, text });
             }
             play.exhibit(&exhibits)?;
             let mut step_result = StepResult {
@@ -381,7 +395,7 @@ impl Engine<'_> {
                 outcome,
                 seconds,
                 asked: lab.identity().redact(&done.asked),
-                answered: lab.identity().redact(&done.answered),
+                answered: shortened(lab.identity().redact(&done.answered), LONGEST_ANSWER),
                 transcript,
                 files: exhibits.into_iter().map(|exhibit| exhibit.file).collect(),
                 ..omitted(play.scenario, index, step)
@@ -434,8 +448,8 @@ impl Engine<'_> {
             outcome: StepOutcome::Failed,
             seconds: started.elapsed().as_secs_f64(),
             asked: stage.redact(&format!("invariant {place}: {}", done.asked)),
-            answered: stage.redact(&done.answered),
-            transcript: done.transcript.map(|transcript| stage.redact(&transcript)),
+            answered: shortened(stage.redact(&done.answered), LONGEST_ANSWER),
+            transcript: done.transcript.map(|it| shortened(stage.redact(&it), LONGEST_TRANSCRIPT)),
             ..omitted(play.scenario, 0, invariant)
         };
         self.report(play, &step_result);
@@ -478,7 +492,7 @@ impl Engine<'_> {
                 () = self.interrupt.at_once() => return,
             };
             if let Ok(journal) = journal {
-                let text = lab.identity().redact(&journal.stdout);
+                let text = harmless::lines(&lab.identity().redact(&journal.stdout));
                 let _ = fs_err::write(logs.join(format!("journal-{}.log", machine.name())), text);
             }
         }

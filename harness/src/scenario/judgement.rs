@@ -22,6 +22,7 @@ pub fn unjudged(scenario: &Scenario, cell: &Cell) -> ScenarioResult {
         lab: Vec::new(),
         covers: cell.covers(),
         kept: None,
+        close_calls: Vec::new(),
         steps: Vec::new(),
     }
 }

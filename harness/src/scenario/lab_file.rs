@@ -106,6 +106,16 @@ pub(super) fn steps<'t>(
     Vec::new()
 }
 
+/// Reads anything as a lab.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(text: &str) {
+    let mut flaws = Flaws::default();
+    let lab = LabFile::parse("fuzzed", text, &mut flaws);
+    if let Err(mistakes) = flaws.or_value(lab, Path::new("labs/fuzzed.toml"), text) {
+        let _ = crate::mistake::plain_text(&mistakes);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

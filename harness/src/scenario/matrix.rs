@@ -37,6 +37,9 @@ pub(super) struct Table {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Combination(Vec<(String, String)>);
 
+/// Nobody runs more labs than this for one scenario; the product of a few lists soon has more than there is memory.
+const MOST: usize = 10_000;
+
 /// Combinations, and what is special about some.
 #[derive(Debug, Default)]
 pub(super) struct Matrix {
@@ -120,10 +123,18 @@ impl Matrix {
         let axes = entries.into_iter().filter_map(|(name, values)| Axis::read(&name, values, flaws)).collect();
         let mut matrix = Self { axes, ..Self::default() };
         if matrix.axes.is_empty() {
-            flaws.push(Flaw::new("a matrix without a list", span).with_help("write name = [\"value\", \"value\"]"));
+            flaws.push(
+                Flaw::new("a matrix without a list", span.clone()).with_help("write name = [\"value\", \"value\"]"),
+            );
         }
         for selection in &exclude {
             selection.check(&matrix, flaws);
+        }
+        let cells = matrix.axes.iter().try_fold(1_usize, |cells, axis| cells.checked_mul(axis.values.len()));
+        if cells.is_none_or(|cells| cells > MOST) {
+            let flaw = Flaw::new(format!("the matrix has more than {MOST} combinations"), span);
+            flaws.push(flaw.with_help("each is a run in a lab of its own: make several scenarios of it"));
+            return Self::default();
         }
         matrix.combinations = matrix.product();
         matrix.combinations.retain(|combination| !exclude.iter().any(|selection| selection.selects(combination)));
@@ -254,6 +265,7 @@ fn keyword<'t, T: Deserialize<'t>>(table: &mut DeTable<'t>, name: &str, flaws: &
 mod tests {
     use super::*;
     use crate::mistake::{Mistakes, plain_text};
+    use proptest::prelude::*;
 
     fn read(matrix: &str) -> Result<Matrix, Mistakes> {
         let text = format!("[matrix]\n{matrix}\n");
@@ -265,6 +277,10 @@ mod tests {
 
     fn names(matrix: &Matrix) -> Vec<String> {
         matrix.combinations().iter().map(ToString::to_string).collect()
+    }
+
+    fn nine_lists_of_nine() -> String {
+        (0..9).map(|axis| format!("v{axis} = ['1', '2', '3', '4', '5', '6', '7', '8', '9']\n")).collect()
     }
 
     #[test]
@@ -291,6 +307,27 @@ mod tests {
         assert_eq!(of(&|combination| matrix.is_control(combination) == Some(true)), [false, true, false]);
     }
 
+    proptest! {
+        /// As many as the lengths multiply to, each once and none that is left out; a selection selects those with its value.
+        #[test]
+        fn the_product_is_whole(lengths in prop::collection::vec(1usize..5, 1..5), left_out: prop::sample::Index) {
+            let values = |length: usize| (0..length).map(|value| format!("'x{value}'")).collect::<Vec<_>>().join(", ");
+            let axes: String =
+                lengths.iter().enumerate().map(|(axis, length)| format!("a{axis} = [{}]\n", values(*length))).collect();
+            let gone = left_out.index(lengths[0]);
+            let matrix = read(&format!("{axes}exclude = [{{ a0 = ['x{gone}'] }}]")).unwrap();
+            let all = matrix.combinations();
+            let rest: usize = lengths[1..].iter().product();
+            prop_assert_eq!(all.len(), (lengths[0] - 1) * rest);
+            let names: std::collections::BTreeSet<_> = all.iter().map(ToString::to_string).collect();
+            prop_assert_eq!(names.len(), all.len());
+            let whole = read(&axes).unwrap();
+            prop_assert_eq!(whole.combinations().len(), lengths[0] * rest);
+            let gone = format!("x{gone}");
+            prop_assert!(all.iter().all(|combination| combination.value("a0") != Some(gone.as_str())));
+        }
+    }
+
     #[rstest::rstest]
     #[case::unknown_axis("v = ['a', 'b']\nexclude = [{ w = ['a'] }]", "the matrix has no `w`")]
     #[case::unknown_value("v = ['kept', 'b']\ncontrol = { v = ['kpet'] }", "did you mean `kept`?")]
@@ -305,6 +342,7 @@ mod tests {
     #[case::incomplete("v = ['a']\nw = ['a']\ninclude = [{ v = 'b' }]", "no value for `w`")]
     #[case::number("v = [1]", "expected a string")]
     #[case::empty("", "a matrix without a list")]
+    #[case::a_product_beyond_all_bounds(&nine_lists_of_nine(), "more than 10000 combinations")]
     fn mistakes_are_found(#[case] matrix: &str, #[case] words: &str) {
         let text = plain_text(&read(matrix).unwrap_err());
         assert!(text.contains(words), "{text}");

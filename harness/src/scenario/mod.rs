@@ -39,6 +39,9 @@ mod trial;
 mod variables;
 mod verb;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use {lab_file::fuzz as fuzz_lab, reading::fuzz};
+
 pub use action::Action;
 pub use engine::{Course, Engine};
 pub use examine::{Examination, Tried};

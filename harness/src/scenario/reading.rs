@@ -51,18 +51,22 @@ struct Raw<'t> {
 impl Scenario {
     /// Reads and checks a scenario file; its lab is `labs/<name>.toml` beside it, or stands in it as `[topology]`.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
-        let text = fs_err::read_to_string(path)?;
-        let (table, errors) = DeTable::parse_recoverable(&text);
+        Self::parse(path, &fs_err::read_to_string(path)?)
+    }
+
+    /// The same with the text of the file, which need not be there; what it names is.
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, ScenarioError> {
+        let (table, errors) = DeTable::parse_recoverable(text);
         let mut flaws = Flaws::default();
         for error in errors {
             flaws.push(error);
         }
         if !flaws.is_empty() {
-            return Ok(flaws.or_value(None, path, &text)?);
+            return Ok(flaws.or_value(None, path, text)?);
         }
         let mut reading = Reading {
             path,
-            text: &text,
+            text,
             matrix: Matrix::default(),
             steps: Vec::new(),
             invariants: Vec::new(),
@@ -70,7 +74,7 @@ impl Scenario {
             flaws,
         };
         let scenario = reading.scenario(table)?;
-        Ok(reading.flaws.or_value(scenario, path, &text)?)
+        Ok(reading.flaws.or_value(scenario, path, text)?)
     }
 }
 
@@ -416,6 +420,14 @@ fn check_checkpoints(steps: &[Step], flaws: &mut Flaws) {
 fn names_in(directory: &Path) -> Vec<String> {
     let files = Scenario::files_in(directory).unwrap_or_default();
     files.iter().filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect()
+}
+
+/// Reads anything as a scenario in the directory `place`.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(place: &Path, text: &str) {
+    if let Err(error) = Scenario::parse(&place.join("fuzzed.toml"), text) {
+        let _ = crate::mistake::plain_text(&error);
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub(super) use super::action::Action;
 pub(super) use super::changes::*;
 pub(super) use super::configuration::*;
 pub(super) use super::impairment::*;
-pub(super) use super::traffic::{Capture, Egress};
+pub(super) use super::traffic::{Capture, Egress, FilterLog};
 pub(super) use super::verb::*;
 
 /// One step.

@@ -1,7 +1,7 @@
 //! What steps about a machine's packets are told.
 
 use super::action::Action;
-use super::step::Step;
+use super::step::{Step, check_machine};
 use crate::lab::{HOST, Topology};
 use crate::mistake::{Flaw, Flaws};
 use crate::network::flows::{Destination, Host};
@@ -18,21 +18,37 @@ pub struct Capture {
     pub name: Spanned<String>,
 }
 
-/// Whom the machine contacted of its own accord: `directory:636/tcp`, an address in the place of the name, `directory/icmp`, or
-/// `directory` for whatever it is. `lab` is the host itself, where probes come from. What answers somebody, ARP, DHCP and neighbour
-/// discovery are no contacts.
+/// Whom the machine contacted of its own accord. A full name of the lab means the address that it is for, and those that the machine
+/// got for it from DNS.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Egress {
     /// Since this moment, which an earlier `do.capture` has named.
     #[schemars(with = "String")]
     pub since: Spanned<String>,
-    /// Nobody else was contacted.
+    /// Nobody else was contacted. Each is written as `directory:636/tcp`, `192.0.2.7:53/udp`, `[2001:db8::1]:443/tcp` or
+    /// `directory/icmp`; `directory` is whatever it is. `lab` is the host itself, where probes come from. ARP, DHCP, neighbour discovery
+    /// and what answers somebody are no contacts.
     #[schemars(with = "Option<Vec<String>>")]
     pub only: Option<Vec<Spanned<String>>>,
-    /// All of these were contacted, and nobody else.
+    /// All of these were contacted, and nobody else; `[]` says that nobody was.
     #[schemars(with = "Option<Vec<String>>")]
     pub exactly: Option<Vec<Spanned<String>>>,
+    /// `{ on = "edge", prefix = "refused " }`: what the packet filter of that machine logs tells the same as the packets: whatever nobody answered stands in it, and of all that stands in
+    /// it there are packets.
+    pub logged: Option<FilterLog>,
+}
+
+/// What a packet filter logs of what it refuses.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilterLog {
+    /// The machine whose kernel filters.
+    #[schemars(with = "String")]
+    pub on: Spanned<String>,
+    /// What its lines begin with, as in `log prefix "perimeter-refused "` of nftables.
+    #[schemars(with = "String")]
+    pub prefix: Spanned<String>,
 }
 
 impl Egress {
@@ -47,6 +63,12 @@ impl Egress {
             let flaw = Flaw::new("this step needs one list, `only` or `exactly`", self.since.span());
             flaws.push(flaw.with_help("`exactly = []` says that nobody was contacted"));
         }
+        if let Some(log) = &self.logged {
+            check_machine(&log.on, lab, flaws);
+            if log.prefix.get_ref().trim().is_empty() {
+                flaws.push(Flaw::new("without a prefix nobody knows which lines are the filter's", log.prefix.span()));
+            }
+        }
         for text in self.named() {
             let parsed = text.get_ref().parse::<Destination>();
             let parsed = parsed.map_err(|error| Flaw::new(error.to_string(), text.span()).with_help(Destination::FORM));
@@ -60,11 +82,12 @@ impl Egress {
 /// A name is one of the lab's.
 fn check_host(host: &Host, text: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
     let Host::Named(name) = host else { return };
-    let machines = lab.machines.iter().map(|machine| machine.name.get_ref().as_str());
-    let further = lab.machines.iter().flat_map(|machine| machine.names.keys().map(String::as_str));
-    let mut known = machines.chain(further).chain([HOST]);
+    let hosts = lab.hosts();
+    let short = hosts.iter().map(|host| host.name.as_str());
+    let full = hosts.iter().flat_map(|host| std::iter::once(&host.fqdn).chain(host.wiring.names.keys()));
+    let mut known = short.chain([HOST]).chain(full.map(String::as_str));
     if !known.clone().any(|known| known == name) {
-        let message = format!("there is no machine `{name}` in lab `{}`", lab.name);
+        let message = format!("there is nobody called `{name}` in lab `{}`", lab.name);
         flaws.push(Flaw::unknown(message, text.span(), name, &mut known));
     }
 }

@@ -66,11 +66,10 @@ impl Host {
         }
     }
 
-    /// All its addresses, its own first.
+    /// All its addresses, its own first; some more than once.
     pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
-        let Wiring { cards, names, .. } = &self.wiring;
-        let further = cards.iter().map(|card| card.address).chain(names.values().copied());
-        std::iter::once(self.address).chain(further)
+        let cards = self.wiring.cards.iter().map(|card| card.address);
+        std::iter::once(self.address).chain(cards).chain(self.wiring.names.values().copied())
     }
 
     /// The same machine with more than one card, one address, or one network that it reaches.

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: how long things take here, side by side in one run.
 
 mod figures;
+mod flows;
 mod release;
 mod thaw;
 
@@ -16,6 +17,9 @@ pub(crate) enum Action {
     /// All packages of a release, made by us and by rpmbuild
     #[command(after_help = "Example, of another release:\n\n    cargo xtask bench release leap-15.0-like --repeat 1")]
     Release(release::Args),
+    /// A capture of packets, turned into flows
+    #[command(after_help = "Example, of a larger one:\n\n    cargo xtask bench flows --megabytes 1000")]
+    Flows(flows::Args),
 }
 
 /// Runs the command.
@@ -23,5 +27,6 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
     match action {
         Action::Thaw(args) => thaw::run(args),
         Action::Release(args) => release::run(args),
+        Action::Flows(args) => flows::run(args),
     }
 }

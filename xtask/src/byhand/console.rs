@@ -1,5 +1,6 @@
 //! `cargo xtask console`: the serial console of a machine.
 
+use super::screen::Screen;
 use super::terminal::Raw;
 use super::{Choice, wait_for};
 use anyhow::Context as _;
@@ -34,8 +35,8 @@ pub(crate) fn console(args: &ConsoleArgs) -> anyhow::Result<ExitCode> {
     })?;
     if args.log {
         let log = lab.card.results.join(format!("console-{}.log", args.machine));
-        let mut log = fs_err::File::open(log)?;
-        std::io::copy(&mut log, &mut std::io::stdout()).context("failed to print the log")?;
+        let log = fs_err::read(log)?;
+        Screen::new(std::io::stdout()).show(&log).context("failed to print the log")?;
         return Ok(ExitCode::SUCCESS);
     }
     let is_terminal = std::io::stdin().is_terminal();
@@ -46,7 +47,9 @@ pub(crate) fn console(args: &ConsoleArgs) -> anyhow::Result<ExitCode> {
         );
     }
     let raw = if is_terminal { Some(Raw::enter()?) } else { None };
-    let ended = talk(pipe);
+    let mut output = Screen::new(std::io::stdout());
+    let ended = talk(pipe, &mut output);
+    output.leave()?;
     drop(raw);
     if is_terminal {
         eprintln!();
@@ -55,9 +58,9 @@ pub(crate) fn console(args: &ConsoleArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Until the machine prints no more, or the user leaves. Who types no more may still look.
-fn talk(mut console: UnixStream) -> anyhow::Result<()> {
+fn talk(mut console: UnixStream, output: &mut Screen<std::io::Stdout>) -> anyhow::Result<()> {
     console.set_nonblocking(false)?;
-    let (stdin, mut output) = (std::io::stdin(), std::io::stdout());
+    let stdin = std::io::stdin();
     let mut buffer = [0; 4096];
     let mut listens = true;
     loop {
@@ -69,9 +72,8 @@ fn talk(mut console: UnixStream) -> anyhow::Result<()> {
         if shows {
             match console.read(&mut buffer)? {
                 0 => return Ok(()),
-                count => output.write_all(&buffer[..count])?,
+                count => output.show(&buffer[..count])?,
             }
-            output.flush()?;
         }
         if typed {
             let count = nix::unistd::read(stdin.as_fd(), &mut buffer).context("failed to read standard input")?;

@@ -2,6 +2,7 @@
 
 use super::{Choice, Reached, talk_error, unexpected, wait_for, words};
 use crate::exit::{End, Invalid};
+use crate::say;
 use anyhow::Context as _;
 use harness::cache::Cache;
 use harness::hold::{Card, Conversation, Reply, Request, Status, held};
@@ -69,12 +70,12 @@ pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if args.json {
-        println!("{}", serde_json::to_string(&entries)?);
+        say::json(&entries)?;
     } else if let [only] = entries.as_slice() {
-        print!("{}{}", words::entry(&only.card, &only.status), words::standing(&only.card, &only.status, false));
+        say::out(words::entry(&only.card, &only.status) + &words::standing(&only.card, &only.status, false));
     } else {
         for Entry { card, status } in &entries {
-            print!("{}", words::entry(card, status));
+            say::out(words::entry(card, status));
         }
         if entries.is_empty() {
             println!("no lab is held; `cargo xtask repro SCENARIO` holds one");
@@ -118,14 +119,14 @@ fn follow(lab: &Reached, request: &Request) -> anyhow::Result<ExitCode> {
         let mut conversation = Conversation::begin(&lab.directory, request).await.map_err(talk_error)?;
         loop {
             match conversation.next().await.map_err(talk_error)? {
-                Reply::Says(line) => eprintln!("{line}"),
+                Reply::Says(line) => say::note(line),
                 Reply::Done => break,
                 Reply::Failed(_) => return Ok(End::Failed.into()),
                 _ => return unexpected(),
             }
         }
         let Reply::Status(status) = lab.ask(&Request::Status).await? else { return unexpected() };
-        println!("{}", words::headline(&lab.card, &status));
+        say::out(words::headline(&lab.card, &status) + "\n");
         Ok(ExitCode::SUCCESS)
     })
 }

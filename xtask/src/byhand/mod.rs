@@ -7,6 +7,7 @@ mod control;
 mod forward;
 mod remote;
 mod repro;
+mod screen;
 mod shell;
 mod terminal;
 mod words;

@@ -1,5 +1,6 @@
 //! A command or a shell in a machine, over ssh: bytes go both ways as they come, and its end is ours.
 
+use super::screen::Screen;
 use super::terminal::Size;
 use anyhow::{Context as _, bail};
 use nix::errno::Errno;
@@ -33,6 +34,8 @@ pub(super) struct Remote {
     session: Session,
     channel: Channel,
     socket: UnixStream,
+    output: Screen<io::Stdout>,
+    errors: Screen<io::Stderr>,
 }
 
 impl Remote {
@@ -45,7 +48,8 @@ impl Remote {
         session.handshake()?;
         session.userauth_pubkey_memory("root", None, key, None)?;
         let channel = session.channel_session()?;
-        Ok(Self { session, channel, socket: pipe })
+        let (output, errors) = (Screen::new(io::stdout()), Screen::new(io::stderr()));
+        Ok(Self { session, channel, socket: pipe, output, errors })
     }
 
     /// Starts a command, or a shell if there is none.
@@ -78,6 +82,9 @@ impl Remote {
             }
         }
         self.session.set_blocking(true);
+        if let Streams::Terminal(_) = streams {
+            self.output.leave()?;
+        }
         self.channel.close()?;
         self.channel.wait_close()?;
         let signal = self.channel.exit_signal()?.exit_signal;
@@ -90,8 +97,8 @@ impl Remote {
 
     /// What the machine has said. True if there was something.
     fn output(&mut self) -> anyhow::Result<bool> {
-        let said = copy(&mut self.channel, &mut io::stdout())?;
-        let complained = copy(&mut self.channel.stderr(), &mut io::stderr())?;
+        let said = copy(&mut self.channel, &mut self.output)?;
+        let complained = copy(&mut self.channel.stderr(), &mut self.errors)?;
         Ok(said || complained)
     }
 
@@ -164,20 +171,17 @@ impl Input {
 }
 
 /// Copies what is there. True if there was something.
-fn copy(from: &mut impl Read, to: &mut impl Write) -> anyhow::Result<bool> {
+fn copy(from: &mut impl Read, to: &mut Screen<impl Write>) -> anyhow::Result<bool> {
     let mut buffer = [0; 16 << 10];
     let mut moved = false;
     loop {
         match from.read(&mut buffer) {
             Ok(0) => break,
-            Ok(count) => to.write_all(&buffer[..count])?,
+            Ok(count) => to.show(&buffer[..count])?,
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) => bail!("the connection to the machine broke: {error}"),
         }
         moved = true;
-    }
-    if moved {
-        to.flush()?;
     }
     Ok(moved)
 }

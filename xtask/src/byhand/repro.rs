@@ -9,6 +9,7 @@ use anyhow::{Context as _, anyhow};
 use harness::cache::Cache;
 use harness::etc::OwnEtc;
 use harness::evidence::{Run, Verdict};
+use harness::harmless;
 use harness::hold::{HoldError, Lines, Place, Plan, State, Status, held, hold};
 use harness::host::memory;
 use harness::network::become_root_of_own_user_namespace;
@@ -138,13 +139,13 @@ impl Stand<'_> {
 
 /// Progress. Who reads it may have gone.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", harmless::lines(line));
 }
 
 /// The result.
 fn tell(text: &str) {
     let mut output = std::io::stdout();
-    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+    let _ = output.write_all(harmless::lines(text).as_bytes()).and_then(|()| output.flush());
 }
 
 /// From now on nothing is written to the streams of whoever started this process.

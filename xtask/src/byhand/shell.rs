@@ -1,12 +1,13 @@
 //! `cargo xtask shell` and `exec`: commands in a machine, as root.
 
 use super::remote::{Remote, Streams};
+use super::screen::Screen;
 use super::terminal::{Raw, Size};
 use super::{Choice, Reached, unexpected, wait_for};
 use anyhow::Context as _;
 use harness::hold::{Refusal, Reply, Request, TalkError};
 use harness::machine::quoted;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 /// Where.
@@ -62,8 +63,8 @@ pub(crate) fn exec(args: &ExecArgs) -> anyhow::Result<ExitCode> {
 fn by_agent(lab: &Reached, machine: &str, command: String) -> anyhow::Result<ExitCode> {
     let reply = wait_for(lab.ask(&Request::Run { machine: machine.to_owned(), command }))?;
     let Reply::Output { status, stdout, stderr } = reply else { return unexpected() };
-    std::io::stdout().write_all(stdout.as_bytes())?;
-    std::io::stderr().write_all(stderr.as_bytes())?;
+    Screen::new(std::io::stdout()).show(stdout.as_bytes())?;
+    Screen::new(std::io::stderr()).show(stderr.as_bytes())?;
     Ok(ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX)))
 }
 

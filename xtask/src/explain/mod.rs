@@ -1,9 +1,8 @@
 //! `cargo xtask explain`: which changes of configuration are to blame for a scenario's symptoms.
-#![expect(clippy::print_stdout, reason = "the command's result")]
-#![expect(clippy::print_stderr, reason = "progress")]
 
 mod text;
 
+use crate::say;
 use crate::setup;
 use crate::stage::{Stage, cell, scenario, unexplained};
 use crate::workbench::results;
@@ -60,14 +59,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     become_root_of_own_user_namespace()?;
     let stage = Stage::open(&cell.lab.topology, |_| ())?;
     let run = Run::create(&results().join("explain"))?;
-    let engine = Engine { fresh: args.fresh, ..stage.engine(&run, &|text| eprintln!("{text}")) };
+    let engine = Engine { fresh: args.fresh, ..stage.engine(&run, &|text| say::note(text)) };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let width = args.jobs.map_or(cores, usize::from);
     let explanation = stage.wait(engine.explain(&scenario, cell, &args.since, width)).map_err(unexplained)?;
     if args.json {
-        println!("{}", serde_json::to_string(&explanation)?);
+        say::json(&explanation)?;
     } else {
-        print!("{}", text::render(&explanation));
+        say::out(text::render(&explanation));
     }
     let is_explained = explanation.symptoms.iter().all(|symptom| symptom.found != Blame::Elsewhere);
     Ok(if is_explained { ExitCode::SUCCESS } else { ExitCode::FAILURE })

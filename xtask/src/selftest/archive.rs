@@ -3,9 +3,10 @@
 use super::site::Site;
 use super::{Given, Outcome, RECIPE, Report};
 use crate::image;
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use harness::image::{Catalogue, ImageError, Progress, ensure};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 const TWO_DAYS: Duration = Duration::from_hours(48);
@@ -15,6 +16,7 @@ pub(super) fn run(given: &Given, report: &mut Report) {
     report.row("archive: does not answer, and nothing is known", || dead(given, false));
     report.row("archive: does not answer, and versions are known", || dead(given, true));
     report.row("archive: does not answer, and the image is here", || dead_and_built(given));
+    report.row("archive: its index was changed after it was signed", || signed(given));
 }
 
 fn no_package(given: &Given) -> anyhow::Result<Outcome> {
@@ -68,4 +70,57 @@ fn dead_and_built(given: &Given) -> anyhow::Result<Outcome> {
     anyhow::ensure!(ended.said.contains(&words), "{}", ended.said);
     site.wait_until_clear(&[RECIPE])?;
     Ok(Outcome::Passed(words))
+}
+
+/// The index of the release as this host's apt has fetched it, with its signature.
+fn signed_index() -> Option<String> {
+    let lists = std::fs::read_dir("/var/lib/apt/lists").ok()?.filter_map(Result::ok);
+    let is_ours = |name: &str| name.ends_with("_debian_dists_bookworm_InRelease");
+    let found = lists.filter(|file| file.file_name().to_str().is_some_and(is_ours)).map(|file| file.path()).next();
+    std::fs::read_to_string(found?).ok()
+}
+
+/// A mirror that has this index, and nothing else. It serves until this process ends.
+fn mirror_with(index: String) -> anyhow::Result<String> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        for connection in listener.incoming().map_while(Result::ok) {
+            // Who hangs up has what it wanted.
+            let _ = answer(connection, &index);
+        }
+    });
+    Ok(format!("http://{address}/debian"))
+}
+
+/// One request is one connection.
+fn answer(mut connection: TcpStream, index: &str) -> std::io::Result<()> {
+    let mut lines = BufReader::new(connection.try_clone()?).lines();
+    let request = lines.next().transpose()?.unwrap_or_default();
+    lines.map_while(Result::ok).find(String::is_empty);
+    let (status, body) = if request.contains("/InRelease ") { ("200 OK", index) } else { ("404 Not Found", "") };
+    let length = body.len();
+    write!(connection, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+}
+
+/// Each package is held against the index, and that against the keys of Debian: with a changed index nothing is installed.
+fn signed(given: &Given) -> anyhow::Result<Outcome> {
+    let Some(index) = signed_index() else {
+        return Ok(Outcome::Skipped("this host's apt has no index of bookworm: run `apt-get update`".into()));
+    };
+    let changed = index.replacen("Origin: Debian", "Origin: Debjan", 1);
+    anyhow::ensure!(changed != index, "the index has another form");
+    let refused = |index: String| -> anyhow::Result<String> {
+        let site = Site::new(given)?;
+        let ended = site.builder(&[("REHEARSAL_MIRROR", &mirror_with(index)?)])?.end()?;
+        anyhow::ensure!(!ended.success, "it was built");
+        site.wait_until_clear(&[])?;
+        Ok(ended.said)
+    };
+    let words = "invalid: BADSIG";
+    let (good, bad) = (refused(index)?, refused(changed)?);
+    anyhow::ensure!(!good.contains(words), "the index as it was signed is not accepted either:\n{good}");
+    let line = bad.lines().find(|line| line.contains(words));
+    let line = line.with_context(|| format!("it does not say `{words}`:\n{bad}"))?;
+    Ok(Outcome::Passed(line.trim().to_owned()))
 }

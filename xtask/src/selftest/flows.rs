@@ -132,7 +132,9 @@ fn counted_by(tshark: &Path, files: &[PathBuf], machine: &FlowsOfMachine) -> any
     for file in files {
         let mut command = Command::new(tshark);
         command.args(["-n", "-T", "fields", "-Y", FILTER]).arg("-r").arg(file);
-        FIELDS.iter().for_each(|field| drop(command.args(["-e", field])));
+        for field in FIELDS {
+            command.args(["-e", field]);
+        }
         let output = command.output().context("failed to run tshark")?;
         let said = String::from_utf8_lossy(&output.stderr);
         anyhow::ensure!(output.status.success(), "tshark: {said}");

@@ -3,6 +3,7 @@
 
 mod archive;
 mod builder;
+mod faults;
 mod flows;
 mod foreign;
 mod hold;
@@ -39,6 +40,16 @@ pub(crate) enum Action {
     /// Runs that are interrupted or killed, guests that panic, a QEMU that ends; kept checkpoints that are damaged
     #[command(after_help = "Example:\n\n    cargo xtask selftest runs")]
     Runs(Choice),
+    /// Kills in every phase, hostile and hanging guests, hosts that lack something, ways out of a lab; what one process holds
+    #[command(after_help = "Example, with what takes long:\n\n    cargo xtask selftest faults --all")]
+    Faults {
+        /// Also what takes long: kills while a lab is frozen, guests that hang, 200 labs by one process
+        #[arg(long)]
+        all: bool,
+        /// Install missing programs without asking
+        #[arg(long)]
+        yes: bool,
+    },
     /// Labs that are held by hand: reached from other processes, closed terminals, killed holders
     #[command(after_help = "Example:\n\n    cargo xtask selftest hold")]
     Hold {
@@ -159,6 +170,13 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
         Action::Images(choice) => (choice, IMAGES),
         Action::Labs(choice) => (choice, LABS),
         Action::Runs(choice) => (choice, RUNS),
+        Action::Faults { all, yes } => {
+            needs_root()?;
+            setup::ensure_tools(*yes)?;
+            let mut report = Report::default();
+            faults::run(&given()?, *all, &mut report);
+            return Ok(report.end());
+        }
         Action::Hold { yes } => {
             let mut report = Report::default();
             hold::run(*yes, &mut report)?;
@@ -169,9 +187,7 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
         Action::Report => return report::run(),
         Action::Flows { directory } => return flows::run(directory.as_deref()),
     };
-    if !nix::unistd::geteuid().is_root() {
-        return Err(HostLacks("it needs root here: run it as root".into()).into());
-    }
+    needs_root()?;
     setup::ensure_tools(*yes)?;
     let given = given()?;
     let mut report = Report::default();
@@ -179,6 +195,11 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
         group(&given, &mut report);
     }
     Ok(report.end())
+}
+
+fn needs_root() -> anyhow::Result<()> {
+    let is_root = nix::unistd::geteuid().is_root();
+    if is_root { Ok(()) } else { Err(HostLacks("it needs root here: run it as root".into()).into()) }
 }
 
 fn given() -> anyhow::Result<Given> {

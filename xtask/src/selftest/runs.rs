@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// QEMU's name as the kernel keeps it: 15 letters (proc(5), `comm`).
-const QEMU: &str = "qemu-system-x86";
+pub(super) const QEMU: &str = "qemu-system-x86";
 
 /// A scenario whose steps we write runs in the smallest lab: the directory by itself.
 const LAB: &str = r#"
@@ -44,11 +44,11 @@ processors = 1
 "#;
 
 /// A step that is not over before somebody ends it, and says when it has begun.
-const ENDLESS: (&str, &str) = ("a command goes on and on", "echo begun > /dev/ttyS0; exec sleep infinity");
+pub(super) const ENDLESS: (&str, &str) = ("a command goes on and on", "echo begun > /dev/ttyS0; exec sleep infinity");
 /// What a person who debugs a kernel does.
 const PANIC: (&str, &str) = ("the kernel is told to panic", "echo c > /proc/sysrq-trigger");
 /// A step that needs nothing.
-const EASY: (&str, &str) = ("the machine answers", "true");
+pub(super) const EASY: (&str, &str) = ("the machine answers", "true");
 
 pub(super) fn run(given: &Given, report: &mut Report) {
     let stage = match Stage::new(given) {
@@ -85,7 +85,12 @@ impl Stage {
     }
 
     /// The runner with a scenario of these steps.
-    fn start(&self, machine: &str, steps: &[(&str, &str)], variables: &[(&str, &str)]) -> anyhow::Result<Builder> {
+    pub(super) fn start(
+        &self,
+        machine: &str,
+        steps: &[(&str, &str)],
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Builder> {
         let mut text = "summary = \"for a bad day\"\nlab = \"alone\"\n".to_owned();
         for (name, command) in steps {
             write!(text, "[[step]]\nname = \"{name}\"\non = \"{machine}\"\ndo.run = {{ command = \"{command}\" }}\n")?;
@@ -95,12 +100,22 @@ impl Stage {
 
     /// The runner with this scenario.
     pub(super) fn start_file(&self, text: &str, variables: &[(&str, &str)]) -> anyhow::Result<Builder> {
-        fs_err::write(self.scenarios.join("bad-day.toml"), text)?;
+        self.write(text)?;
+        Builder::spawn(self.command(variables))
+    }
+
+    /// Makes this the scenario.
+    pub(super) fn write(&self, text: &str) -> anyhow::Result<()> {
+        Ok(fs_err::write(self.scenarios.join("bad-day.toml"), text)?)
+    }
+
+    /// The runner, to be started.
+    pub(super) fn command(&self, variables: &[(&str, &str)]) -> Command {
         let mut command = Command::new(&self.runner);
         command.env("XDG_CACHE_HOME", self.site.home()).env("REHEARSAL_SCENARIOS", &self.scenarios);
         command.env("REHEARSAL_RESULTS", self.results());
         command.envs(variables.iter().copied());
-        Builder::spawn(command)
+        command
     }
 
     /// Nothing but the image and the template is left.
@@ -109,7 +124,7 @@ impl Stage {
     }
 
     /// A run that is in its endless step.
-    fn in_endless_step(&self) -> anyhow::Result<Builder> {
+    pub(super) fn in_endless_step(&self) -> anyhow::Result<Builder> {
         let mut run = self.start("directory", &[EASY, ENDLESS], &[])?;
         run.wait_for("alone runs after")?;
         self.site.wait_for_text(&self.results().join("latest/bad-day::main/console-directory.log"), "begun")?;

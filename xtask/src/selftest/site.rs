@@ -99,6 +99,20 @@ impl Site {
         Ok(())
     }
 
+    /// Waits until a program that was given this argument runs for this cache, and hands back its id.
+    pub(super) fn wait_for_argument(&self, argument: &str) -> anyhow::Result<u32> {
+        let deadline = Deadline::after(Duration::from_mins(10));
+        let has_it = |id: u32| {
+            let arguments = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            arguments.split(|byte| *byte == 0).any(|it| it == argument.as_bytes())
+        };
+        let look = || async {
+            let found = processes(self.path()).into_iter().find(|(id, _)| has_it(*id));
+            found.map(|(id, _)| id).ok_or_else(|| "no such process".to_owned())
+        };
+        Ok(self.runtime.block_on(deadline.poll(format!("a program with `{argument}`"), look))?)
+    }
+
     /// Waits until a file has this text in it.
     pub(super) fn wait_for_text(&self, file: &Path, text: &str) -> anyhow::Result<()> {
         let deadline = Deadline::after(Duration::from_mins(2));
@@ -118,6 +132,11 @@ impl Site {
     pub(super) fn processes_named(&self, name: &str) -> Vec<u32> {
         let found = processes(self.path()).into_iter().filter(|(_, found)| found == name);
         found.map(|(id, _)| id).collect()
+    }
+
+    /// All processes that run for this cache, by id and name.
+    pub(super) fn processes(&self) -> Vec<(u32, String)> {
+        processes(self.path())
     }
 
     /// Waits until nothing is left of builders: no process, no mount, no working directory, and no entries but these.

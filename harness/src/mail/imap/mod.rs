@@ -8,6 +8,8 @@ mod argument;
 mod response;
 mod session;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use response::fuzz;
 pub use session::{Criterion, Fetched, Selected, Session, Uid};
 
 use super::client::{Client, Credentials, Endpoint, Security};

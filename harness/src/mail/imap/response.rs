@@ -253,6 +253,19 @@ fn nest(tokens: Vec<Token>) -> Option<Vec<Value>> {
     open.is_empty().then_some(outer)
 }
 
+/// Reads responses until one is none.
+#[cfg(any(test, fuzzing))]
+pub(in super::super) async fn fuzz(wire: &mut Wire) {
+    let mut allowance = Allowance::full();
+    while let Ok(response) = read(wire, "a response", &mut allowance).await {
+        match response {
+            Response::Status(status) => drop((status.code(), status.is_passing())),
+            Response::Data(values) => values.iter().for_each(|value| drop((value.word(), value.number()))),
+            Response::Continuation => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

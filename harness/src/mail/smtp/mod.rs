@@ -8,6 +8,9 @@ mod reply;
 mod session;
 mod submission;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use reply::fuzz;
+
 pub use reply::{EnhancedStatus, Reply};
 pub use submission::{RecipientRefusal, Stage, Submission};
 

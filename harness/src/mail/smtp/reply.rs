@@ -123,6 +123,15 @@ fn parse_line(line: &[u8]) -> Option<Part> {
     Some(Part { code, is_last, text: line.get(4..).unwrap_or_default().to_vec() })
 }
 
+/// Reads replies until one is none.
+#[cfg(any(test, fuzzing))]
+pub(in super::super) async fn fuzz(wire: &mut Wire) {
+    while let Ok(raw) = read(wire, "a reply").await {
+        let reply = raw.clean(wire);
+        let _ = (reply.enhanced(), reply.to_string());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -63,11 +63,12 @@ impl Clock {
     #[must_use]
     pub fn host_time(&self, frame: &Frame<'_>) -> Option<Timestamp> {
         let next = self.pulses.partition_point(|pulse| pulse.frame <= frame.number);
-        let by = |pulse: &Pulse| pulse.host + (frame.micros - pulse.file);
+        // Whoever is in the network can send a pulse that tells any time.
+        let by = |pulse: &Pulse| pulse.host.saturating_add(frame.micros.saturating_sub(pulse.file));
         let micros = match (next.checked_sub(1).map(|last| &self.pulses[last]), self.pulses.get(next)) {
-            (Some(last), Some(next)) => by(last).clamp(last.host, (next.host - 1).max(last.host)),
+            (Some(last), Some(next)) => by(last).clamp(last.host, next.host.saturating_sub(1).max(last.host)),
             (Some(last), None) => by(last).max(last.host),
-            (None, Some(next)) => by(next).min(next.host - 1),
+            (None, Some(next)) => by(next).min(next.host.saturating_sub(1)),
             (None, None) => return None,
         };
         Timestamp::from_microsecond(micros).ok()

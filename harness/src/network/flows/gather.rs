@@ -3,6 +3,7 @@
 use super::capture::{CaptureError, Cut, read};
 use super::clock::Clock;
 use super::flow::{Answer, Beginning, Count, Direction, Flow, Party, Protocol};
+use super::naming;
 use super::packet::{Act, End, Packet, Sight, look};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -53,6 +54,8 @@ pub struct Flows {
     /// Frames that belong to flows but have no time: their capture has no pulse.
     untimed: u64,
     frames: u64,
+    /// What DNS told the machine.
+    learned: Names,
 }
 
 /// A conversation, whoever began it.
@@ -96,6 +99,10 @@ impl Flows {
             self.frames += 1;
             if let Sight::Ip(packet) = look(frame.bytes) {
                 let at = clock.host_time(&frame);
+                let answers = packet.protocol == Protocol::Udp && packet.from.port == Some(naming::PORT);
+                if answers && self.view.cards.contains(&packet.to_card) {
+                    naming::learn(frame.bytes, &mut self.learned);
+                }
                 self.packet(&packet, at, u64::from(frame.length));
             }
         })
@@ -140,6 +147,16 @@ impl Flows {
         if counts && !leaves_again {
             talk.count(packet, at, length);
         }
+    }
+
+    /// These names, and those that DNS told the machine.
+    #[must_use]
+    pub fn names(&self, known: &Names) -> Names {
+        let mut names = known.clone();
+        for (address, learned) in &self.learned.0 {
+            learned.iter().for_each(|name| names.add(*address, name));
+        }
+        names
     }
 
     /// The flows since the moment, in the order of their first packets.

@@ -6,16 +6,32 @@
 //!
 //! This room knows packets. It knows neither QEMU, which writes the files, nor scenarios.
 
+pub mod allow;
 pub mod capture;
 pub mod clock;
 mod contact;
 mod destination;
+pub mod filter_log;
 mod flow;
 mod gather;
+mod naming;
 pub mod packet;
 pub mod record;
 #[cfg(test)]
 mod testing;
+
+/// Reads anything as a capture, and puts its packets together.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let Ok(clock) = clock::Clock::of(bytes) else { return };
+    let view = Viewpoint {
+        cards: [[0x52, 0x54, 0, 0, 0, 1]].into(),
+        addresses: [std::net::IpAddr::from([10, 20, 0, 10])].into(),
+    };
+    let mut flows = Flows::seen_by(view, Some(jiff::Timestamp::UNIX_EPOCH));
+    let _ = flows.add(&clock, bytes);
+    flows.flows(&Names::default()).iter().for_each(|flow| drop(format!("{flow:?}")));
+}
 
 pub use capture::{CaptureError, Cut};
 pub use contact::{Contact, Verdict, judge};

@@ -36,8 +36,12 @@ pub(super) fn tcp(from: u8, from_port: u16, to: u8, to_port: u16, flags: &str, p
 }
 
 pub(super) fn udp(from: u8, from_port: u16, to: u8, to_port: u16, payload: usize) -> Vec<u8> {
+    udp_with(from, from_port, to, to_port, &vec![7; payload])
+}
+
+pub(super) fn udp_with(from: u8, from_port: u16, to: u8, to_port: u16, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
-    ipv4(from, to).udp(from_port, to_port).write(&mut frame, &vec![7; payload]).unwrap();
+    ipv4(from, to).udp(from_port, to_port).write(&mut frame, payload).unwrap();
     frame
 }
 

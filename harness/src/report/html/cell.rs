@@ -67,6 +67,12 @@ fn facts(result: &ScenarioResult) -> Markup {
                 }
             }
         }
+        @if !result.close_calls.is_empty() {
+            details.more {
+                summary { (text::count(result.close_calls.len(), "wait", "waits")) " took most of the time allowed" }
+                ol.notes { @for call in &result.close_calls { li { (text::line(&call.to_string())) } } }
+            }
+        }
         @if let Some(kept) = &result.kept {
             p.note {
                 (text::count(kept.steps, "step", "steps")) " as run on " (kept.run.strftime("%Y-%m-%d %H:%M UTC"))

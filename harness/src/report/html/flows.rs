@@ -91,3 +91,67 @@ fn rows(flows: &[Flow], direction: Direction) -> Vec<Row<'_>> {
     }
     rows
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::flows::{Beginning, Count, Cut, CutCapture, Party, Protocol};
+
+    fn flow(direction: Direction, name: Option<&str>, own_port: u16, answer: Answer) -> Flow {
+        let party = |address: &str, port, name: Option<&str>| Party {
+            address: address.parse().unwrap(),
+            port: Some(port),
+            name: name.map(str::to_owned),
+        };
+        let at = Some("2026-01-02T03:04:05.678Z".parse().unwrap());
+        Flow {
+            direction,
+            from: party("10.20.0.10", own_port, Some("mail")),
+            to: party("10.20.0.20", 636, name),
+            protocol: Protocol::Tcp,
+            sent: Count { packets: 4, bytes: 400 },
+            received: Count { packets: 3, bytes: 700 },
+            answer,
+            beginning: Beginning::Seen,
+            first: at,
+            last: at,
+            contact: at,
+        }
+    }
+
+    fn machine(flows: Vec<Flow>) -> FlowsOfMachine {
+        let cut = Cut { offset: 100, reason: "the file ends in the middle of it".into() };
+        let cuts = vec![CutCapture { file: "capture-mail-1.pcap".into(), cut }];
+        FlowsOfMachine { machine: "mail".into(), addresses: Vec::new(), captures: Vec::new(), cuts, flows }
+    }
+
+    #[test]
+    fn flows_that_differ_in_their_own_port_are_one_row() {
+        let name = Some("directory");
+        let flows = vec![
+            flow(Direction::Outgoing, name, 40000, Answer::Answered),
+            flow(Direction::Outgoing, name, 40001, Answer::Answered),
+            flow(Direction::Outgoing, name, 40002, Answer::None),
+            flow(Direction::Incoming, None, 40003, Answer::Refused),
+        ];
+        insta::assert_snapshot!(render(&machine(flows)).into_string().replace("><", ">\n<"));
+    }
+
+    #[test]
+    fn a_name_is_text() {
+        let name = "<script>alert(1)</script>\u{1b}[31m";
+        let page = render(&machine(vec![flow(Direction::Between, Some(name), 1, Answer::None)])).into_string();
+        assert!(page.contains("&lt;script&gt;") && !page.contains("<script") && !page.contains('\u{1b}'), "{page}");
+    }
+
+    #[test]
+    fn many_rows_are_counted() {
+        let mut flows: Vec<_> = (0..100).map(|_| flow(Direction::Outgoing, None, 1, Answer::None)).collect();
+        for (port, flow) in (0..).zip(&mut flows) {
+            flow.to.port = Some(port);
+        }
+        let page = render(&machine(flows)).into_string();
+        assert_eq!(page.matches("<tr").count(), MOST + 1);
+        assert!(page.contains("and 40 more"));
+    }
+}

@@ -74,7 +74,7 @@ pub(in crate::scenario) struct Exhibit {
 impl Exhibit {
     /// Something as JSON.
     pub(in crate::scenario) fn json(file: String, content: &impl Serialize) -> Result<Self, serde_json::Error> {
-        Ok(Self { file, text: serde_json::to_string_pretty(content)? })
+        Ok(Self { file, text: crate::harmless::json(&serde_json::to_string_pretty(content)?) })
     }
 }
 

@@ -1,18 +1,27 @@
 //! Packets of machines: capturing them, and whom they show to be contacted.
 
-use super::super::step::{Capture, Egress};
+use super::super::step::{Capture, Egress, FilterLog};
 use super::notes::Exhibit;
 use super::{Done, Notes, Stage, StepError, judged};
 use crate::lab::{Lab, LabError};
 use crate::network::flows::clock::Clock;
+use crate::network::flows::filter_log::{self, Logged};
 use crate::network::flows::{
     Contact, Cut, CutCapture, Destination, Flow, Flows, FlowsOfLab, FlowsOfMachine, Names, Viewpoint, judge, record,
 };
-use jiff::Timestamp;
+use crate::time::Deadline;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How far the clocks of a guest and of the host may be apart, and how late a kernel may log.
+const LOG_LATENCY: SignedDuration = SignedDuration::from_secs(2);
+
+/// How long the last pulse of a lab is waited for.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What steps have left about captures.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -64,6 +73,17 @@ impl Captured {
         self.files.iter().filter(|(of, _)| of == machine).map(|(_, file)| file.clone()).collect()
     }
 
+    /// A contact that may not be.
+    fn told(&self, contact: &Contact) -> String {
+        let Contact { first, sent, answer, .. } = contact;
+        format!(
+            "{contact} was contacted at {} {} ({} packets, {answer})",
+            first.strftime("%H:%M:%S%.3fZ"),
+            self.step_at(*first),
+            sent.packets
+        )
+    }
+
     /// The step during which something happened.
     fn step_at(&self, at: Timestamp) -> String {
         let begun = self.steps.iter().rev().find(|step| step.at <= at);
@@ -108,10 +128,16 @@ impl Stage<'_> {
         }
         let may: Vec<Destination> = egress.named().filter_map(|text| text.get_ref().parse().ok()).collect();
         let contacts = Contact::all(&seen.flows);
-        let verdict = judge(&contacts, &may, &names);
-        let mut wrong: Vec<String> = verdict.strangers.iter().map(|contact| self.told(contact)).collect();
+        let verdict = judge(&contacts, &may, &seen.names);
+        let mut wrong: Vec<String> =
+            verdict.strangers.iter().map(|contact| self.notes.captured.told(contact)).collect();
         if egress.exactly.is_some() {
             wrong.extend(verdict.missing.iter().map(|destination| format!("{destination} was not contacted")));
+        }
+        if let Some(log) = &egress.logged {
+            let log = self.filter_log(on, log, since).await?;
+            let found = filter_log::compare(&log, &seen.flows, since + LOG_LATENCY);
+            wrong.extend((!found.is_empty()).then(|| found.to_string()));
         }
         let asked = format!("whom {on} contacted since `{}`, by its packets", egress.since.get_ref());
         let known: Vec<_> = contacts.iter().map(ToString::to_string).collect();
@@ -121,15 +147,16 @@ impl Stage<'_> {
         judged(wrong.is_empty(), Done { asked, answered, transcript })
     }
 
-    /// A contact that may not be.
-    fn told(&self, contact: &Contact) -> String {
-        let Contact { first, sent, answer, .. } = contact;
-        format!(
-            "{contact} was contacted at {} {} ({} packets, {answer})",
-            first.strftime("%H:%M:%S%.3fZ"),
-            self.notes.captured.step_at(*first),
-            sent.packets
-        )
+    /// What a packet filter has logged of a machine since a moment, and shortly before: whatever was refused since then is among it.
+    async fn filter_log(&self, on: &str, log: &FilterLog, since: Timestamp) -> Result<Vec<Logged>, StepError> {
+        let from = (since - LOG_LATENCY).as_second();
+        let command =
+            format!("journalctl --sync; journalctl --dmesg --quiet --no-pager --output short-unix --since @{from}");
+        let text = self.machine(log.on.get_ref())?.succeed(&command, self.deadline()).await?;
+        // It stands before other machines, too.
+        let own = self.lab.viewpoint(on).addresses;
+        let logged = text.lines().filter_map(|line| Logged::read(line, log.prefix.get_ref()));
+        Ok(logged.filter(|logged| own.contains(&logged.from.0)).collect())
     }
 }
 
@@ -137,6 +164,8 @@ impl Stage<'_> {
 #[derive(Debug, Default)]
 struct Seen {
     flows: Vec<Flow>,
+    /// What addresses are called, also by what the machine asked DNS.
+    names: Names,
     /// Captures that end in the middle of something.
     cuts: Vec<(PathBuf, Cut)>,
     untimed: u64,
@@ -174,8 +203,8 @@ pub(in crate::scenario) async fn flows_of(lab: &Lab, notes: &mut Notes) -> Resul
     if notes.captured.machines.is_empty() {
         return Ok(None);
     }
-    // Packets that no other pulse tells the time of have this one.
-    lab.pulse().await.map_err(|error| error.to_string())?;
+    // Packets that no other pulse tells the time of have this one. Without it they have none, and are there all the same.
+    let _ = lab.pulse_until(Deadline::after(FAREWELL)).await;
     let (names, mut all) = (lab.names(), FlowsOfLab::default());
     for machine in &notes.captured.machines {
         let Seen { flows, cuts, .. } = seen(lab, notes, machine, None, &names).await?;
@@ -215,5 +244,52 @@ fn read(files: Vec<PathBuf>, view: Viewpoint, since: Option<Timestamp>, names: &
         let cut = flows.add(&clock, open()?).map_err(|error| told(&error))?;
         cuts.extend(cut.map(|cut| (file.clone(), cut)));
     }
-    Ok(Seen { flows: flows.flows(names), cuts, untimed: flows.untimed() })
+    let names = flows.names(names);
+    Ok(Seen { flows: flows.flows(&names), names, cuts, untimed: flows.untimed() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::flows::{Answer, Count, Party, Protocol};
+
+    #[rstest::rstest]
+    #[case::before(5, "before the first step")]
+    #[case::in_the_first(10, "during step 2, \"alice logs in\"")]
+    #[case::in_the_last(25, "during step 3, \"nobody was contacted\"")]
+    fn a_contact_is_told_with_its_step(#[case] second: i64, #[case] step: &str) {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let begun = |number, name: &str, second| Begun { number, name: name.into(), at: at(second) };
+        let steps = vec![begun(2, "alice logs in", 10), begun(3, "nobody was contacted", 20)];
+        let captured = Captured { steps, ..Captured::default() };
+        let to =
+            Party { address: "192.0.2.99".parse().unwrap(), port: Some(443), name: Some("stranger.example".into()) };
+        let contact = Contact {
+            to,
+            protocol: Protocol::Tcp,
+            first: at(second),
+            flows: 1,
+            sent: Count { packets: 3, bytes: 222 },
+            received: Count::default(),
+            answer: Answer::None,
+        };
+        let expected = format!(
+            "stranger.example:443/tcp (192.0.2.99) was contacted at 00:00:{second:02}.000Z {step} (3 packets, no answer)"
+        );
+        assert_eq!(captured.told(&contact), expected);
+    }
+
+    /// A capture that is missing, empty or something else is named.
+    #[rstest::rstest]
+    #[case::missing(None, "No such file")]
+    #[case::no_capture(Some(&[b'x'; 64]), "this is no capture in the pcap format")]
+    fn a_file_that_is_no_capture_is_named(#[case] content: Option<&[u8; 64]>, #[case] words: &str) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("capture-mail-1.pcap");
+        if let Some(content) = content {
+            std::fs::write(&file, content).unwrap();
+        }
+        let error = read(vec![file], Viewpoint::default(), None, &Names::default()).unwrap_err();
+        assert!(error.contains("capture-mail-1.pcap") && error.contains(words), "{error}");
+    }
 }

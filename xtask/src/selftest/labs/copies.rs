@@ -13,14 +13,14 @@ pub(in crate::selftest) fn run(given: &Given, report: &mut Report) {
     report.row("labs: a copy that was thawed for use only is not frozen again", || use_only(given));
 }
 
-async fn thaw(labs: &Labs) -> anyhow::Result<Lab> {
+pub(super) async fn thaw(labs: &Labs) -> anyhow::Result<Lab> {
     let (template, _) = labs.template(&labs.workbench.stock()?).await;
     let (setup, logs) = (&labs.workbench.setup, labs.workbench.scratch.path());
     Ok(Lab::thaw(&template?, &labs.topology, setup, Purpose::Use, logs, &|_| ()).await?)
 }
 
 /// What a machine prints.
-async fn said(lab: &Lab, command: &str) -> anyhow::Result<String> {
+pub(super) async fn said(lab: &Lab, command: &str) -> anyhow::Result<String> {
     let machine = lab.machine(MACHINE).context("the lab lacks its machine")?;
     let deadline = lab.pace().deadline(Duration::from_secs(10));
     Ok(machine.succeed(command, deadline).await?.trim().to_owned())

@@ -1,10 +1,12 @@
 //! Templates of labs on good and bad days. The lab is the smallest there is: the directory by itself.
 
 mod copies;
+mod cycles;
 mod damage;
 mod interrupted;
 
 pub(super) use copies::run as copies;
+pub(super) use cycles::run as cycles;
 pub(super) use damage::run as damage;
 pub(super) use interrupted::run as interrupted;
 

@@ -1,0 +1,127 @@
+//! What SECURITY.md says of the code itself, as tests: where `unsafe` may be, and whose code may be here.
+
+use crate::workbench::project;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+/// All sources of the project.
+fn sources() -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    let mut directories: Vec<_> = ["harness", "scenarios", "xtask", "fuzz/fuzz_targets"].map(project).into();
+    while let Some(directory) = directories.pop() {
+        for entry in fs_err::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// Whether a line of code begins something unsafe, or allows it.
+fn is_unsafe(line: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    let words: Vec<_> = code.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
+    let begins =
+        words.windows(2).any(|pair| pair[0] == "unsafe" && ["fn", "impl", "trait", "extern", ""].contains(&pair[1]));
+    begins && !code.contains('"') || words.contains(&"unsafe_code") && !code.contains('"')
+}
+
+#[test]
+fn unsafe_code_is_in_one_module() {
+    let uses = |path: &Path| fs_err::read_to_string(path).unwrap().lines().any(is_unsafe);
+    let all = sources();
+    let found: Vec<_> = all.iter().filter(|path| uses(path)).collect();
+    let only = project("harness/src/host/spawn.rs");
+    assert!(all.len() > 200, "only {} sources were looked at", all.len());
+    assert_eq!(found, [&only]);
+}
+
+#[rstest::rstest]
+#[case("    unsafe { command.pre_exec(f) }", true)]
+#[case("unsafe impl Send for X {}", true)]
+#[case("#![allow(unsafe_code)]", true)]
+#[case("// unsafe { }", false)]
+#[case("let text = \"unsafe { }\";", false)]
+#[case("fn is_unsafe(line: &str) {", false)]
+fn it_would_be_found(#[case] line: &str, #[case] found: bool) {
+    assert_eq!(is_unsafe(line), found);
+}
+
+/// Whether a licence (SPDX, without parentheses inside of alternatives) can be met by what is allowed.
+fn is_met(expression: &str, allowed: &BTreeSet<&str>) -> bool {
+    let whole = expression.replace('/', " OR ");
+    // `A AND (B OR C)`: every part must be met, a part by any of its alternatives.
+    let met = |part: &str| part.split(" OR ").any(|one| allowed.contains(one.trim_matches(['(', ')', ' '])));
+    let depth_aware = |text: &str| {
+        let (mut parts, mut depth, mut start) = (Vec::new(), 0_i32, 0);
+        for (at, c) in text.char_indices() {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            if depth == 0 && text[at..].starts_with(" AND ") {
+                parts.push(text[start..at].to_owned());
+                start = at + 5;
+            }
+        }
+        parts.push(text[start..].to_owned());
+        parts
+    };
+    depth_aware(&whole).iter().all(|part| met(part))
+}
+
+#[rstest::rstest]
+#[case("MIT OR Apache-2.0", true)]
+#[case("MIT/Apache-2.0", true)]
+#[case("(MIT OR Apache-2.0) AND Unicode-3.0", true)]
+#[case("Apache-2.0 AND ISC", true)]
+#[case("GPL-3.0-only", false)]
+#[case("(MIT OR Apache-2.0) AND GPL-2.0", false)]
+#[case("GPL-2.0 OR MIT", true)]
+fn licences_are_understood(#[case] expression: &str, #[case] met: bool) {
+    assert_eq!(is_met(expression, &BTreeSet::from(["MIT", "Apache-2.0", "ISC", "Unicode-3.0"])), met);
+}
+
+#[test]
+fn others_code_is_of_known_sources_and_licences() {
+    let policy: toml::Table = fs_err::read_to_string(project("deny.toml")).unwrap().parse().unwrap();
+    let list = |table: &str, key: &str| -> Vec<String> {
+        policy[table][key].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect()
+    };
+    let (licences, registries) = (list("licenses", "allow"), list("sources", "allow-registry"));
+    let allowed: BTreeSet<_> = licences.iter().map(String::as_str).collect();
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--offline",
+            "--locked",
+            "--format-version",
+            "1",
+            "--filter-platform",
+            "x86_64-unknown-linux-gnu",
+        ])
+        .current_dir(project("."))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let mut wrong = Vec::new();
+    for package in packages {
+        let (name, licence) = (&package["name"], package["license"].as_str().unwrap_or("none"));
+        if !is_met(licence, &allowed) {
+            wrong.push(format!("{name}: {licence}"));
+        }
+        // What has no source is ours.
+        let source = package["source"].as_str();
+        if source
+            .is_some_and(|it| it.strip_prefix("registry+").is_none_or(|it| !registries.iter().any(|known| known == it)))
+        {
+            wrong.push(format!("{name}: from {source:?}"));
+        }
+    }
+    assert!(packages.len() > 100, "only {} packages were looked at", packages.len());
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
