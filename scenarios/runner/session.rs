@@ -15,8 +15,8 @@ use harness::report::typical::Typical;
 use harness::report::{self, Head, Host, Report};
 use harness::scenario::{Cell, Course, Engine, Interrupt, Scenario, unjudged};
 use libtest_mimic::{Completion, Conclusion};
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -180,10 +180,8 @@ impl Session {
     /// The images of a scenario, built if they are missing, and held until the run ends.
     fn media(&self, shared: &Shared, topology: &Topology) -> anyhow::Result<BTreeMap<String, Media>> {
         let mut images = self.images.lock().map_err(|_| anyhow!("another test panicked"))?;
-        let present = topology.machines.iter().filter(|machine| !machine.absent);
-        let wanted: BTreeSet<_> = present.map(|machine| machine.image.clone()).collect();
-        for name in wanted {
-            if let Entry::Vacant(missing) = images.entry(name) {
+        for name in topology.images() {
+            if let Entry::Vacant(missing) = images.entry(name.to_owned()) {
                 let name = missing.key().clone();
                 let mut progress = |event| self.voice.passing(&format!("image {name}: {event:?}"));
                 let image = ensure(&shared.catalogue, &name, &shared.cache, false, &mut progress);

@@ -10,7 +10,6 @@ use harness::image::Image;
 use harness::lab::{Budget, Media, Setup, Stock, Topology};
 use harness::release::Archive;
 use harness::scenario::LabFile;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Everything to run labs with.
@@ -39,9 +38,8 @@ pub(crate) fn lab_file(name: &str) -> anyhow::Result<LabFile> {
 impl Workbench {
     /// Builds the images of a lab if they are missing, and measures this host.
     pub(crate) fn open(cache: Cache, topology: &Topology) -> anyhow::Result<Self> {
-        let present = topology.machines.iter().filter(|machine| !machine.absent);
-        let wanted: BTreeSet<_> = present.map(|machine| machine.image.clone()).collect();
-        let images = image::build(&wanted.into_iter().collect::<Vec<_>>(), false, &cache)?;
+        let wanted: Vec<_> = topology.images().into_iter().map(str::to_owned).collect();
+        let images = image::build(&wanted, false, &cache)?;
         let selection = accelerator::choose()?;
         let mut setup = Setup::of_this_host(&selection, &project("cloud-init"), &cache);
         let archive = Archive::open(&project("images"), cache.clone()).map_err(crate::report)?;

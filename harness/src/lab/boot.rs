@@ -57,6 +57,9 @@ async fn specs(
         if let Some(seed) = &spec.seed {
             setup.roles.render(host, hosts, &topology.domain, identity)?.write(seed)?;
         }
+        for ((index, _), guest) in topology.inside(&spec.name).zip(&spec.guests) {
+            setup.roles.render(&hosts[index], hosts, &topology.domain, identity)?.write_behind_gap(&guest.seed)?;
+        }
         specs.push(spec);
     }
     Ok(specs)

@@ -28,6 +28,10 @@ pub(super) fn entry(topology: &Topology, setup: &Setup, ready: &str) -> Result<E
         let media = setup.media_of(machine)?;
         ingredients.extend([media.disk.display().to_string(), media.entry.to_string()]);
         ingredients.extend(setup.roles.contents(&machine.role)?);
+        for (_, guest) in topology.inside(machine.name.get_ref()) {
+            ingredients.push(setup.media_of(guest)?.entry.to_string());
+            ingredients.extend(setup.roles.contents(&guest.role)?);
+        }
     }
     Ok(EntryName::new(&topology.name, &ContentKey::of(ingredients.iter().map(String::as_bytes))))
 }

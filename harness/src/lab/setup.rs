@@ -9,7 +9,7 @@ use crate::host::tools;
 use crate::host::workspace::Workspace;
 use crate::image::Image;
 use crate::machine::ssh::SshError;
-use crate::machine::{Boot, MachineError, MachineName, Origin, Spec, Trouble, VerbError};
+use crate::machine::{Boot, Guest, MachineError, MachineName, Origin, Spec, Trouble, VerbError};
 use crate::network::NetworkError;
 use crate::seed::{IdentityError, SeedError, Templates};
 use crate::size::Size;
@@ -92,7 +92,7 @@ impl Setup {
 
     /// The images that a lab stands on.
     pub(super) fn media_below<'a>(&'a self, topology: &'a Topology) -> impl Iterator<Item = &'a EntryName> {
-        let images = topology.present().filter_map(|(_, machine)| self.media.get(&machine.image));
+        let images = topology.images().into_iter().filter_map(|image| self.media.get(image));
         images.map(|media| &media.entry)
     }
 
@@ -120,6 +120,13 @@ impl Setup {
                 .as_ref()
                 .map(|release| self.packages_of(release.get_ref(), &name))
                 .transpose()?,
+            guests: topology
+                .inside(&name)
+                .map(|(_, guest)| {
+                    let (disk, name) = (self.media_of(guest)?.disk.clone(), guest.name.get_ref().clone());
+                    Ok(Guest { disk, seed: directory.join(format!("{name}.seed")), name })
+                })
+                .collect::<Result<_, LabError>>()?,
             cards: topology.cards(index),
             name,
         })

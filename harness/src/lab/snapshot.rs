@@ -4,6 +4,7 @@
 use super::running::Lab;
 use super::setup::{LabError, Progress, Setup};
 use super::template::files_of;
+use super::thaw::blank_seeds;
 use super::topology::Topology;
 use crate::machine::Origin;
 use crate::seed::Identity;
@@ -39,9 +40,7 @@ impl Lab {
             let spec = setup.spec(topology, index, workspace.path(), Origin::Snapshot(NAME.into()))?;
             let (_, kept) = files_of(directory, &spec.name);
             std::fs::rename(&kept, &spec.disk).map_err(LabError::file(&spec.disk))?;
-            if let Some(seed) = &spec.seed {
-                crate::seed::disk::blank(seed).map_err(LabError::file(seed))?;
-            }
+            blank_seeds(&spec)?;
             specs.push(spec);
         }
         let lab = Self::start(topology, specs, identity, setup.pace, workspace, logs).await?;

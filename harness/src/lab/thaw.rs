@@ -5,6 +5,7 @@ use super::setup::{LabError, Progress, Setup};
 use super::template::{Template, files_of};
 use super::topology::Topology;
 use crate::machine::{Origin, Spec};
+use crate::seed::disk;
 use futures_util::future::{try_join, try_join_all};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -89,12 +90,18 @@ fn specs(
         .collect()
 }
 
-/// The overlay of a copy, and a blank where the frozen guest had its seed: the guest knows all that stood there.
+/// The overlay of a copy, and a blank wherever the frozen guest had a seed: all that stood there is known.
 async fn disks(template: &Template, spec: &Spec) -> Result<(), LabError> {
     let (_, below) = files_of(template.directory(), &spec.name);
-    let blank = async {
-        let Some(seed) = &spec.seed else { return Ok(()) };
-        crate::seed::disk::blank(seed).map_err(LabError::file(seed))
-    };
+    let blank = async { blank_seeds(spec) };
     try_join(overlay(&below, &spec.disk), blank).await.map(drop)
+}
+
+/// Blanks in the place of a machine's seed, and of those of its guests.
+pub(super) fn blank_seeds(spec: &Spec) -> Result<(), LabError> {
+    if let Some(seed) = &spec.seed {
+        disk::blank(seed).map_err(LabError::file(seed))?;
+    }
+    let guests = spec.guests.iter().map(|guest| &guest.seed);
+    guests.into_iter().try_for_each(|seed| disk::blank_behind_gap(seed).map_err(LabError::file(seed)))
 }

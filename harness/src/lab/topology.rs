@@ -36,6 +36,10 @@ pub struct Definition {
     pub image: String,
     /// What cloud-init makes of it.
     pub role: String,
+    /// The machine of the lab that runs it, as a guest of its own. That one has its disk and its seed, read-only, and starts
+    /// it; the lab only knows where it is reached.
+    #[schemars(with = "Option<String>")]
+    pub inside: Option<Spanned<MachineName>>,
     /// The release whose packages it finds on a disk of their own.
     #[schemars(with = "Option<String>")]
     pub packages: Option<Spanned<String>>,
@@ -111,8 +115,26 @@ impl Topology {
                 return Err(Flaw::new("two machines have this name", machine.name.span()));
             }
         }
+        topology.machines.iter().try_for_each(|machine| topology.check_inside(machine))?;
         topology.machines.iter().try_for_each(|machine| topology.check_routes(machine))?;
         Ok(topology)
+    }
+
+    /// Who runs a machine is a machine that the lab itself runs.
+    fn check_inside(&self, machine: &Definition) -> Result<(), Flaw> {
+        let Some(inside) = &machine.inside else { return Ok(()) };
+        let name = inside.get_ref();
+        let Some(host) = self.machine(name.as_str()) else {
+            return Err(Flaw::new(format!("there is no machine `{name}` to run it"), inside.span()));
+        };
+        if host.inside.is_some() || host.name.get_ref() == machine.name.get_ref() {
+            let flaw = Flaw::new(format!("`{name}` is no machine that the lab itself starts"), inside.span());
+            return Err(flaw.with_help("name a machine without `inside`"));
+        }
+        if let Some(packages) = &machine.packages {
+            return Err(Flaw::new("a machine inside another one has no disk of packages", packages.span()));
+        }
+        Ok(())
     }
 
     fn check_address(&self, segment: &Spanned<SegmentName>, address: &Spanned<Ipv4Addr>) -> Result<(), Flaw> {
@@ -184,9 +206,22 @@ impl Topology {
         lab
     }
 
-    /// The machines that are there, with their numbers.
+    /// The machines that the lab starts, with their numbers.
     pub(super) fn present(&self) -> impl Iterator<Item = (usize, &Definition)> {
-        self.machines.iter().enumerate().filter(|(_, machine)| !machine.absent)
+        self.machines.iter().enumerate().filter(|(_, machine)| !machine.absent && machine.inside.is_none())
+    }
+
+    /// The machines that run inside `host`, with their numbers.
+    pub(super) fn inside<'a>(&'a self, host: &'a MachineName) -> impl Iterator<Item = (usize, &'a Definition)> {
+        let inside = move |machine: &Definition| machine.inside.as_ref().is_some_and(|name| name.get_ref() == host);
+        self.machines.iter().enumerate().filter(move |(_, machine)| !machine.absent && inside(machine))
+    }
+
+    /// The images that its machines are made from.
+    #[must_use]
+    pub fn images(&self) -> BTreeSet<&str> {
+        let there = self.machines.iter().filter(|machine| !machine.absent);
+        there.map(|machine| machine.image.as_str()).collect()
     }
 
     /// The releases whose packages its machines have on a disk.

@@ -47,9 +47,11 @@ pub fn argv(spec: &Spec, descriptors: Descriptors) -> Vec<OsString> {
 fn platform(arguments: &mut Arguments, spec: &Spec) {
     // Without HPET the kernel calibrates quicker under emulation; a small CPU model emulates less than `max`, and
     // `host` is right where instructions run natively.
+    // Whoever runs guests of its own needs SVM, which QEMU emulates in an AMD processor.
     let (accelerator, model) = match spec.accelerator {
         Accelerator::Kvm => ("kvm", "host"),
-        Accelerator::Tcg => ("tcg,thread=multi,tb-size=256", "Nehalem"),
+        Accelerator::Tcg if spec.guests.is_empty() => ("tcg,thread=multi,tb-size=256", "Nehalem"),
+        Accelerator::Tcg => ("tcg,thread=multi,tb-size=512", "max,la57=off,+svm"),
     };
     arguments.option("-machine", "q35,hpet=off,memory-backend=ram0");
     arguments.option("-accel", accelerator);
@@ -97,11 +99,20 @@ fn disks(arguments: &mut Arguments, spec: &Spec) {
     arguments.option("-device", "virtio-blk-pci,drive=disk,serial=disk");
     for (name, file) in [("seed", &spec.seed), ("packages", &spec.packages)] {
         let Some(file) = file else { continue };
-        let file = escaped(file);
-        arguments.option("-blockdev", format!("driver=file,node-name={name}-file,filename={file},read-only=on"));
-        arguments.option("-blockdev", format!("driver=raw,node-name={name},file={name}-file,read-only=on"));
-        arguments.option("-device", format!("virtio-blk-pci,drive={name},serial={name}"));
+        read_only(arguments, name, "raw", file);
     }
+    for guest in &spec.guests {
+        read_only(arguments, &format!("{}-disk", guest.name), "qcow2", &guest.disk);
+        read_only(arguments, &format!("{}-seed", guest.name), "raw", &guest.seed);
+    }
+}
+
+/// A disk that is known by the serial number `name`.
+fn read_only(arguments: &mut Arguments, name: &str, driver: &str, file: &Path) {
+    let file = escaped(file);
+    arguments.option("-blockdev", format!("driver=file,node-name={name}-file,filename={file},read-only=on"));
+    arguments.option("-blockdev", format!("driver={driver},node-name={name},file={name}-file,read-only=on"));
+    arguments.option("-device", format!("virtio-blk-pci,drive={name},serial={name}"));
 }
 
 fn cards(arguments: &mut Arguments, spec: &Spec) {
@@ -150,7 +161,7 @@ impl Arguments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::spec::{Frozen, MachineName, NetworkCard};
+    use crate::machine::spec::{Frozen, Guest, MachineName, NetworkCard};
     use crate::network::{MacAddress, TapName};
 
     fn spec() -> Spec {
@@ -169,6 +180,7 @@ mod tests {
             disk: "/labs/a,b/mail.qcow2".into(),
             seed: Some("/labs/a,b/mail.seed".into()),
             packages: Some("/releases/leap/disk.img".into()),
+            guests: Vec::new(),
             cards: vec![NetworkCard { mac: MacAddress::numbered(0), tap: TapName::numbered(0) }],
         }
     }
@@ -198,6 +210,29 @@ mod tests {
 
     fn frozen() -> Frozen {
         Frozen { memory: "/templates/a,b/mail.memory".into(), devices: "/templates/a,b/mail.devices".into() }
+    }
+
+    /// It finds the image and the seed of its guest, and has a processor that can run one.
+    #[test]
+    fn a_host_of_guests() {
+        let guest = Guest {
+            name: MachineName::try_from("mail".to_owned()).unwrap(),
+            disk: "/images/mail/disk.qcow2".into(),
+            seed: "/labs/a,b/mail.seed".into(),
+        };
+        let plain = text(&spec());
+        let host = text(&Spec { guests: vec![guest], ..spec() });
+        let new: Vec<_> = host.lines().filter(|line| !plain.lines().any(|other| other == *line)).collect();
+        insta::assert_snapshot!(new.join("\n"), @r"
+        -accel tcg,thread=multi,tb-size=512
+        -cpu max,la57=off,+svm
+        -blockdev driver=file,node-name=mail-disk-file,filename=/images/mail/disk.qcow2,read-only=on
+        -blockdev driver=qcow2,node-name=mail-disk,file=mail-disk-file,read-only=on
+        -device virtio-blk-pci,drive=mail-disk,serial=mail-disk
+        -blockdev driver=file,node-name=mail-seed-file,filename=/labs/a,,b/mail.seed,read-only=on
+        -blockdev driver=raw,node-name=mail-seed,file=mail-seed-file,read-only=on
+        -device virtio-blk-pci,drive=mail-seed,serial=mail-seed
+        ");
     }
 
     #[test]

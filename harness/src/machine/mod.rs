@@ -35,6 +35,6 @@ pub use agent::{AgentError, Commands, Output};
 pub use console::{Badness, FATAL_PATTERNS};
 pub use link::Link;
 pub use process::{Machine, MachineError, Trouble};
-pub use spec::{Boot, Frozen, MachineName, NetworkCard, Origin, Spec};
+pub use spec::{Boot, Frozen, Guest, MachineName, NetworkCard, Origin, Spec};
 pub use terminal::{Terminal, Watcher};
 pub use verbs::{VerbError, quoted};

@@ -113,6 +113,18 @@ pub struct NetworkCard {
     pub tap: TapName,
 }
 
+/// What a machine runs a guest of its own from. It finds both as read-only disks, by their serial numbers: the guest's name
+/// with `-disk` and with `-seed`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guest {
+    /// The guest's name.
+    pub name: MachineName,
+    /// The disk of its image: a qcow2 file.
+    pub disk: PathBuf,
+    /// Its `NoCloud` seed, behind a gap of 1 MiB.
+    pub seed: PathBuf,
+}
+
 /// What a guest is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
@@ -136,6 +148,8 @@ pub struct Spec {
     pub seed: Option<PathBuf>,
     /// A file system of packages, read only.
     pub packages: Option<PathBuf>,
+    /// What it is to run guests of its own from.
+    pub guests: Vec<Guest>,
     /// Its network cards, in order.
     pub cards: Vec<NetworkCard>,
 }

@@ -106,6 +106,17 @@ impl Machine {
         if output.status == 0 { Ok(output.stdout) } else { Err(self.status(program, output)) }
     }
 
+    /// Runs one program, without a shell, with `input` on standard input; its status is the caller's to judge.
+    pub async fn execute_program(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        input: &[u8],
+        deadline: Deadline,
+    ) -> Result<Output, VerbError> {
+        self.by_agent(self.agent.commands.run(program, arguments, Some(input), deadline)).await
+    }
+
     /// Runs one program, without a shell, that must succeed, and hands back its standard output as it is.
     pub async fn read_from(&self, program: &str, arguments: &[&str], deadline: Deadline) -> Result<Vec<u8>, VerbError> {
         let bytes = self.by_agent(self.agent.commands.run_for_bytes(program, arguments, None, deadline)).await?;

@@ -3,11 +3,12 @@
 use super::changes::{CameTrue, ForecastOf, Inbox, Reboot, Spool, Upgrade};
 use super::configuration::{DriftSince, InventoryAs};
 use super::impairment::Impairment;
+use super::layers::{Making, Storage};
 use super::step::{Concern, check_account, check_machine};
 use super::traffic::{Capture, Egress};
 use super::verb::{
     Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power,
-    Requests, Rewind, Run, Service, SmtpLogin, SshLogin, State, Units, Write,
+    Requests, Rewind, Run, Seen, Service, SmtpLogin, SshLogin, State, Units, Write,
 };
 use crate::lab::Topology;
 use crate::mistake::{Flaw, Flaws};
@@ -73,6 +74,8 @@ pub enum Action {
     Inbox(Inbox),
     /// Take the messages of an inbox from the spool, or put them there.
     Spool(Spool),
+    /// Build layers of storage, take them down, or compare them with what is there.
+    Storage(Storage),
     /// Move the machine's clock forward.
     Clock(Clock),
     /// Pull the machine's network cable, or plug it in again.
@@ -101,6 +104,23 @@ impl Action {
         }
     }
 
+    /// Whether it is carried out by the agent in the machine, or on the machine itself: with neither a machine can be served that
+    /// runs inside another one.
+    pub(super) fn needs_control(&self) -> bool {
+        match self {
+            Self::Imap(_)
+            | Self::Smtp(_)
+            | Self::Ssh(_)
+            | Self::Mailboxes(_)
+            | Self::Inbox(_)
+            | Self::Write(_)
+            | Self::Keep(_)
+            | Self::Restore(_) => false,
+            Self::Deliver(deliver) => deliver.seen == Seen::Spool,
+            _ => true,
+        }
+    }
+
     /// Whether it is about all machines where it names none.
     pub(super) fn can_concern_all(&self) -> bool {
         matches!(self, Self::Capture(_))
@@ -123,6 +143,7 @@ impl Action {
             | Self::Egress(_)
             | Self::Drift(_) => true,
             Self::Inbox(inbox) => inbox.remember.is_none() && inbox.flag.is_none(),
+            Self::Storage(storage) => storage.make == Making::Compared,
             _ => false,
         }
     }
@@ -130,7 +151,10 @@ impl Action {
     /// Whether it may find something else than it expects.
     pub(super) fn expects(&self) -> bool {
         self.can_be_repeated()
-            || matches!(self, Self::Deliver(_) | Self::Inbox(_) | Self::Upgrade(_) | Self::Forecast(_))
+            || matches!(
+                self,
+                Self::Deliver(_) | Self::Inbox(_) | Self::Upgrade(_) | Self::Forecast(_) | Self::Storage(_)
+            )
     }
 
     /// Every machine and account that it names is in the lab.
@@ -152,6 +176,10 @@ impl Action {
                 upgrade.check(flaws);
             }
             Self::Inbox(inbox) => account(&inbox.of),
+            Self::Storage(storage) => {
+                storage.passphrase_of.iter().for_each(account);
+                storage.check(flaws);
+            }
             Self::Impair(impairment) => impairment.check(flaws),
             Self::Egress(egress) => egress.check(lab, flaws),
             Self::Spool(spool) => {

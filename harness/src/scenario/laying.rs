@@ -220,7 +220,8 @@ fn substituted(laid: &[(LaidFile, Vec<String>)]) -> Option<String> {
 }
 
 fn machine_of<'t>(topology: &'t Topology, role: &str) -> Option<&'t str> {
-    let found = topology.machines.iter().find(|machine| machine.role == role && !machine.absent);
+    let found =
+        topology.machines.iter().find(|machine| machine.role == role && !machine.absent && machine.inside.is_none());
     found.map(|machine| machine.name.get_ref().as_str())
 }
 

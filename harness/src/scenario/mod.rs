@@ -20,6 +20,7 @@ mod interrupt;
 mod judgement;
 mod kept;
 mod lab_file;
+mod layers;
 mod laying;
 mod matrix;
 mod reading;

@@ -1,12 +1,12 @@
 //! Whether a lab is ready: the steps of its file hold.
 
-use super::step::Step;
+use super::step::{Looking, Step};
 use super::steps::{Done, Notes, Stage, StepError};
 use crate::lab::{Lab, Readiness};
 use futures_util::future::LocalBoxFuture;
 use std::time::Duration;
 
-/// How long a booted lab may take until a step of its file holds: nominal.
+/// How long a booted lab may take until a step of its file holds, if that says nothing else: nominal.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The steps of a lab's file.
@@ -32,7 +32,11 @@ impl ReadySteps<'_> {
     /// Repeats each step, in order, until it holds.
     async fn wait(&self, lab: &Lab) -> Result<(), String> {
         for step in self.steps {
-            let deadline = lab.pace().deadline(PATIENCE);
+            let patience = match step.looking() {
+                Looking::Within(span) => span.duration(),
+                _ => PATIENCE,
+            };
+            let deadline = lab.pace().deadline(patience);
             let what = format!("\"{}\" on {}", step.name.get_ref(), step.machine());
             let met = deadline.poll(what, || holds(lab, self.domain, step)).await;
             met.map_err(|expired| lab.identity().redact(&expired.to_string()))?;

@@ -13,6 +13,7 @@ pub(super) use super::action::Action;
 pub(super) use super::changes::*;
 pub(super) use super::configuration::*;
 pub(super) use super::impairment::*;
+pub(super) use super::layers::*;
 pub(super) use super::traffic::{Capture, Egress, FilterLog};
 pub(super) use super::verb::*;
 
@@ -118,7 +119,10 @@ impl Step {
             (Concern::Lab, Some(on)) => {
                 flaws.push(Flaw::new("this step concerns the whole lab, and has no `on`", on.span()));
             }
-            (_, Some(on)) => check_machine(on, lab, flaws),
+            (_, Some(on)) => {
+                check_machine(on, lab, flaws);
+                self.check_reach(on, lab, flaws);
+            }
             (_, None) if self.action.can_concern_all() => {}
             (_, None) => flaws.push(Flaw::new(
                 format!("step \"{}\" needs `on`, the machine that it is about", self.name.get_ref()),
@@ -129,6 +133,21 @@ impl Step {
         self.check_marks(flaws);
         for row in &self.covers {
             rows::check(row, flaws);
+        }
+    }
+
+    /// In a machine inside another one there is no agent of the lab.
+    fn check_reach(&self, on: &Spanned<String>, lab: Option<&Topology>, flaws: &mut Flaws) {
+        let inside = lab.and_then(|lab| lab.machine(on.get_ref())?.inside.as_ref());
+        if let (Some(host), true) = (inside, self.action.needs_control()) {
+            let message = format!(
+                "machine `{}` runs inside `{}`, and this step cannot reach it there",
+                on.get_ref(),
+                host.get_ref()
+            );
+            let help =
+                "it can be logged in to, and mail can be delivered; all else is done on the machine that runs it";
+            flaws.push(Flaw::new(message, on.span()).with_help(help));
         }
     }
 

@@ -215,7 +215,7 @@ impl Bench<'_> {
         for goal in self.goals(login) {
             // Each copy needs a disk of its own. The time for that is not counted.
             let copies = Workspace::create(&self.workbench.cache.labs(), "snapshots")?;
-            for machine in topology.machines.iter().filter(|machine| !machine.absent) {
+            for machine in topology.machines.iter().filter(|machine| !machine.absent && machine.inside.is_none()) {
                 let disk = format!("{}.qcow2", machine.name.get_ref());
                 fs_err::copy(snapshots.join(&disk), copies.path().join(&disk))?;
             }

@@ -13,6 +13,7 @@ mod moments;
 mod notes;
 mod spool;
 mod state;
+mod storage;
 mod traffic;
 mod upgrade;
 
@@ -119,6 +120,7 @@ impl<'a> Stage<'a> {
             Action::Inbox(inbox) => self.inbox(on, inbox).await,
             Action::Spool(spool) => self.spool(on, spool).await,
             Action::Forecast(forecast) => self.forecast(on, forecast).await,
+            Action::Storage(storage) => self.storage(on, storage).await,
             Action::CameTrue(came_true) => self.came_true(on, came_true).await,
             Action::File(file) => self.file(on, file).await,
             Action::Write(write) => self.write(on, write).await,

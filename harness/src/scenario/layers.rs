@@ -1,0 +1,63 @@
+//! What steps about storage are told.
+
+use super::changes::Ending;
+use crate::mistake::{Flaw, Flaws};
+use crate::storage::{Layer, Stack};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+/// Layers of storage on a machine.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    /// The layers, the lowest first; a volume after another one is in the same group.
+    #[schemars(with = "Vec<Layer>")]
+    pub layers: Spanned<Vec<Layer>>,
+    /// What is done with them.
+    #[serde(default)]
+    pub make: Making,
+    /// This account's password opens what is encrypted.
+    #[schemars(with = "Option<String>")]
+    pub passphrase_of: Option<Spanned<String>>,
+    /// All of this device has to fit into what is encrypted; if it does not, nothing is done.
+    #[schemars(with = "Option<String>")]
+    pub room_for: Option<Spanned<String>>,
+    /// How it ends.
+    #[serde(default)]
+    pub expect: Ending,
+    /// What is said of the layers, or of the failure.
+    #[serde(default)]
+    pub says: Vec<String>,
+}
+
+/// What is done with layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Making {
+    /// What is missing is made, and what rests is taken up.
+    #[default]
+    Built,
+    /// They are taken down, the highest first, in whatever state they are.
+    Removed,
+    /// Nothing: it is looked whether they are as they are here.
+    Compared,
+}
+
+impl Storage {
+    /// The layers are a stack.
+    pub(super) fn check(&self, flaws: &mut Flaws) {
+        match Stack::new(self.layers.get_ref().clone()) {
+            Err(flaw) => flaws.push(Flaw::new(flaw.to_string(), self.layers.span())),
+            Ok(stack) if self.make == Making::Built && self.passphrase_of.is_none() && has_luks(&stack) => {
+                let flaw = Flaw::new("what is encrypted needs a passphrase", self.layers.span());
+                flaws.push(flaw.with_help("name an account of the lab: passphrase_of = \"…\""));
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+fn has_luks(stack: &Stack) -> bool {
+    stack.layers().iter().any(|layer| matches!(layer, Layer::Luks(_)))
+}

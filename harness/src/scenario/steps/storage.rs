@@ -1,0 +1,97 @@
+//! Layers of storage in a guest.
+
+use super::super::step::{Credential, Ending, Making, Storage};
+use super::{Done, Stage, StepError, judged};
+use crate::machine::{Machine, quoted};
+use crate::storage::{Executor, Found, Layer, Ran, Stack, StorageError, build, compare, remove};
+use crate::time::Deadline;
+use futures_util::future::LocalBoxFuture;
+use secrecy::ExposeSecret as _;
+use std::time::Duration;
+
+/// How long all layers together may take: nominal.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Commands of storage go through the guest agent.
+struct InGuest<'a> {
+    machine: &'a Machine,
+    deadline: Deadline,
+}
+
+impl Executor for InGuest<'_> {
+    fn run<'a>(&'a self, argv: &'a [String], input: &'a [u8]) -> LocalBoxFuture<'a, Result<Ran, String>> {
+        Box::pin(async move {
+            let Some((program, arguments)) = argv.split_first() else { return Err("there is no program".into()) };
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+            let ran = self.machine.execute_program(program, &arguments, input, self.deadline).await;
+            let output = ran.map_err(|error| error.to_string())?;
+            Ok(Ran { status: output.status, stdout: output.stdout, stderr: output.stderr })
+        })
+    }
+}
+
+impl Stage<'_> {
+    pub(super) async fn storage(&self, on: &str, storage: &Storage) -> Result<Done, StepError> {
+        let broken = |error: &dyn std::fmt::Display| StepError::Broken(error.to_string());
+        let (machine, deadline) = (self.machine(on)?, self.lab.pace().deadline(PATIENCE));
+        let stack = Stack::new(storage.layers.get_ref().clone()).map_err(|flaw| broken(&flaw))?;
+        let names: Vec<_> = stack.layers().iter().map(Layer::to_string).collect();
+        let passphrase =
+            storage.passphrase_of.as_ref().map(|user| self.password(user.get_ref(), Credential::Right)).transpose()?;
+        let passphrase = passphrase.as_ref().map_or(&[][..], |passphrase| passphrase.expose_secret().as_bytes());
+        let guest = InGuest { machine, deadline };
+        let done = match self.check_room(machine, storage, &stack).await? {
+            Some(too_small) => Err(too_small),
+            None => match storage.make {
+                Making::Built => said(build(&stack, &guest, passphrase).await, "built")?,
+                Making::Removed => said(remove(&stack, &guest).await, "removed")?,
+                Making::Compared => told(&compare(&stack, &guest).await.map_err(|error| broken(&error))?),
+            },
+        };
+        let asked = format!("{} {}", verb(storage.make), names.join(" → "));
+        let (ending, answered) = match done {
+            Ok(words) => (Ending::Done, words),
+            Err(words) => (Ending::Failed, words),
+        };
+        let says = storage.says.iter().all(|words| answered.contains(words));
+        judged(ending == storage.expect && says, Done { asked, answered, transcript: None })
+    }
+
+    /// What is said if the device that is to be copied does not fit.
+    async fn check_room(
+        &self,
+        machine: &Machine,
+        storage: &Storage,
+        stack: &Stack,
+    ) -> Result<Option<String>, StepError> {
+        let Some(device) = &storage.room_for else { return Ok(None) };
+        let command = format!("blockdev --getsize64 {}", quoted(device.get_ref()));
+        let size = machine.succeed(&command, self.deadline()).await?;
+        let size = size.trim().parse().map_err(|_| StepError::Broken(format!("`{command}` says {size}")))?;
+        Ok(stack.holds(size).err().map(|small| small.to_string()))
+    }
+}
+
+const fn verb(making: Making) -> &'static str {
+    match making {
+        Making::Built => "build",
+        Making::Removed => "take down",
+        Making::Compared => "compare",
+    }
+}
+
+/// What a person can judge is an answer; what cannot even be run breaks the step.
+fn said(done: Result<(), StorageError>, good: &str) -> Result<Result<String, String>, StepError> {
+    match done {
+        Ok(()) => Ok(Ok(good.to_owned())),
+        Err(error @ (StorageError::InTheWay { .. } | StorageError::Failed { .. })) => Ok(Err(error.to_string())),
+        Err(error) => Err(StepError::Broken(error.to_string())),
+    }
+}
+
+/// Whether all layers are as planned, and what there is of each.
+fn told(found: &[(Layer, Found)]) -> Result<String, String> {
+    let words: Vec<_> = found.iter().map(|(layer, found)| format!("{layer}: {found}")).collect();
+    let all = found.iter().all(|(_, found)| *found == Found::AsPlanned);
+    if all { Ok("as planned".into()) } else { Err(words.join("; ")) }
+}

@@ -1,0 +1,21 @@
+//! Storage in layers, as data: from files that are disks to RAID 10, LVM, LUKS and what is on it.
+//!
+//! A [`Stack`] is a list of typed [`Layer`]s. What cannot be built is refused before anything is done, with the layer's name; what
+//! can be built becomes [`Command`]s, which are data, too. They are carried out by anything that runs commands
+//! ([`Executor`]); what is there is read back from the tools' own machine-readable output and compared, and taken down in reverse, whatever
+//! state it is in. Passphrases go by standard input, and never by an argument.
+//!
+//! This room knows no machine and no lab. device-mapper is the kernel's that runs the commands: a host that lacks it does all of
+//! this in a guest.
+
+mod apply;
+mod found;
+mod layer;
+mod plan;
+mod stack;
+
+pub use apply::{Executor, Ran, StorageError, build, compare, remove};
+pub use found::{Found, Unreadable};
+pub use layer::{Disks, Ext4, Group, Layer, Luks, LuksVersion, Pbkdf, Qcow2, Raid10, Volume};
+pub use plan::{Command, Input, Word, plan};
+pub use stack::{Stack, StackFlaw, TooSmall};

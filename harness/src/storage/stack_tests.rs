@@ -1,0 +1,75 @@
+use super::*;
+use proptest::prelude::*;
+
+/// A stack as scenarios write it.
+fn stack(layers: &str) -> Result<Stack, StackFlaw> {
+    Stack::new(serde_json::from_str(layers).unwrap())
+}
+
+const DISKS: &str = r#"{"disks": {"sizes_mib": [1024, 1024, 1024, 1024]}}"#;
+
+#[rstest::rstest]
+#[case::nothing("[]", "layer 1 (none) cannot be built: there is no layer")]
+#[case::luks_on_nothing(
+    r#"[{"luks": {}}]"#,
+    "layer 1 (encrypted volume cr_imap_encr) cannot be built: there is nothing below it"
+)]
+#[case::three_disks(
+    r#"[{"disks": {"sizes_mib": [512, 512, 512]}}, {"raid10": {}}]"#,
+    "layer 2 (RAID 10 md0) cannot be built: it mirrors pairs of disks, four or more, and there are 3"
+)]
+#[case::different_disks(
+    r#"[{"disks": {"sizes_mib": [512, 600, 700]}}, {"raid10": {}}]"#,
+    "layer 2 (RAID 10 md0) cannot be built: its disks have different sizes: 512 MiB, 600 MiB, 700 MiB"
+)]
+#[case::group_on_disks(
+    r#"[{"disks": {"sizes_mib": [512, 512, 512, 512]}}, {"group": {}}]"#,
+    "layer 2 (volume group volgrp4) cannot be built: it needs one device, and there are several disks below it"
+)]
+#[case::file_on_a_device(
+    r#"[{"disks": {"sizes_mib": [512]}}, {"qcow2": {"name": "a.qcow2", "size_mib": 100}}]"#,
+    "layer 2 (guest's disk a.qcow2) cannot be built: a guest's disk that is a file stands in a file system"
+)]
+#[case::too_much(
+    r#"[{"disks": {"sizes_mib": [1024]}}, {"group": {}}, {"volume": {"size_mib": 600}}, {"volume": {"name": "b", "size_mib": 600}}]"#,
+    "layer 4 (volume b) cannot be built: it needs 600 MiB, and the group has 420 MiB left"
+)]
+#[case::argon_in_luks1(
+    r#"[{"disks": {"sizes_mib": [512]}}, {"luks": {"pbkdf": "argon2id"}}]"#,
+    "layer 2 (encrypted volume cr_imap_encr) cannot be built: LUKS1 derives keys by pbkdf2 only; Argon2 needs version luks2"
+)]
+#[case::an_option(
+    r#"[{"disks": {"sizes_mib": [512]}}, {"luks": {"name": "--help"}}]"#,
+    "layer 2 (encrypted volume --help) cannot be built: `--help` looks like an option"
+)]
+fn what_cannot_be_built_is_refused(#[case] layers: &str, #[case] words: &str) {
+    assert_eq!(stack(layers).unwrap_err().to_string(), words);
+}
+
+fn encrypted(size_mib: u64, luks: &str) -> Stack {
+    let volume = format!(r#"{{"volume": {{"size_mib": {size_mib}}}}}"#);
+    stack(&format!(r#"[{DISKS}, {{"raid10": {{}}}}, {{"group": {{}}}}, {volume}, {{"luks": {luks}}}]"#)).unwrap()
+}
+
+#[test]
+fn a_volume_of_the_old_size_is_too_small() {
+    let old = 1024 << 20;
+    let small = encrypted(1024, "{}").holds(old).unwrap_err();
+    assert_eq!((small.header, small.short), (2 << 20, 2 << 20));
+    insta::assert_snapshot!(small, @"1073741824 bytes do not fit: the volume has 1073741824, its LUKS header takes 2097152 of them, and 2097152 are missing; make it at least 1028 MiB");
+    assert_eq!(encrypted(1028, "{}").holds(old), Ok(()));
+    assert_eq!(encrypted(1028, r#"{"version": "luks2"}"#).holds(old).unwrap_err().short, 12 << 20);
+    assert_eq!(encrypted(1040, r#"{"version": "luks2"}"#).holds(old), Ok(()));
+}
+
+proptest! {
+    /// A volume that is said to be enough is, and one extent less is not.
+    #[test]
+    fn enough_is_enough(needed in 1_u64..(1800 << 20)) {
+        let Err(small) = encrypted(4, "{}").holds(needed) else { return Ok(()) };
+        let enough = small.enough >> 20;
+        prop_assert_eq!(encrypted(enough, "{}").holds(needed), Ok(()));
+        let less_is_not = enough <= 4 || encrypted(enough - 4, "{}").holds(needed).is_err();
+        prop_assert!(less_is_not);
+    }
+}
