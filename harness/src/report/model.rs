@@ -129,10 +129,10 @@ impl Report {
     pub fn close_calls(&self) -> Vec<(String, &CloseCall)> {
         let of = |result| ScenarioResult::title(result);
         let cells = self.cells.iter().map(|cell| &cell.result);
-        let mut calls: Vec<_> =
+        let mut waits: Vec<_> =
             cells.flat_map(|result| result.close_calls.iter().map(move |call| (of(result), call))).collect();
-        calls.sort_by(|(_, one), (_, other)| (other.waited / other.allowed).total_cmp(&(one.waited / one.allowed)));
-        calls
+        waits.sort_by(|(_, one), (_, other)| (other.waited / other.allowed).total_cmp(&(one.waited / one.allowed)));
+        waits
     }
 
     /// Why cells did not run: each reason with the cells that it concerns.
