@@ -40,7 +40,10 @@ pub struct AllowList {
 
 /// Collects what machines needed.
 #[derive(Debug, Clone, Default)]
-pub struct Learner(BTreeMap<(String, String, Protocol, Option<u16>), (Rule, bool)>);
+pub struct Learner(BTreeMap<Kind, (Rule, bool)>);
+
+/// Who contacted whom, by what and at which port. Beside its rule stands whether anybody answered.
+type Kind = (String, String, Protocol, Option<u16>);
 
 impl Learner {
     /// Learns from the flows of a machine. `lab` is the name of the host itself, which is behind no filter; `why` tells when a flow

@@ -94,9 +94,8 @@ pub fn compare(log: &[Logged], flows: &[Flow], from: Timestamp) -> Disagreement 
     for logged in log {
         match outgoing().find(|flow| logged.is_of(flow)) {
             Some(flow) if flow.answer == Answer::Answered => found.answered.push(logged.clone()),
-            Some(_) => {}
             None if logged.at >= from => found.without_packet.push(logged.clone()),
-            None => {}
+            Some(_) | None => {}
         }
     }
     let refused = outgoing().filter(|flow| flow.contact.is_some() && flow.answer != Answer::Answered);

@@ -154,7 +154,9 @@ impl Flows {
     pub fn names(&self, known: &Names) -> Names {
         let mut names = known.clone();
         for (address, learned) in &self.learned.0 {
-            learned.iter().for_each(|name| names.add(*address, name));
+            for name in learned {
+                names.add(*address, name);
+            }
         }
         names
     }

@@ -66,7 +66,7 @@ fn table(rows: &[Row<'_>], direction: Direction) -> Markup {
 
 /// Who began, without the port, which says nothing.
 fn who(flow: &Flow) -> String {
-    flow.from.name.as_deref().map_or_else(|| flow.from.address.to_string(), |name| text::line(name).into())
+    flow.from.name.as_deref().map_or_else(|| flow.from.address.to_string(), text::line)
 }
 
 fn class(answer: Answer) -> &'static str {
