@@ -155,7 +155,9 @@ mod tests {
         for (name, door) in DOORS {
             let files = corpus(name);
             assert!(!files.is_empty(), "{name} has no corpus");
-            files.iter().for_each(|bytes| door(bytes));
+            for bytes in &files {
+                door(bytes);
+            }
         }
     }
 }

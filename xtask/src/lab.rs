@@ -71,7 +71,7 @@ fn freeze(cache: Cache, lab: &str, only: Option<&str>) -> anyhow::Result<()> {
         readiness: &ReadySteps { domain: &topology.domain, steps: &ready },
         logs: &workbench.scratch.path().join("template"),
         progress: &|progress| {
-            say::note(format_args!("{}: {progress} ({:.1} s)", topology.name, begun.elapsed().as_secs_f64()))
+            say::note(format_args!("{}: {progress} ({:.1} s)", topology.name, begun.elapsed().as_secs_f64()));
         },
     };
     let template = tokio::runtime::Runtime::new()?.block_on(workbench.stock()?.template(&order))?;

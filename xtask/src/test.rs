@@ -27,6 +27,7 @@ Examples:
 
 /// What to run.
 #[derive(ClapArgs, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Args {
     /// Part of the name of a scenario or cell, such as `pam-loss` or `pam-loss::control`; all, if none is given
     filter: Option<String>,

@@ -40,9 +40,9 @@ pub(crate) async fn fuzz(is_imap: bool, bytes: &[u8]) {
     let mut wire = wire::Wire::new(crate::time::Deadline::after(std::time::Duration::from_secs(10)), recorder);
     wire.attach(tokio::io::join(std::io::Cursor::new(bytes.to_vec()), tokio::io::sink()));
     if is_imap {
-        imap::fuzz(&mut wire).await
+        imap::fuzz(&mut wire).await;
     } else {
-        smtp::fuzz(&mut wire).await
+        smtp::fuzz(&mut wire).await;
     }
     let shown = wire.recorder.finish().to_string();
     assert!(!shown.contains("alicepw"), "a password is in the transcript");

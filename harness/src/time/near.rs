@@ -82,7 +82,7 @@ mod tests {
     #[tokio::test]
     async fn a_deadline_tells() {
         let deadline = Deadline {
-            started: std::time::Instant::now() - Duration::from_secs(9),
+            started: std::time::Instant::now().checked_sub(Duration::from_secs(9)).unwrap(),
             ends: std::time::Instant::now() + Duration::from_secs(1),
         };
         let (_, calls) = noting(deadline.bound("the waker", std::future::ready(()))).await;
