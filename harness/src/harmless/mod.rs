@@ -29,7 +29,9 @@ pub fn json(text: &str) -> String {
     for c in text.chars() {
         if is_steering(c) && c != '\n' {
             let mut units = [0; 2];
-            c.encode_utf16(&mut units).iter().for_each(|unit| clean += &format!("\\u{unit:04x}"));
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(clean, "\\u{unit:04x}");
+            }
         } else {
             clean.push(c);
         }

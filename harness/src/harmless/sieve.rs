@@ -60,7 +60,9 @@ impl Sieve {
     #[must_use]
     pub fn pass(&mut self, bytes: &[u8]) -> String {
         let mut passed = String::with_capacity(bytes.len());
-        bytes.iter().for_each(|byte| self.take(*byte, &mut passed));
+        for byte in bytes {
+            self.take(*byte, &mut passed);
+        }
         passed
     }
 
@@ -218,7 +220,9 @@ impl Sieve {
     fn spelt(&mut self, introduction: &[u8], to: &mut String) {
         let held = std::mem::take(&mut self.held);
         if self.shows == Shows::Text {
-            introduction.iter().chain(&held).for_each(|byte| self.character(char::from(*byte), to));
+            for byte in introduction.iter().chain(&held) {
+                self.character(char::from(*byte), to);
+            }
         }
     }
 }

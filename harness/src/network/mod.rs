@@ -4,6 +4,8 @@
 //! a guest inside), so there is nothing to leak and nothing to clean: when the runner dies, whatever way, the kernel
 //! takes the namespace with it. It has no link to the host's network: a lab cannot reach anything outside itself.
 //!
+//! [`flows`] tells whom machines contacted, from captures of what went through their cards.
+//!
 //! This room knows Linux networking. It knows neither QEMU nor mail.
 
 mod address;

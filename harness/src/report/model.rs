@@ -127,12 +127,12 @@ impl Report {
     /// Waits that took most of their time, with the cells that they are of: the closest first.
     #[must_use]
     pub fn close_calls(&self) -> Vec<(String, &CloseCall)> {
-        let of = |result| ScenarioResult::title(result);
-        let cells = self.cells.iter().map(|cell| &cell.result);
-        let mut calls: Vec<_> =
-            cells.flat_map(|result| result.close_calls.iter().map(move |call| (of(result), call))).collect();
-        calls.sort_by(|(_, one), (_, other)| (other.waited / other.allowed).total_cmp(&(one.waited / one.allowed)));
-        calls
+        let mut close: Vec<_> = Vec::new();
+        for CellReport { result, .. } in &self.cells {
+            close.extend(result.close_calls.iter().map(|call| (result.title(), call)));
+        }
+        close.sort_by(|(_, one), (_, other)| (other.waited / other.allowed).total_cmp(&(one.waited / one.allowed)));
+        close
     }
 
     /// Why cells did not run: each reason with the cells that it concerns.

@@ -79,8 +79,11 @@ impl Play<'_> {
     pub(super) fn exhibit(&self, exhibits: &[Exhibit]) -> Result<(), String> {
         for Exhibit { file, text } in exhibits {
             // JSON has its own way to say what steers.
-            let text: Cow<'_, str> =
-                if file.ends_with(".json") { text.into() } else { Cow::Owned(harmless::lines(text)) };
+            let text: Cow<'_, str> = if Path::new(file).extension().is_some_and(|ending| ending == "json") {
+                text.into()
+            } else {
+                Cow::Owned(harmless::lines(text))
+            };
             fs_err::write(self.logs.join(file), text.as_bytes()).map_err(|error| error.to_string())?;
         }
         Ok(())
@@ -120,7 +123,7 @@ impl Engine<'_> {
         let played = match self.run.cell(&scenario.name, &result.cell) {
             Ok(logs) => {
                 let play = Play { scenario, cell, logs, ends: cell.steps.len(), onlooker: None };
-                let (played, close_calls) = noting(self.carry_out(&play, &mut result)).await;
+                let (played, close_calls) = noting(Box::pin(self.carry_out(&play, &mut result))).await;
                 result.close_calls = close_calls;
                 played
             }

@@ -34,8 +34,8 @@ pub struct Egress {
     /// All of these were contacted, and nobody else; `[]` says that nobody was.
     #[schemars(with = "Option<Vec<String>>")]
     pub exactly: Option<Vec<Spanned<String>>>,
-    /// `{ on = "edge", prefix = "refused " }`: what the packet filter of that machine logs tells the same as the packets: whatever nobody answered stands in it, and of all that stands in
-    /// it there are packets.
+    /// `{ on = "edge", prefix = "refused " }`: what the packet filter of that machine logs tells the same as the packets. Whatever
+    /// nobody answered stands in it, and of all that stands in it there are packets.
     pub logged: Option<FilterLog>,
 }
 

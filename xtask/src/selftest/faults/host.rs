@@ -73,6 +73,9 @@ fn no_room(stage: &Stage) -> anyhow::Result<Outcome> {
 }
 
 fn told(stage: &Stage, said: &str, words: &str) -> String {
-    let line = said.lines().find(|line| line.contains(words)).unwrap_or_default().trim();
+    // What ended the run rather than what was said beside it.
+    let ends = |line: &&str| line.contains("FAIL") || line.contains("Error");
+    let all = || said.lines().filter(|line| line.contains(words));
+    let line = all().find(ends).or_else(|| all().next()).unwrap_or_default().trim();
     line.replace(&stage.site.path().display().to_string(), "…")
 }
