@@ -350,9 +350,9 @@ mod tests {
     #[test]
     fn a_router_has_more_cards_and_a_guarded_machine_a_gateway() {
         let (mut hosts, identity) = lab();
-        let named =
-            [("www.example", [10, 20, 0, 11]), ("ftp.example", [10, 20, 0, 11]), ("own.example", [10, 20, 0, 10])];
-        let names = named.map(|(name, address)| (name.to_owned(), Ipv4Addr::from(address))).into();
+        let names = [("www.example", 11), ("ftp.example", 11), ("own.example", 10)]
+            .map(|(name, last)| (name.to_owned(), Ipv4Addr::new(10, 20, 0, last)))
+            .into();
         let card = Card {
             segment: "dmz".into(),
             address: Ipv4Addr::new(10, 20, 2, 2),

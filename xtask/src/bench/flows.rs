@@ -16,7 +16,11 @@ const OWN: Side = Side { card: [0x52, 0x54, 0, 0x4c, 0, 0], address: Ipv4Addr::n
 const PEER: Side = Side { card: [0x52, 0x54, 0, 0x4c, 0, 1], address: Ipv4Addr::new(10, 20, 0, 20) };
 
 /// Packets of one connection, and their payloads: questions and answers of a directory, and of a mail server.
-const PACKETS: [usize; 12] = [0, 0, 0, 120, 1400, 0, 80, 1200, 60, 700, 0, 0];
+const PACKETS: [u16; 12] = [0, 0, 0, 120, 1400, 0, 80, 1200, 60, 700, 0, 0];
+
+/// Bytes of an Ethernet header, and of all headers before a payload: those of IPv4 and TCP, without options, too.
+const ETHERNET: u16 = 14;
+const HEADERS: u16 = ETHERNET + 20 + 20;
 
 /// What to measure, and how often.
 #[derive(Debug, Clone, clap::Args)]
@@ -71,24 +75,27 @@ fn write(file: &File, bytes: u64) -> std::io::Result<u64> {
     file.write_all(&0xa1b2_c3d4_u32.to_le_bytes())?;
     file.write_all(&[2_u16, 4].map(u16::to_le_bytes).concat())?;
     file.write_all(&[0_u32, 0, 65536, 1].map(u32::to_le_bytes).concat())?;
-    let (mut written, mut packets) = (24_u64, 0_u64);
-    while written < bytes {
-        let (number, step) = (packets / PACKETS.len() as u64, (packets % PACKETS.len() as u64) as usize);
-        let port = 32768 + (number % 28000) as u16;
-        let frame = frame(step % 2 == 0, port, step, PACKETS[step]);
-        let (second, micros) = ((1_700_000_000 + packets / 10_000) as u32, (packets % 10_000 * 100) as u32);
-        let length = frame.len() as u32;
+    let (mut written, mut packets) = (24_u64, 0_u32);
+    // Connection after connection, each from the next port.
+    let steps = (32_768..60_768).cycle().flat_map(|port| PACKETS.iter().enumerate().map(move |step| (port, step)));
+    for (port, (step, &payload)) in steps {
+        if written >= bytes {
+            break;
+        }
+        let frame = frame(step % 2 == 0, port, step, payload);
+        let (second, micros) = (1_700_000_000 + packets / 10_000, packets % 10_000 * 100);
+        let length = u32::from(HEADERS + payload);
         file.write_all(&[second, micros, length, length].map(u32::to_le_bytes).concat())?;
         file.write_all(&frame)?;
         written += 16 + u64::from(length);
         packets += 1;
     }
     file.flush()?;
-    Ok(packets)
+    Ok(packets.into())
 }
 
 /// One frame of TCP, from the machine or to it (RFC 791, RFC 9293).
-fn frame(own: bool, port: u16, step: usize, payload: usize) -> Vec<u8> {
+fn frame(own: bool, port: u16, step: usize, payload: u16) -> Vec<u8> {
     let (from, to) = if own { (OWN, PEER) } else { (PEER, OWN) };
     let (from_port, to_port) = if own { (port, 636) } else { (636, port) };
     let flags: u8 = match step {
@@ -96,8 +103,8 @@ fn frame(own: bool, port: u16, step: usize, payload: usize) -> Vec<u8> {
         1 => 0x12,
         _ => 0x10,
     };
-    let length = (20 + 20 + payload) as u16;
-    let mut frame = Vec::with_capacity(14 + usize::from(length));
+    let length = HEADERS - ETHERNET + payload;
+    let mut frame = Vec::with_capacity(usize::from(ETHERNET + length));
     frame.extend(to.card.iter().chain(&from.card).chain(&[0x08, 0x00]));
     frame.extend([0x45, 0]);
     frame.extend(length.to_be_bytes());
@@ -105,6 +112,6 @@ fn frame(own: bool, port: u16, step: usize, payload: usize) -> Vec<u8> {
     frame.extend(from.address.octets().iter().chain(&to.address.octets()));
     frame.extend([from_port, to_port].map(u16::to_be_bytes).concat());
     frame.extend([0, 0, 0, 1, 0, 0, 0, 1, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
-    frame.resize(14 + usize::from(length), 7);
+    frame.resize(usize::from(ETHERNET + length), 7);
     frame
 }

@@ -113,7 +113,7 @@ pub(super) mod tests {
         file.extend([0_u32, 0, 65536, 1].map(u32::to_le_bytes).concat());
         for (micros, frame) in frames {
             let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
-            let length = frame.len() as i64;
+            let length = i64::try_from(frame.len()).unwrap();
             for number in [seconds, rest, length, length] {
                 file.extend(u32::try_from(number).unwrap().to_le_bytes());
             }
@@ -163,7 +163,8 @@ pub(super) mod tests {
 
     #[test]
     fn many_frames_are_read_through_a_small_window() {
-        let frames: Vec<_> = (0..3000).map(|number| (number, vec![0_u8; 60 + number as usize % 1400])).collect();
+        let frames: Vec<_> =
+            (0..3000).zip(0..).map(|(number, length)| (number, vec![0_u8; 60 + length % 1400])).collect();
         let (seen, cut) = lengths(&file(&frames));
         assert_eq!((seen.len(), cut), (3000, None));
     }
