@@ -287,11 +287,14 @@ mod tests {
     fn the_projects_own_recipes_are_good() {
         let catalogue = Catalogue::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../images")).unwrap();
         let names: Vec<_> = catalogue.bootable().map(|recipe| recipe.name.as_str()).collect();
-        assert_eq!(names, ["directory", "guarded-mail", "leap-mail", "mail", "outside", "workstation"]);
+        assert_eq!(
+            names,
+            ["directory", "guarded-mail", "leap-mail", "mail", "nested-mail", "outside", "virthost", "workstation"]
+        );
         let error = catalogue.get("mial").unwrap_err().to_string();
         assert_eq!(
             error,
-            "there is no image recipe `mial`; there are: base, directory, guarded-mail, leap-mail, mail, outside, workstation"
+            "there is no image recipe `mial`; there are: base, directory, guarded-mail, leap-mail, mail, nested-mail, outside, virthost, workstation"
         );
     }
 }
