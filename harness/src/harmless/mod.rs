@@ -1,7 +1,7 @@
 //! What guests say, made harmless before a person sees it.
 //!
 //! A guest is not trusted, and text can do things: it moves the cursor of a terminal, renames its window, puts commands into the
-//! clipboard, makes it type an answer, or turns a line round. [`line`] and [`lines`] are for words in reports and messages, a
+//! clipboard, makes it type an answer, or turns a line round. [`line()`] and [`lines`] are for words in reports and messages, a
 //! [`Sieve`] is for streams of bytes: a console that is written to a log, or shown as it is.
 
 mod sieve;
