@@ -184,9 +184,14 @@ impl MacAddress {
         let [high, low] = index.to_be_bytes();
         Self([0x52, 0x54, 0x00, 0x4c, high, low])
     }
-}
 
-impl MacAddress {
+    /// The address of the bridge of the `index`-th segment of a lab, beside those of the cards.
+    #[must_use]
+    pub fn of_bridge(index: u16) -> Self {
+        let [high, low] = index.to_be_bytes();
+        Self([0x52, 0x54, 0x00, 0x4d, high, low])
+    }
+
     /// Its six bytes.
     #[must_use]
     pub fn bytes(self) -> [u8; 6] {

@@ -1,6 +1,6 @@
 //! A lab's network namespace with its bridges and taps.
 
-use super::address::{Prefix, Segment, TapName};
+use super::address::{MacAddress, Prefix, Segment, TapName};
 use super::flows::clock;
 use super::keeper::Keeper;
 use crate::time::Deadline;
@@ -113,10 +113,15 @@ impl Namespace {
 /// The commands of ip(8) that build the network, for `ip -batch -`.
 fn batch(segments: &[Segment], taps: &[(TapName, Segment)]) -> String {
     let mut script = String::from("link set lo up\n");
-    for segment in segments {
+    for (segment, index) in segments.iter().zip(0..) {
         let (bridge, prefix) = (segment.name.bridge(), segment.prefix);
+        // A thawed guest knows its neighbours' hardware addresses from before: a bridge has the same in every copy.
+        let address = MacAddress::of_bridge(index);
         // Without spanning tree and multicast snooping a bridge forwards at once.
-        let _ = writeln!(script, "link add {bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0");
+        let _ = writeln!(
+            script,
+            "link add {bridge} address {address} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
+        );
         let _ = writeln!(script, "addr add {}/{} dev {bridge}", prefix.observer(), prefix.length());
         let _ = writeln!(script, "link set {bridge} up");
     }
@@ -159,7 +164,7 @@ mod tests {
     fn the_batch_builds_bridges_before_taps() {
         insta::assert_snapshot!(batch(&[lan()], &[(TapName::numbered(0), lan())]), @r"
         link set lo up
-        link add br-lan type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+        link add br-lan address 52:54:00:4d:00:00 type bridge stp_state 0 forward_delay 0 mcast_snooping 0
         addr add 10.20.0.1/24 dev br-lan
         link set br-lan up
         tuntap add dev tap0 mode tap vnet_hdr
