@@ -167,29 +167,12 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::flow::{Beginning, Count, Party};
+    use super::super::testing::{begun, party};
     use super::*;
 
     fn flow(to: &str, name: Option<&str>, protocol: Protocol, port: Option<u16>, answer: Answer) -> Flow {
-        let party = |address: &str, port, name: Option<&str>| Party {
-            address: address.parse().unwrap(),
-            port,
-            name: name.map(str::to_owned),
-        };
-        let six = to.contains(':');
-        Flow {
-            direction: Direction::Outgoing,
-            from: party(if six { "2001:db8::10" } else { "10.20.0.10" }, Some(40000), Some("mail")),
-            to: party(to, port, name),
-            protocol,
-            sent: Count::default(),
-            received: Count::default(),
-            answer,
-            beginning: Beginning::Seen,
-            first: None,
-            last: None,
-            contact: Some(jiff::Timestamp::UNIX_EPOCH),
-        }
+        let from = if to.contains(':') { "2001:db8::10" } else { "10.20.0.10" };
+        begun(party(from, Some(40000), Some("mail")), party(to, port, name), protocol, answer)
     }
 
     fn learned(flows: Vec<Flow>) -> AllowList {

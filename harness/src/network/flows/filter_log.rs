@@ -105,7 +105,7 @@ pub fn compare(log: &[Logged], flows: &[Flow], from: Timestamp) -> Disagreement 
 
 #[cfg(test)]
 mod tests {
-    use super::super::flow::{Beginning, Count, Party};
+    use super::super::testing::{begun, party};
     use super::*;
 
     const PREFIX: &str = "perimeter-refused ";
@@ -118,20 +118,7 @@ mod tests {
     }
 
     fn flow(port: u16, answer: Answer) -> Flow {
-        let party = |address: &str, port| Party { address: address.parse().unwrap(), port: Some(port), name: None };
-        Flow {
-            direction: Direction::Outgoing,
-            from: party("10.20.1.10", port),
-            to: party("192.0.2.99", 443),
-            protocol: Protocol::Tcp,
-            sent: Count::default(),
-            received: Count::default(),
-            answer,
-            beginning: Beginning::Seen,
-            first: None,
-            last: None,
-            contact: Some(Timestamp::UNIX_EPOCH),
-        }
+        begun(party("10.20.1.10", Some(port), None), party("192.0.2.99", Some(443), None), Protocol::Tcp, answer)
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Frames for tests: hosts of 10.20.0.0/24 by their last number.
+//! Frames for tests: hosts of 10.20.0.0/24 by their last number; and flows.
 
+use super::flow::{Answer, Beginning, Count, Direction, Flow, Party, Protocol};
 use etherparse::{ArpOperation, ArpPacket, EtherType, PacketBuilder, PacketBuilderStep};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -81,4 +82,25 @@ pub(super) fn arp(from: u8) -> Vec<u8> {
     let mut frame = Vec::new();
     PacketBuilder::ethernet2(card(from), [0xff; 6]).arp(packet.unwrap()).write(&mut frame).unwrap();
     frame
+}
+
+pub(super) fn party(address: &str, port: Option<u16>, name: Option<&str>) -> Party {
+    Party { address: address.parse().unwrap(), port, name: name.map(str::to_owned) }
+}
+
+/// A flow that a machine began itself.
+pub(super) fn begun(from: Party, to: Party, protocol: Protocol, answer: Answer) -> Flow {
+    Flow {
+        direction: Direction::Outgoing,
+        from,
+        to,
+        protocol,
+        sent: Count::default(),
+        received: Count::default(),
+        answer,
+        beginning: Beginning::Seen,
+        first: None,
+        last: None,
+        contact: Some(jiff::Timestamp::UNIX_EPOCH),
+    }
 }
