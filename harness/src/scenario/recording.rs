@@ -54,8 +54,9 @@ impl Engine<'_> {
     }
 }
 
-/// What a client asks a directory about itself when a connection begins: it says nothing of a login.
-const ROOT: &str = "SEARCH \"\" ";
+/// What sssd searches for around a login depends on what it remembers: of a login less than five seconds ago all of it
+/// (sssd.conf(5), `pam_id_timeout`). That the login itself reached the directory is told by its binds.
+const REMEMBERED: &str = "SEARCH ";
 
 /// What a step has shown, in its normal form.
 fn text(action: &Action, done: &Done) -> String {
@@ -63,7 +64,7 @@ fn text(action: &Action, done: &Done) -> String {
     let shown = match action {
         // Versions are what it is about.
         Action::State(_) => return transcript.trim_end().to_owned(),
-        // How often sssd asks depends on what it remembers: which requests there are is what counts.
+        // How often sssd asks depends on what it remembers, too: which requests there are is what counts.
         Action::Requests(_) => each_once(&normal(transcript)),
         _ => normal(transcript),
     };
@@ -76,7 +77,7 @@ fn text(action: &Action, done: &Done) -> String {
 }
 
 fn each_once(text: &str) -> String {
-    let mut lines: Vec<_> = text.lines().filter(|line| !line.starts_with(ROOT)).collect();
+    let mut lines: Vec<_> = text.lines().filter(|line| !line.starts_with(REMEMBERED)).collect();
     lines.sort_unstable();
     lines.dedup();
     lines.join("\n")
@@ -109,5 +110,11 @@ mod tests {
             transcript: Some("S: a SESSIONID=<1>\nS: a SESSIONID=<2>\n".into()),
         };
         assert_eq!(text(&action, &done), expected);
+    }
+
+    #[test]
+    fn searches_are_not_recorded() {
+        let found = "SEARCH \"\" (objectClass=*) by mail\nBIND \"uid=carol\" by mail\nSEARCH \"ou=people\" (uid=alice)\nBIND \"uid=alice\"\nBIND \"uid=carol\" by mail";
+        assert_eq!(each_once(found), "BIND \"uid=alice\"\nBIND \"uid=carol\" by mail");
     }
 }

@@ -23,6 +23,16 @@ impl std::fmt::Debug for Copy {
     }
 }
 
+/// Characters of a command's last line that the verdict on it shows; the results have all of it.
+const SHOWN: usize = 160;
+
+/// The last line that a command printed, for the verdict on it.
+fn last_words(said: &str) -> Option<String> {
+    let line = said.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    let shown: String = line.chars().take(SHOWN).collect();
+    Some(format!("; last it said `{shown}{}`", if shown.len() < line.len() { "…" } else { "" }))
+}
+
 impl Stage<'_> {
     pub(super) async fn run(&self, on: &str, run: &Run) -> Result<Done, StepError> {
         let input =
@@ -33,7 +43,8 @@ impl Stage<'_> {
         let missing = run.contains.iter().find(|text| !said.contains(*text)).map(|text| format!("; lacks `{text}`"));
         let unwanted = run.lacks.iter().find(|text| said.contains(*text)).map(|text| format!("; has `{text}`"));
         let as_expected = output.status == run.status && missing.is_none() && unwanted.is_none();
-        let verdict = [missing, unwanted].into_iter().flatten().collect::<String>();
+        let last_words = (!as_expected).then(|| last_words(&said)).flatten();
+        let verdict = [missing, unwanted, last_words].into_iter().flatten().collect::<String>();
         let answered = format!("status {}{verdict}", output.status);
         judged(as_expected, Done { asked: run.command.clone(), answered, transcript: Some(said) })
     }
@@ -125,5 +136,24 @@ impl Stage<'_> {
     pub(super) async fn root_connection(&self, on: &str) -> Result<std::net::TcpStream, StepError> {
         let connection = self.lab.ssh_connection(self.host(on)?, self.deadline()).await;
         connection.map_err(|error| StepError::Broken(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::nothing("", None)]
+    #[case::blank("\n \n", None)]
+    #[case::the_last("one\ntwo\n\n", Some("; last it said `two`"))]
+    fn what_a_command_said_last(#[case] said: &str, #[case] expected: Option<&str>) {
+        assert_eq!(last_words(said).as_deref(), expected);
+    }
+
+    #[test]
+    fn a_long_line_is_cut() {
+        let words = last_words(&"é".repeat(SHOWN + 1)).unwrap();
+        assert_eq!(words, format!("; last it said `{}…`", "é".repeat(SHOWN)));
     }
 }
