@@ -4,10 +4,11 @@ use super::changes::{CameTrue, ForecastOf, Inbox, Reboot, Spool, Upgrade};
 use super::configuration::{DriftSince, InventoryAs};
 use super::impairment::Impairment;
 use super::layers::{Making, Storage};
+use super::measures::{Fio, Load};
 use super::step::{Concern, check_account, check_machine};
 use super::traffic::{Capture, Egress};
 use super::verb::{
-    Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power,
+    Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Overhear, Paths, Power,
     Requests, Rewind, Run, Seen, Service, SmtpLogin, SshLogin, State, Units, Write,
 };
 use crate::lab::Topology;
@@ -76,6 +77,12 @@ pub enum Action {
     Spool(Spool),
     /// Build layers of storage, take them down, or compare them with what is there.
     Storage(Storage),
+    /// Look for a password in the arguments and environments of this host's processes: it must stand in none.
+    Overhear(Overhear),
+    /// Measure a guest's disk by fio, through QEMU's own block layer.
+    Fio(Fio),
+    /// Send messages for a while, or as fast as they are taken, and see each arrive.
+    Load(Load),
     /// Move the machine's clock forward.
     Clock(Clock),
     /// Pull the machine's network cable, or plug it in again.
@@ -113,6 +120,7 @@ impl Action {
             | Self::Ssh(_)
             | Self::Mailboxes(_)
             | Self::Inbox(_)
+            | Self::Load(_)
             | Self::Write(_)
             | Self::Keep(_)
             | Self::Restore(_) => false,
@@ -141,6 +149,7 @@ impl Action {
             | Self::State(_)
             | Self::CameTrue(_)
             | Self::Egress(_)
+            | Self::Overhear(_)
             | Self::Drift(_) => true,
             Self::Inbox(inbox) => inbox.remember.is_none() && inbox.flag.is_none(),
             Self::Storage(storage) => storage.make == Making::Compared,
@@ -179,6 +188,12 @@ impl Action {
             Self::Storage(storage) => {
                 storage.passphrase_of.iter().for_each(account);
                 storage.check(flaws);
+            }
+            Self::Overhear(overhear) => account(&overhear.password_of),
+            Self::Fio(fio) => fio.check(flaws),
+            Self::Load(load) => {
+                [&load.from, &load.to].into_iter().for_each(account);
+                load.check(flaws);
             }
             Self::Impair(impairment) => impairment.check(flaws),
             Self::Egress(egress) => egress.check(lab, flaws),

@@ -23,6 +23,7 @@ mod lab_file;
 mod layers;
 mod laying;
 mod matrix;
+mod measures;
 mod reading;
 mod ready;
 mod recording;
