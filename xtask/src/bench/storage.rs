@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_table_of_figures() {
-        insta::assert_snapshot!(table(&report()), @"");
+        insta::assert_snapshot!(table(&report()));
     }
 
     #[test]
