@@ -8,8 +8,8 @@ use super::measures::{Fio, Load};
 use super::step::{Concern, check_account, check_machine};
 use super::traffic::{Capture, Egress};
 use super::verb::{
-    Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Overhear, Paths, Power,
-    Requests, Rewind, Run, Seen, Service, SmtpLogin, SshLogin, State, Units, Write,
+    Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Overhear,
+    Paths, Power, Requests, Rewind, Run, Seen, Service, SmtpLogin, SshLogin, State, Units, Write,
 };
 use crate::lab::Topology;
 use crate::mistake::{Flaw, Flaws};

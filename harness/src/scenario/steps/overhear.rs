@@ -56,7 +56,11 @@ mod tests {
     fn told(words: &str, in_environment: bool) -> std::process::Child {
         let mut command = Command::new("sh");
         command.args(["-c", "read line", "sh"]).stdin(Stdio::piped());
-        if in_environment { command.env("WORDS", words) } else { command.arg(words) };
+        if in_environment {
+            command.env("WORDS", words)
+        } else {
+            command.arg(words)
+        };
         command.spawn().unwrap()
     }
 
