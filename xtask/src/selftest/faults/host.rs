@@ -3,6 +3,7 @@
 use super::super::runs::{EASY, Stage};
 use super::super::{Outcome, Report, builder::Builder};
 use super::scenario;
+use crate::say;
 use harness::host::memory;
 use nix::sys::signal::Signal;
 use std::path::PathBuf;
@@ -89,7 +90,7 @@ struct Group(PathBuf);
 impl Drop for Group {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir(&self.0) {
-            eprintln!("the control group stays: {}: {error}", self.0.display());
+            say::note(format_args!("the control group stays: {}: {error}", self.0.display()));
         }
     }
 }
