@@ -88,12 +88,6 @@ impl Deadline {
         Self { started: now, ends: self.ends.min(now + wall) }
     }
 
-    /// This deadline, or one that leaves at least so much wall time from now.
-    #[must_use]
-    pub fn at_least(self, wall: Duration) -> Self {
-        Self { ends: self.ends.max(Instant::now() + wall), ..self }
-    }
-
     /// Awaits `future` until the deadline; `what` completes the sentence "waited for …".
     pub async fn bound<T>(&self, what: impl fmt::Display, future: impl Future<Output = T>) -> Result<T, Expired> {
         match tokio::time::timeout_at(self.ends.into(), future).await {

@@ -1,161 +1,327 @@
-//! A server under load: messages that a user submits after a login, at some rate or as fast as they are taken, until the recipient sees
-//! each over IMAP.
+//! Mail in bulk: many messages, at a pace or as fast as the server takes them, while users read; and what became of each.
+//!
+//! What a server accepts it owes: each message is found again by its `Message-ID`, exactly once, with the body that it was sent
+//! with. What it does not accept it owes nothing for; that is counted.
 
-use super::client::Client;
+use super::client::{Client, Endpoint, Security};
 use super::conversation::ConversationError;
-use super::imap::{self, Criterion, MailboxName, Session};
+use super::imap::{self, MailboxName, Session};
+use super::mailbox::message_id;
 use super::message::{Address, Message, MessageId};
 use super::smtp;
-use crate::time::{Deadline, Pauses};
-use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
+use crate::time::{Deadline, Pace};
+use futures_util::future::join_all;
+use rand::RngExt as _;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use tokio::time::MissedTickBehavior;
 
-/// So many connections hand messages over at once when nobody waits between them.
-const LANES: usize = 3;
+/// How long one message or one login may take: nominal.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// From the end of a login to the next one of the same reader.
+const BETWEEN_LOGINS: Duration = Duration::from_secs(1);
+/// Characters of a line of a body; a line of RFC 5322 has up to 78.
+const LINE: usize = 72;
 
-/// Who sends what to whom.
+/// How messages reach the server.
 #[derive(Debug)]
-pub struct Load<'a> {
-    /// Reaches the server.
-    pub client: &'a Client,
-    /// The login of who submits.
-    pub sender: &'a smtp::Access,
-    /// The login of who reads.
-    pub reader: &'a imap::Access,
-    /// The sender's address.
-    pub from: Address,
-    /// The reader's address.
+pub enum Way {
+    /// A user logs in and submits them.
+    Submission(smtp::Access),
+    /// Another server hands them over, on port 25.
+    Neighbour(Endpoint),
+}
+
+/// How busy it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rhythm {
+    /// So many messages a minute. What the server is late with is made up for.
+    PerMinute(NonZeroU32),
+    /// So many senders at once, each with the next message as soon as the last one is dealt with.
+    FlatOut(NonZeroU32),
+}
+
+/// A load.
+#[derive(Debug)]
+pub struct Load {
+    /// How messages reach the server.
+    pub way: Way,
+    /// Who sends.
+    pub sender: Address,
+    /// Who gets them, one after the other.
+    pub recipients: Vec<Address>,
+    /// How busy it is.
+    pub rhythm: Rhythm,
+    /// How long new messages are sent, by the host's clock.
+    pub lasts: Duration,
+    /// Bytes of a body, about.
+    pub bytes: usize,
+    /// Users who log in by IMAP meanwhile, look into their inbox, and leave, again and again.
+    pub readers: Vec<imap::Access>,
+}
+
+/// A message that the server took.
+#[derive(Debug, Clone, Serialize)]
+pub struct Accepted {
+    /// What finds it again.
+    #[serde(skip)]
+    pub id: MessageId,
+    /// Whose it is.
     pub to: Address,
-    /// How many messages.
-    pub messages: u32,
+    /// Of its body.
+    #[serde(skip)]
+    pub digest: blake3::Hash,
+    /// When it was accepted, in seconds since the load began.
+    pub at: f64,
+    /// What handing it over took, in seconds, with connection and login.
+    pub took: f64,
 }
 
-/// How it went.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Carried {
-    /// From the beginning of the first submission to the sight of the last message.
-    pub whole: Duration,
-    /// From the beginning of each submission to the sight of its message, if they were sent one after the other.
-    pub each: Vec<Duration>,
-    /// The messages: all of them came.
-    pub accepted: Vec<MessageId>,
+/// What became of a load.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Ledger {
+    /// What the server took, in the order of that.
+    pub accepted: Vec<Accepted>,
+    /// What the server said to messages that it did not take.
+    pub not_taken: Vec<String>,
+    /// What each login of a reader took, in seconds.
+    pub logins: Vec<f64>,
+    /// What the server said to readers that it did not let in.
+    pub not_admitted: Vec<String>,
+    /// From the first message to the last answer, in seconds.
+    pub seconds: f64,
 }
 
-/// Why not all messages came.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The server did not take a message.
-    #[error("message {number} was not taken: {reason}")]
-    NotTaken {
-        /// Which, from 1.
-        number: u32,
-        /// What the server said.
-        reason: String,
-    },
-    /// The reader could not log in.
-    #[error("the reader could not log in: {0}")]
-    NotAdmitted(String),
-    /// The reader's session ended.
-    #[error("the reader's session ended: {0}")]
-    CutOff(#[from] ConversationError),
-    /// Accepted messages did not come in time.
-    #[error("{missing} of {accepted} messages that were accepted did not come in time")]
-    NotSeen {
-        /// How many are missing.
-        missing: usize,
-        /// How many were accepted.
-        accepted: usize,
-    },
+/// A message that is not in the mailbox as it was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wrong {
+    /// It is there so many times.
+    Times(MessageId, usize),
+    /// It is there, with another body.
+    Altered(MessageId),
 }
 
-impl Carried {
-    /// Messages a minute.
-    #[must_use]
-    pub fn per_minute(&self) -> f64 {
-        let count = u32::try_from(self.accepted.len()).unwrap_or(u32::MAX);
-        f64::from(count) * 60.0 / self.whole.as_secs_f64().max(f64::EPSILON)
-    }
-
-    /// The middle one of the times that messages took; none if they were not sent one after the other.
-    #[must_use]
-    pub fn median(&self) -> Option<Duration> {
-        let mut sorted = self.each.clone();
-        sorted.sort();
-        sorted.get(sorted.len() / 2).copied()
-    }
-}
-
-impl Load<'_> {
-    /// Sends the messages one after the other, each begun when `interval` has passed since the one before, or when that has come
-    /// if it took longer.
-    pub async fn paced(&self, interval: Duration, deadline: Deadline) -> Result<Carried, LoadError> {
-        let mut session = self.reader(deadline).await?;
-        let (mut each, mut accepted) = (Vec::new(), Vec::new());
-        let begun = Instant::now();
-        for number in 1..=self.messages {
-            tokio::time::sleep_until((begun + interval * (number - 1)).into()).await;
-            let started = Instant::now();
-            let id = self.hand_over(number, deadline).await?;
-            accepted.push(id.clone());
-            arrived(&mut session, &[id], deadline).await?;
-            each.push(started.elapsed());
-        }
-        let whole = begun.elapsed();
-        session.logout().await;
-        Ok(Carried { whole, each, accepted })
-    }
-
-    /// Sends the messages as fast as the server takes them, and waits until all have come.
-    pub async fn flat_out(&self, deadline: Deadline) -> Result<Carried, LoadError> {
-        let mut session = self.reader(deadline).await?;
-        let begun = Instant::now();
-        let submissions = iter(1..=self.messages).map(|number| self.hand_over(number, deadline));
-        let accepted: Vec<_> = submissions.buffer_unordered(LANES).try_collect().await?;
-        arrived(&mut session, &accepted, deadline).await?;
-        let whole = begun.elapsed();
-        session.logout().await;
-        Ok(Carried { whole, each: Vec::new(), accepted })
-    }
-
-    async fn reader(&self, deadline: Deadline) -> Result<Session, LoadError> {
-        let opened = Session::open(self.client, self.reader, deadline).await;
-        opened.map_err(|probe| LoadError::NotAdmitted(probe.outcome.to_string()))
-    }
-
-    async fn hand_over(&self, number: u32, deadline: Deadline) -> Result<MessageId, LoadError> {
-        let subject = format!("Number {number}");
-        let message = Message::new(self.from.clone(), [self.to.clone()], subject, "Sent to see how long it takes.");
-        let submission = smtp::submit(self.client, self.sender, &message, deadline).await;
-        if submission.outcome.is_accepted() && submission.refused.is_empty() {
-            Ok(message.id().clone())
-        } else {
-            Err(LoadError::NotTaken { number, reason: submission.outcome.to_string() })
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Times(id, 0) => write!(f, "{id} was accepted, and is not there"),
+            Self::Times(id, times) => write!(f, "{id} is there {times} times"),
+            Self::Altered(id) => write!(f, "{id} has another body"),
         }
     }
 }
 
-/// Waits until the reader sees all of these.
-async fn arrived(session: &mut Session, ids: &[MessageId], deadline: Deadline) -> Result<(), LoadError> {
-    let mut missing: Vec<_> = ids.iter().collect();
-    let mut pauses = Pauses::default();
-    let mark = session.mark();
-    loop {
-        session.rewind(mark);
-        session.select(&MailboxName::inbox()).await?;
-        // The first that is not there yet ends the look: the others are most likely behind it.
-        while let Some(id) = missing.first() {
-            if session.search(Criterion::MessageId(id)).await?.is_empty() {
-                break;
+/// What a mailbox holds: the digests of the bodies of each `Message-ID`.
+pub type Bodies = BTreeMap<String, Vec<blake3::Hash>>;
+
+impl Load {
+    /// Sends until its time is over, and waits for the last answers. `told` hears of the ledger now and then.
+    pub async fn carry_out(&self, client: &Client, pace: Pace, told: &(dyn Fn(&Ledger) + Sync)) -> Ledger {
+        let began = Instant::now();
+        let ledger = Mutex::new(Ledger::default());
+        let run = Run { load: self, client, pace, began, ledger: &ledger, told };
+        let senders = match self.rhythm {
+            Rhythm::PerMinute(_) => 1,
+            Rhythm::FlatOut(senders) => senders.get(),
+        };
+        let sending = join_all((0..senders).map(|sender| run.send(sender as usize, senders as usize)));
+        let reading = join_all(self.readers.iter().map(|reader| run.read(reader)));
+        tokio::join!(sending, reading);
+        let mut ledger = ledger.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        ledger.seconds = began.elapsed().as_secs_f64();
+        ledger
+    }
+}
+
+/// A load under way.
+struct Run<'a> {
+    load: &'a Load,
+    client: &'a Client,
+    pace: Pace,
+    began: Instant,
+    ledger: &'a Mutex<Ledger>,
+    told: &'a (dyn Fn(&Ledger) + Sync),
+}
+
+impl Run<'_> {
+    /// One sender of so many: the messages `first`, `first + step`, …
+    async fn send(&self, first: usize, step: usize) {
+        let mut ticks = match self.load.rhythm {
+            Rhythm::PerMinute(messages) => {
+                let mut ticks = tokio::time::interval(Duration::from_mins(1) / messages.get());
+                ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+                Some(ticks)
             }
-            missing.remove(0);
+            Rhythm::FlatOut(_) => None,
+        };
+        for number in (first..).step_by(step) {
+            if let Some(ticks) = &mut ticks {
+                ticks.tick().await;
+            }
+            if self.is_over() {
+                return;
+            }
+            self.hand_over(number).await;
         }
-        if missing.is_empty() {
-            return Ok(());
+    }
+
+    async fn hand_over(&self, number: usize) {
+        let to = self.load.recipients[number % self.load.recipients.len()].clone();
+        let body = body(self.load.bytes);
+        let digest = blake3::hash(body.as_bytes());
+        let message = Message::new(self.load.sender.clone(), [to.clone()], format!("Number {}", number + 1), body);
+        let (started, deadline) = (Instant::now(), self.pace.deadline(PATIENCE));
+        let submission = match &self.load.way {
+            Way::Submission(access) => smtp::submit(self.client, access, &message, deadline).await,
+            Way::Neighbour(endpoint) => {
+                smtp::deliver(self.client, endpoint, Security::StartTls, &message, deadline).await
+            }
+        };
+        let (at, took) = (self.began.elapsed().as_secs_f64(), started.elapsed().as_secs_f64());
+        self.note(|ledger| {
+            if submission.outcome.is_accepted() && submission.refused.is_empty() {
+                ledger.accepted.push(Accepted { id: message.id().clone(), to, digest, at, took });
+            } else {
+                ledger.not_taken.push(submission.to_string());
+            }
+        });
+    }
+
+    async fn read(&self, reader: &imap::Access) {
+        while !self.is_over() {
+            let (started, deadline) = (Instant::now(), self.pace.deadline(PATIENCE));
+            let looked = look(self.client, reader, deadline).await;
+            self.note(|ledger| match looked {
+                Ok(()) => ledger.logins.push(started.elapsed().as_secs_f64()),
+                Err(words) => ledger.not_admitted.push(words),
+            });
+            tokio::time::sleep(BETWEEN_LOGINS).await;
         }
-        if deadline.passed() {
-            return Err(LoadError::NotSeen { missing: missing.len(), accepted: ids.len() });
+    }
+
+    fn is_over(&self) -> bool {
+        self.began.elapsed() >= self.load.lasts
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Ledger)) {
+        let mut ledger = self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        change(&mut ledger);
+        (self.told)(&ledger);
+    }
+}
+
+/// One login that looks into the inbox.
+async fn look(client: &Client, reader: &imap::Access, deadline: Deadline) -> Result<(), String> {
+    let mut session = Session::open(client, reader, deadline).await.map_err(|probe| probe.outcome.to_string())?;
+    let selected = session.select(&MailboxName::inbox()).await;
+    session.logout().await;
+    selected.map(drop).map_err(|error| error.to_string())
+}
+
+/// Lines of letters and digits: what compresses badly and stands in a message word for word.
+fn body(bytes: usize) -> String {
+    let mut random = rand::rng();
+    let mut letters = std::iter::from_fn(|| Some(char::from(random.sample(rand::distr::Alphanumeric))));
+    let mut body = String::with_capacity(bytes + bytes / LINE * 2 + 2);
+    for _ in 0..bytes.div_ceil(LINE).max(1) {
+        body.extend(letters.by_ref().take(LINE));
+        body.push_str("\r\n");
+    }
+    body
+}
+
+/// All bodies of the selected mailbox, by `Message-ID`.
+pub async fn bodies(session: &mut Session) -> Result<Bodies, ConversationError> {
+    let mut bodies = Bodies::new();
+    for uid in session.uids().await? {
+        let Some(message) = session.fetch(uid).await? else { continue };
+        if let Some(id) = message_id(&message) {
+            bodies.entry(id).or_default().push(blake3::hash(body_of(&message)));
         }
-        pauses.next(&deadline).await;
+    }
+    Ok(bodies)
+}
+
+/// What stands behind the first empty line (RFC 5322 §2.1).
+fn body_of(message: &[u8]) -> &[u8] {
+    let end = message.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+    end.map_or(&[], |end| &message[end + 4..])
+}
+
+impl Ledger {
+    /// What was accepted for somebody.
+    pub fn accepted_for<'a>(&'a self, recipient: &'a Address) -> impl Iterator<Item = &'a Accepted> {
+        self.accepted.iter().filter(move |accepted| accepted.to == *recipient)
+    }
+
+    /// What was accepted for somebody and is not in what their mailbox holds, once, with its body.
+    #[must_use]
+    pub fn wrong(&self, recipient: &Address, bodies: &Bodies) -> Vec<Wrong> {
+        let found = |accepted: &Accepted| match bodies.get(accepted.id.as_str()).map(Vec::as_slice) {
+            Some([digest]) if *digest == accepted.digest => None,
+            Some([_]) => Some(Wrong::Altered(accepted.id.clone())),
+            other => Some(Wrong::Times(accepted.id.clone(), other.map_or(0, <[_]>::len))),
+        };
+        self.accepted_for(recipient).filter_map(found).collect()
+    }
+}
+
+impl fmt::Display for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.accepted.len();
+        let accepted = u32::try_from(count).map_or(f64::INFINITY, f64::from);
+        let took: Vec<_> = self.accepted.iter().map(|accepted| accepted.took).collect();
+        write!(f, "{count} accepted in {:.0} s", self.seconds)?;
+        if count > 0 {
+            write!(f, " ({:.1} a minute; {})", accepted * 60.0 / self.seconds.max(f64::EPSILON), Spread::of(&took))?;
+        }
+        write!(f, ", {} not taken", self.not_taken.len())?;
+        if let Some(words) = self.not_taken.first() {
+            write!(f, ", the first: {words}")?;
+        }
+        if !(self.logins.is_empty() && self.not_admitted.is_empty()) {
+            write!(
+                f,
+                "; {} logins ({}), {} failed",
+                self.logins.len(),
+                Spread::of(&self.logins),
+                self.not_admitted.len()
+            )?;
+        }
+        if let Some(words) = self.not_admitted.first() {
+            write!(f, ", the first: {words}")?;
+        }
+        Ok(())
+    }
+}
+
+/// How long something takes, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// Of half of them, no longer.
+    pub median: f64,
+    /// Of all.
+    pub longest: f64,
+}
+
+impl Spread {
+    /// Of so many; 0 of none.
+    #[must_use]
+    pub fn of(seconds: &[f64]) -> Self {
+        let mut seconds = seconds.to_vec();
+        seconds.sort_by(f64::total_cmp);
+        let at = |index: usize| seconds.get(index).copied().unwrap_or_default();
+        Self { median: at(seconds.len() / 2), longest: at(seconds.len().saturating_sub(1)) }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "median {:.2} s, longest {:.2} s", self.median, self.longest)
     }
 }
 
@@ -163,15 +329,60 @@ async fn arrived(session: &mut Session, ids: &[MessageId], deadline: Deadline) -
 mod tests {
     use super::*;
 
+    fn address(text: &str) -> Address {
+        Address::new(text).unwrap()
+    }
+
+    fn ledger(bodies: &[&str]) -> (Ledger, Vec<MessageId>) {
+        let (alice, sender) = (address("alice@lan.test"), address("carol@lan.test"));
+        let accepted = |body: &&str| Accepted {
+            id: Message::new(sender.clone(), [alice.clone()], "x", *body).id().clone(),
+            to: alice.clone(),
+            digest: blake3::hash(body.as_bytes()),
+            at: 1.0,
+            took: 0.5,
+        };
+        let accepted: Vec<_> = bodies.iter().map(accepted).collect();
+        let ids = accepted.iter().map(|accepted| accepted.id.clone()).collect();
+        (Ledger { accepted, seconds: 30.0, ..Ledger::default() }, ids)
+    }
+
+    #[rstest::rstest]
+    #[case::as_sent(&["one", "two"], &[])]
+    #[case::lost(&["one"], &["> was accepted, and is not there"])]
+    #[case::doubled(&["one", "two", "two"], &["> is there 2 times"])]
+    #[case::altered(&["one", "tow"], &["> has another body"])]
+    fn what_was_accepted_is_there_once(#[case] there: &[&str], #[case] expected: &[&str]) {
+        let (ledger, ids) = ledger(&["one", "two"]);
+        let mut bodies = Bodies::new();
+        for (index, body) in there.iter().enumerate() {
+            bodies.entry(ids[index.min(1)].as_str().into()).or_default().push(blake3::hash(body.as_bytes()));
+        }
+        let wrong: Vec<_> = ledger.wrong(&address("alice@lan.test"), &bodies).iter().map(ToString::to_string).collect();
+        assert_eq!(wrong.len(), expected.len(), "{wrong:?}");
+        assert!(wrong.iter().zip(expected).all(|(wrong, end)| wrong.ends_with(end)), "{wrong:?}");
+        assert_eq!(ledger.wrong(&address("carol@lan.test"), &bodies), []);
+    }
+
     #[test]
-    fn a_load_is_told_in_messages_a_minute() {
-        let seconds = |each: &[u64]| each.iter().map(|seconds| Duration::from_secs(*seconds)).collect::<Vec<_>>();
-        let from = Address::new("alice@lan.test").unwrap();
-        let accepted: Vec<_> =
-            (0..3).map(|_| Message::new(from.clone(), [from.clone()], "x", "y").id().clone()).collect();
-        let carried = Carried { whole: Duration::from_secs(18), each: seconds(&[5, 1, 2]), accepted };
-        assert!((carried.per_minute() - 10.0).abs() < 1e-9);
-        assert_eq!(carried.median(), Some(Duration::from_secs(2)));
-        assert_eq!(Carried { each: Vec::new(), ..carried }.median(), None);
+    fn a_ledger_tells_its_figures() {
+        let (mut ledger, _) = ledger(&["one", "two"]);
+        assert_eq!(ledger.to_string(), "2 accepted in 30 s (4.0 a minute; median 0.50 s, longest 0.50 s), 0 not taken");
+        ledger.logins = vec![0.2, 0.9, 0.4];
+        ledger.not_admitted = vec!["refused".into()];
+        assert!(
+            ledger.to_string().ends_with("; 3 logins (median 0.40 s, longest 0.90 s), 1 failed, the first: refused")
+        );
+        assert_eq!(Ledger::default().to_string(), "0 accepted in 0 s, 0 not taken");
+    }
+
+    #[rstest::rstest]
+    #[case::least(0, 74)]
+    #[case::some(2000, 28 * 74)]
+    fn bodies_stand_in_a_message_word_for_word(#[case] bytes: usize, #[case] length: usize) {
+        let body = body(bytes);
+        assert_eq!(body.len(), length);
+        let message = Message::new(address("a@lan.test"), [address("b@lan.test")], "x", body.clone());
+        assert_eq!(body_of(message.text().as_bytes()), body.as_bytes());
     }
 }

@@ -4,7 +4,8 @@ use super::changes::{CameTrue, ForecastOf, Inbox, Reboot, Spool, Upgrade};
 use super::configuration::{DriftSince, InventoryAs};
 use super::impairment::Impairment;
 use super::layers::{Making, Storage};
-use super::measures::{Fio, Load};
+use super::load::Load;
+use super::measures::Fio;
 use super::step::{Concern, check_account, check_machine};
 use super::traffic::{Capture, Egress};
 use super::verb::{
@@ -29,6 +30,8 @@ pub enum Action {
     Ssh(SshLogin),
     /// Hand a message over and see it arrive.
     Deliver(Deliver),
+    /// Send mail in bulk, and see that all that was accepted arrives, once and as it was sent.
+    Load(Load),
     /// Make mailboxes, as the administrator by IMAP.
     Mailboxes(Mailboxes),
     /// Run a shell command in the guest.
@@ -81,8 +84,6 @@ pub enum Action {
     Overhear(Overhear),
     /// Measure a guest's disk by fio, through QEMU's own block layer.
     Fio(Fio),
-    /// Send messages for a while, or as fast as they are taken, and see each arrive.
-    Load(Load),
     /// Move the machine's clock forward.
     Clock(Clock),
     /// Pull the machine's network cable, or plug it in again.
@@ -119,8 +120,8 @@ impl Action {
             | Self::Smtp(_)
             | Self::Ssh(_)
             | Self::Mailboxes(_)
-            | Self::Inbox(_)
             | Self::Load(_)
+            | Self::Inbox(_)
             | Self::Write(_)
             | Self::Keep(_)
             | Self::Restore(_) => false,
@@ -162,7 +163,12 @@ impl Action {
         self.can_be_repeated()
             || matches!(
                 self,
-                Self::Deliver(_) | Self::Inbox(_) | Self::Upgrade(_) | Self::Forecast(_) | Self::Storage(_)
+                Self::Deliver(_)
+                    | Self::Load(_)
+                    | Self::Inbox(_)
+                    | Self::Upgrade(_)
+                    | Self::Forecast(_)
+                    | Self::Storage(_)
             )
     }
 
@@ -176,6 +182,10 @@ impl Action {
             Self::Cause(cause) => account(&cause.user),
             Self::Diagnose(diagnose) => account(&diagnose.user),
             Self::Deliver(deliver) => deliver.from.iter().chain([&deliver.to]).for_each(account),
+            Self::Load(load) => {
+                load.accounts().for_each(account);
+                load.check(flaws);
+            }
             Self::Mailboxes(mailboxes) => mailboxes.create.iter().for_each(account),
             Self::Run(run) => run.password_of.iter().for_each(account),
             Self::Account(created) => account(&created.create),
@@ -191,10 +201,6 @@ impl Action {
             }
             Self::Overhear(overhear) => account(&overhear.password_of),
             Self::Fio(fio) => fio.check(flaws),
-            Self::Load(load) => {
-                [&load.from, &load.to].into_iter().for_each(account);
-                load.check(flaws);
-            }
             Self::Impair(impairment) => impairment.check(flaws),
             Self::Egress(egress) => egress.check(lab, flaws),
             Self::Spool(spool) => {

@@ -5,6 +5,7 @@ mod delivery;
 mod diagnosis;
 mod forecast;
 mod guest;
+mod load;
 mod logins;
 mod looking;
 mod machine;
@@ -106,6 +107,7 @@ impl<'a> Stage<'a> {
             Action::Smtp(login) => self.smtp(on, login).await,
             Action::Ssh(login) => self.ssh(on, login).await,
             Action::Deliver(deliver) => self.deliver(on, deliver).await,
+            Action::Load(load) => self.load(on, load).await,
             Action::Mailboxes(mailboxes) => self.mailboxes(on, mailboxes).await,
             Action::Run(run) => self.run(on, run).await,
             Action::Units(units) => self.units(on, units).await,
@@ -125,7 +127,6 @@ impl<'a> Stage<'a> {
             Action::Storage(storage) => self.storage(on, storage).await,
             Action::Overhear(overhear) => self.overhear(overhear),
             Action::Fio(fio) => self.fio(on, fio).await,
-            Action::Load(load) => self.load(on, load).await,
             Action::CameTrue(came_true) => self.came_true(on, came_true).await,
             Action::File(file) => self.file(on, file).await,
             Action::Write(write) => self.write(on, write).await,
