@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
 use harness::cache::Cache;
 use harness::etc::OwnEtc;
-use harness::host::spawn::tie_to_thread;
+use harness::host::raw::tie_to_thread;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::path::{Path, PathBuf};

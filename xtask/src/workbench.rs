@@ -53,7 +53,7 @@ impl Workbench {
         setup.media = images.iter().map(|image| (image.name.clone(), Media::from(image))).collect();
         let available = memory::available().context("/proc/meminfo does not tell how much memory is available")?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let budget = Budget::new(u32::try_from(available >> 20)?, u32::try_from(cores)?);
+        let budget = Budget::new(available, u32::try_from(cores)?);
         let scratch = Workspace::create(&cache.labs(), "scratch").context("failed to make a directory for logs")?;
         Ok(Self { cache, selection, setup, budget, scratch, _images: images, _disks: disks })
     }

@@ -2,7 +2,7 @@
 //!
 //! For questions to this host (versions, probes, trials), not for guests: those live long and have their own module.
 
-use super::spawn::tie_to_thread;
+use super::raw::tie_to_thread;
 use crate::time::Deadline;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;

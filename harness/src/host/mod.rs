@@ -3,12 +3,13 @@
 //! This room knows kernels, packages and processes. It does not know guests, labs or mail.
 pub mod accelerator;
 mod child;
+pub mod counter;
 pub mod doctor;
 pub mod install;
 pub mod memory;
 pub mod pipe;
 mod probe;
-pub mod spawn;
+pub mod raw;
 pub mod tools;
 pub mod workspace;
 

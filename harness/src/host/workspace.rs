@@ -138,7 +138,7 @@ fn start_janitor(directory: &Path) -> io::Result<Child> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::spawn::tie_to_thread;
+    use crate::host::raw::tie_to_thread;
     use crate::time::Deadline;
     use std::io::{BufRead, BufReader, Read};
     use std::os::unix::fs::PermissionsExt;

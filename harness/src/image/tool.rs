@@ -1,7 +1,7 @@
 //! Programs that build, run so that nothing of them survives us.
 
 use super::error::ImageError;
-use crate::host::spawn::tie_to_thread;
+use crate::host::raw::tie_to_thread;
 use std::ffi::OsStr;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! How many labs may run at once: as many as memory holds, and no more booting ones than cores can carry.
 
+use crate::host::memory::{Available, Limit};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,27 +21,32 @@ pub struct Permit {
 
 /// What was asked for can never be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{wanted} {what} are wanted, and this host has {total}")]
+#[error("{wanted} {what} are wanted, and {giver} {total}")]
 pub struct TooMuch {
     what: &'static str,
+    giver: &'static str,
     wanted: u32,
     total: u32,
 }
 
+const HOST: &str = "this host has";
+
 #[derive(Debug)]
 struct Pot {
     what: &'static str,
+    /// Who has it, and a verb.
+    giver: &'static str,
     total: u32,
     left: Arc<Semaphore>,
 }
 
 impl Pot {
-    fn new(what: &'static str, total: u32) -> Self {
-        Self { what, total, left: Arc::new(Semaphore::new(total as usize)) }
+    fn new(what: &'static str, giver: &'static str, total: u32) -> Self {
+        Self { what, giver, total, left: Arc::new(Semaphore::new(total as usize)) }
     }
 
     async fn take(&self, wanted: u32, waiting: &(dyn Fn(&Wait) + Sync)) -> Result<Permit, TooMuch> {
-        let too_much = TooMuch { what: self.what, wanted, total: self.total };
+        let too_much = TooMuch { what: self.what, giver: self.giver, wanted, total: self.total };
         if wanted > self.total {
             return Err(too_much);
         }
@@ -72,8 +78,15 @@ impl fmt::Display for Wait {
 impl Budget {
     /// A budget of RAM for guests, and of cores for those that boot.
     #[must_use]
-    pub fn new(memory_mib: u32, cores: u32) -> Self {
-        Self { memory: Pot::new("MiB of memory", memory_mib), boots: Pot::new("cores for booting guests", cores) }
+    pub fn new(memory: Available, cores: u32) -> Self {
+        let giver = match memory.limit {
+            Limit::Host => HOST,
+            Limit::Group => "the control group that this runs in leaves",
+        };
+        Self {
+            memory: Pot::new("MiB of memory", giver, memory.mib()),
+            boots: Pot::new("cores for booting guests", HOST, cores),
+        }
     }
 
     /// RAM for a lab, for as long as the permit lives. `waiting` is called if it cannot be had at once.
@@ -92,9 +105,13 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
+    fn available(mib: u64, limit: Limit) -> Available {
+        Available { bytes: mib << 20, limit }
+    }
+
     #[tokio::test]
     async fn who_waits_says_for_what_and_is_served_in_order() {
-        let budget = Arc::new(Budget::new(3000, 2));
+        let budget = Arc::new(Budget::new(available(3000, Limit::Host), 2));
         let first = budget.memory(2000, &|_| panic!("there is room")).await.unwrap();
         let order = Arc::new(Mutex::new(Vec::new()));
         let (asked, mut has_asked) = tokio::sync::mpsc::unbounded_channel();
@@ -119,9 +136,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_can_never_be_given_is_an_error_and_a_boot_takes_what_there_is() {
-        let budget = Budget::new(1000, 2);
+        let budget = Budget::new(available(1000, Limit::Host), 2);
         let error = budget.memory(1500, &|_| ()).await.unwrap_err();
         assert_eq!(error.to_string(), "1500 MiB of memory are wanted, and this host has 1000");
         budget.boot(3, &|_| panic!("all cores are free")).await.unwrap();
+        let error = Budget::new(available(700, Limit::Group), 2).memory(1500, &|_| ()).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "1500 MiB of memory are wanted, and the control group that this runs in leaves 700"
+        );
     }
 }

@@ -16,6 +16,8 @@ const CHECKPOINT: &str = "checkpoint 1";
 /// `ready` says when it is ready.
 pub(super) fn entry(topology: &Topology, setup: &Setup, ready: &str) -> Result<EntryName, LabError> {
     let mut ingredients = vec![format!("format {FORMAT}"), setup.qemu_version.clone(), processor(setup.accelerator)];
+    // A guest that was frozen goes on to tell the time by the counter of the host that thaws it.
+    ingredients.extend(setup.counter.map(|counter| format!("counter {} kHz", counter.khz())));
     ingredients.extend([topology.domain.clone(), ready.to_owned()]);
     ingredients.extend(topology.accounts.iter().cloned());
     ingredients.extend(topology.segments.iter().map(|segment| format!("{segment:?}")));
@@ -58,6 +60,7 @@ fn processor(accelerator: Accelerator) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::counter::Frequency;
     use crate::lab::Media;
     use crate::lab::topology::Definition;
     use crate::machine::Boot;
@@ -79,6 +82,7 @@ mod tests {
             qemu: "qemu-system-x86_64".into(),
             qemu_version: "QEMU emulator version 10.0.2".into(),
             accelerator: Accelerator::Tcg,
+            counter: None,
             pace: Pace::REFERENCE,
             workspaces: "/cache/labs".into(),
         }
@@ -107,12 +111,13 @@ mod tests {
 
     #[test]
     fn a_key_covers_all_that_went_in() {
-        let changes: [(&str, Change, bool); 11] = [
+        let changes: [(&str, Change, bool); 12] = [
             ("nothing", |_, _, _| (), true),
             ("pace", |_, setup, _| setup.pace = Pace::from_factor(9.0), true),
             ("workspaces", |_, setup, _| setup.workspaces = "/elsewhere".into(), true),
             ("QEMU", |_, setup, _| setup.qemu_version = "QEMU emulator version 10.0.3".into(), false),
             ("accelerator", |_, setup, _| setup.accelerator = Accelerator::Kvm, false),
+            ("counter", |_, setup, _| setup.counter = Some(Frequency::TEST), false),
             ("memory", |lab, _, _| lab.machines[0].memory_mib = 2048, false),
             ("machines", |lab, _, _| *lab = lab.only("mail"), false),
             ("accounts", |lab, _, _| lab.accounts.push("eve".into()), false),

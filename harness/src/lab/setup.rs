@@ -5,6 +5,7 @@ use super::template::TemplateFlaw;
 use super::topology::{Definition, Topology};
 use crate::cache::{Cache, EntryName};
 use crate::host::accelerator::{Accelerator, Selection};
+use crate::host::counter::{self, Frequency};
 use crate::host::tools;
 use crate::host::workspace::Workspace;
 use crate::image::Image;
@@ -44,6 +45,8 @@ pub struct Setup {
     pub qemu_version: String,
     /// How guests run.
     pub accelerator: Accelerator,
+    /// How fast the time-stamp counter of guests runs; none where their kernel knows.
+    pub counter: Option<Frequency>,
     /// How slow this host is.
     pub pace: Pace,
     /// Where working directories of labs are made.
@@ -69,6 +72,8 @@ impl Setup {
             qemu_version: tools::version_line(&qemu),
             qemu,
             accelerator: selection.accelerator,
+            // With KVM a guest is told by the hypervisor (the kernel's Documentation/virt/kvm/x86/cpuid.rst, kvm-clock).
+            counter: (selection.accelerator == Accelerator::Tcg).then(counter::frequency).flatten(),
             pace: selection.pace,
             workspaces: cache.labs(),
         }
@@ -96,6 +101,15 @@ impl Setup {
         images.map(|media| &media.entry)
     }
 
+    /// How a medium boots here.
+    fn boot(&self, boot: &Boot) -> Boot {
+        let mut boot = boot.clone();
+        if let (Boot::Direct { parameters, .. }, Some(counter)) = (&mut boot, self.counter) {
+            *parameters = format!("{parameters} tsc_early_khz={}", counter.khz());
+        }
+        boot
+    }
+
     /// What the machine with this number is made of. Its disk and its seed are to be in `directory`.
     pub(super) fn spec(
         &self,
@@ -112,7 +126,7 @@ impl Setup {
             memory_mib: machine.memory_mib,
             origin,
             processors: machine.processors,
-            boot: self.media_of(machine)?.boot.clone(),
+            boot: self.boot(&self.media_of(machine)?.boot),
             disk: directory.join(format!("{name}.qcow2")),
             seed: Some(directory.join(format!("{name}.seed"))),
             packages: machine

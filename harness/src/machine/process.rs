@@ -9,7 +9,7 @@ use super::qmp::{Qmp, QmpError};
 use super::spec::{MachineName, Origin, Spec};
 use super::terminal::Terminal;
 use super::waker::Waker;
-use crate::host::spawn::tie_to_thread;
+use crate::host::raw::tie_to_thread;
 use crate::network::{Keeper, NetworkError};
 use crate::time::{Deadline, Expired};
 use command_fds::{CommandFdExt, FdMapping};

@@ -120,7 +120,7 @@ impl Holding {
 }
 
 /// The `Message-ID` of a message: of its header, which ends with the first empty line.
-fn message_id(message: &[u8]) -> Option<String> {
+pub(super) fn message_id(message: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(message);
     let mut header = text.lines().take_while(|line| !line.is_empty());
     let value = header.find_map(|line| {

@@ -17,6 +17,7 @@ pub mod delivery;
 pub mod diagnosis;
 pub mod directory;
 pub mod imap;
+pub mod load;
 pub mod mailbox;
 mod mask;
 pub mod message;

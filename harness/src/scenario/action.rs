@@ -4,6 +4,7 @@ use super::changes::{CameTrue, ForecastOf, Inbox, Reboot, Spool, Upgrade};
 use super::configuration::{DriftSince, InventoryAs};
 use super::impairment::Impairment;
 use super::layers::{Making, Storage};
+use super::load::Load;
 use super::step::{Concern, check_account, check_machine};
 use super::traffic::{Capture, Egress};
 use super::verb::{
@@ -28,6 +29,8 @@ pub enum Action {
     Ssh(SshLogin),
     /// Hand a message over and see it arrive.
     Deliver(Deliver),
+    /// Send mail in bulk, and see that all that was accepted arrives, once and as it was sent.
+    Load(Load),
     /// Make mailboxes, as the administrator by IMAP.
     Mailboxes(Mailboxes),
     /// Run a shell command in the guest.
@@ -112,6 +115,7 @@ impl Action {
             | Self::Smtp(_)
             | Self::Ssh(_)
             | Self::Mailboxes(_)
+            | Self::Load(_)
             | Self::Inbox(_)
             | Self::Write(_)
             | Self::Keep(_)
@@ -153,7 +157,12 @@ impl Action {
         self.can_be_repeated()
             || matches!(
                 self,
-                Self::Deliver(_) | Self::Inbox(_) | Self::Upgrade(_) | Self::Forecast(_) | Self::Storage(_)
+                Self::Deliver(_)
+                    | Self::Load(_)
+                    | Self::Inbox(_)
+                    | Self::Upgrade(_)
+                    | Self::Forecast(_)
+                    | Self::Storage(_)
             )
     }
 
@@ -167,6 +176,10 @@ impl Action {
             Self::Cause(cause) => account(&cause.user),
             Self::Diagnose(diagnose) => account(&diagnose.user),
             Self::Deliver(deliver) => deliver.from.iter().chain([&deliver.to]).for_each(account),
+            Self::Load(load) => {
+                load.accounts().for_each(account);
+                load.check(flaws);
+            }
             Self::Mailboxes(mailboxes) => mailboxes.create.iter().for_each(account),
             Self::Run(run) => run.password_of.iter().for_each(account),
             Self::Account(created) => account(&created.create),

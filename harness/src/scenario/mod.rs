@@ -22,6 +22,7 @@ mod kept;
 mod lab_file;
 mod layers;
 mod laying;
+mod load;
 mod matrix;
 mod preparation;
 mod reading;

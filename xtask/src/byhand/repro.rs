@@ -98,7 +98,7 @@ impl Stand<'_> {
         let stage = Stage::open(&self.cell.lab.topology, |_| say("interrupted: taking the lab down"))?;
         let workbench = &stage.workbench;
         let run = Run::create(&results().join("repro"))?.seen_from(&project("."));
-        let memory = memory::available().map_or(0, |bytes| u32::try_from(bytes >> 20).unwrap_or(u32::MAX));
+        let memory = memory::available().map_or(0, memory::Available::mib);
         Head::new(Host::of(&workbench.selection, &workbench.setup.qemu_version, memory)).begin(run.directory())?;
         let labs = workbench.cache.labs();
         let logs = run.cell(&self.scenario.name, &self.cell.name)?;

@@ -2,7 +2,7 @@
 
 use super::RECIPE;
 use anyhow::{Context as _, bail};
-use harness::host::spawn::tie_to_thread;
+use harness::host::raw::tie_to_thread;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead as _, BufReader, Read as _};

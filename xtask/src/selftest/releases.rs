@@ -9,7 +9,7 @@ use super::{Outcome, Report};
 use crate::release::{definitions, tell};
 use anyhow::{Context as _, ensure};
 use harness::cache::Cache;
-use harness::host::spawn::tie_to_thread;
+use harness::host::raw::tie_to_thread;
 use harness::host::tools;
 use harness::host::workspace::Workspace;
 use harness::release::Media;

@@ -4,6 +4,7 @@ use super::Check;
 use crate::host::accelerator::{
     self, ACCELERATOR_VARIABLE, Accelerator, ChoiceError, PACE_VARIABLE, Selection, Wishes,
 };
+use crate::host::counter::{self, Frequency};
 use crate::host::probe::Shortfall;
 use crate::host::{child, tools};
 use crate::time::Deadline;
@@ -19,6 +20,9 @@ pub(super) fn examine() -> (Vec<Check>, Option<Selection>) {
     let selection = chosen.ok();
     if let Some(selection) = &selection {
         checks.push(nested_check(selection.accelerator));
+        if selection.accelerator == Accelerator::Tcg {
+            checks.push(counter_check(counter::frequency()));
+        }
     }
     (checks, selection)
 }
@@ -67,6 +71,19 @@ fn choice_check(chosen: &Result<Selection, ChoiceError>, told: &[&str]) -> Check
                 _ => check.cure("change that variable, or unset it"),
             }
         }
+    }
+}
+
+fn counter_check(frequency: Option<Frequency>) -> Check {
+    match frequency {
+        Some(frequency) => {
+            Check::ok("guests' clocks", format!("they are told that their counter runs at {} kHz", frequency.khz()))
+        }
+        None => Check::degraded(
+            "guests' clocks",
+            "this host's time-stamp counter has no constant speed that guests could be told",
+            "their kernels measure it, and wrongly where they boot on a busy host: clocks may run at a wrong speed",
+        ),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Checks of storage drivers, memory, disk space and cores.
 
+use super::super::memory::{Available, Limit, available};
 use super::{Check, State};
 use std::path::Path;
 use std::thread;
@@ -61,8 +62,9 @@ fn loop_devices() -> Check {
 }
 
 fn memory() -> Check {
-    match crate::host::memory::available() {
-        Some(bytes) => judge(&MEMORY, bytes, ""),
+    match available() {
+        Some(Available { bytes, limit: Limit::Host }) => judge(&MEMORY, bytes, ""),
+        Some(Available { bytes, limit: Limit::Group }) => judge(&MEMORY, bytes, " in this control group"),
         None => Check::degraded(MEMORY.name, "/proc/meminfo does not tell MemAvailable", MEMORY.consequence),
     }
 }

@@ -5,6 +5,7 @@ mod delivery;
 mod diagnosis;
 mod forecast;
 mod guest;
+mod load;
 mod logins;
 mod looking;
 mod machine;
@@ -104,6 +105,7 @@ impl<'a> Stage<'a> {
             Action::Smtp(login) => self.smtp(on, login).await,
             Action::Ssh(login) => self.ssh(on, login).await,
             Action::Deliver(deliver) => self.deliver(on, deliver).await,
+            Action::Load(load) => self.load(on, load).await,
             Action::Mailboxes(mailboxes) => self.mailboxes(on, mailboxes).await,
             Action::Run(run) => self.run(on, run).await,
             Action::Units(units) => self.units(on, units).await,

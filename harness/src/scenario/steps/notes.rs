@@ -21,6 +21,9 @@ pub(in crate::scenario) struct Notes {
     pub(super) inboxes: BTreeMap<String, Holding>,
     /// What servers accepted for users.
     pub(super) handed: BTreeMap<String, Vec<MessageId>>,
+    /// How many loads there were.
+    #[serde(default)]
+    pub(super) loads: usize,
     /// What forecasts said, by name.
     pub(super) forecasts: BTreeMap<String, forecast::Said>,
     /// Messages that were taken from spools, by name.

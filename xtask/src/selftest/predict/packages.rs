@@ -2,7 +2,7 @@
 
 use super::cases::{Case, Deed, Heir, Packaged, Thing};
 use anyhow::{Context as _, ensure};
-use harness::host::spawn::tie_to_thread;
+use harness::host::raw::tie_to_thread;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::unix::fs::symlink;

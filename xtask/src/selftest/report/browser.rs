@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use command_fds::{CommandFdExt as _, FdMapping};
-use harness::host::spawn::tie_to_thread;
+use harness::host::raw::tie_to_thread;
 use harness::time::Deadline;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;

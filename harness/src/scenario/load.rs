@@ -1,0 +1,106 @@
+//! What a step is told that sends mail in bulk.
+
+use super::span::TimeSpan;
+use crate::mistake::{Flaw, Flaws};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::num::NonZeroU32;
+use toml::Spanned;
+
+/// Bytes of a body, where the step does not say.
+const BYTES: usize = 2000;
+/// The largest body: whoever wants to send more wants to fill a disk.
+const MOST_BYTES: usize = 8 << 20;
+
+/// Mail in bulk: at a pace, or with neither `per-minute` nor `senders` as fast as one sender gets it taken.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Load {
+    /// The user who submits it, after a login for each message; without one it comes from a neighbour, on port 25.
+    #[schemars(with = "Option<String>")]
+    pub from: Option<Spanned<String>>,
+    /// The users who get it, one message each in turn.
+    #[schemars(with = "Vec<String>")]
+    pub to: Spanned<Vec<Spanned<String>>>,
+    /// How long new messages are sent. It is a time of the host's clock, the same on any host.
+    pub lasts: TimeSpan,
+    /// So many messages a minute.
+    #[schemars(with = "Option<NonZeroU32>")]
+    pub per_minute: Option<Spanned<NonZeroU32>>,
+    /// So many senders at once, each with its next message as soon as the last one is dealt with.
+    #[schemars(with = "Option<NonZeroU32>")]
+    pub senders: Option<Spanned<NonZeroU32>>,
+    /// Bytes of a message's body, about; 2000 if it is not given.
+    #[schemars(with = "Option<usize>")]
+    pub bytes: Option<Spanned<usize>>,
+    /// Users who meanwhile log in by IMAP and look into their inbox, again and again. All of them must get in each time.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub readers: Vec<Spanned<String>>,
+    /// What becomes of what was accepted.
+    #[serde(default)]
+    pub expect: Arrival,
+}
+
+/// What becomes of messages that a server has accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arrival {
+    /// Each arrives, once, with the body that it was sent with.
+    #[default]
+    Complete,
+    /// Some do not, or not once, or not as they were sent.
+    Wrong,
+}
+
+impl Load {
+    /// Bytes of a body.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.as_ref().map_or(BYTES, |bytes| *bytes.get_ref())
+    }
+
+    /// Everybody whom it names.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.from.iter().chain(self.to.get_ref()).chain(&self.readers)
+    }
+
+    /// What it says goes together.
+    pub(super) fn check(&self, flaws: &mut Flaws) {
+        if self.to.get_ref().is_empty() {
+            flaws.push(Flaw::new("a load needs somebody who gets it", self.to.span()));
+        }
+        if let (Some(_), Some(senders)) = (&self.per_minute, &self.senders) {
+            let flaw = Flaw::new("a load has a pace or a number of senders", senders.span());
+            flaws.push(
+                flaw.with_help("with `per-minute` one sender keeps the pace; with `senders` each is as fast as it can"),
+            );
+        }
+        if let Some(bytes) = self.bytes.as_ref().filter(|bytes| *bytes.get_ref() > MOST_BYTES) {
+            flaws.push(Flaw::new(format!("a body has at most {MOST_BYTES} bytes"), bytes.span()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct File {
+        load: Load,
+    }
+
+    #[rstest::rstest]
+    #[case::least("to = ['alice'], lasts = '1 min'", &[])]
+    #[case::to_nobody("to = [], lasts = '1 min'", &["needs somebody"])]
+    #[case::two_paces("to = ['alice'], lasts = '1 min', per-minute = 10, senders = 2", &["a pace or a number of senders"])]
+    #[case::too_large("to = ['alice'], lasts = '1 min', bytes = 9000000", &["at most 8388608 bytes"])]
+    fn what_goes_together(#[case] text: &str, #[case] expected: &[&str]) {
+        let File { load } = toml::from_str(&format!("load = {{ {text} }}")).unwrap();
+        let mut flaws = Flaws::default();
+        load.check(&mut flaws);
+        let said = format!("{flaws:?}");
+        assert_eq!(flaws.is_empty(), expected.is_empty(), "{said}");
+        assert!(expected.iter().all(|words| said.contains(words)), "{said}");
+    }
+}
