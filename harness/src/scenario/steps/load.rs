@@ -3,9 +3,10 @@
 use super::super::step::{Arrival, Credential, Load, Privacy};
 use super::notes::Exhibit;
 use super::{Done, Stage, StepError, judged};
+use crate::figures::Figure;
 use crate::mail::ConversationError;
 use crate::mail::imap::{self, MailboxName, Session};
-use crate::mail::load::{self as bulk, Bodies, Ledger, Rhythm, Way, Wrong};
+use crate::mail::load::{self as bulk, Bodies, Ledger, Rhythm, Spread, Way, Wrong};
 use crate::mail::message::Address;
 use crate::mail::smtp;
 use crate::time::Deadline;
@@ -36,6 +37,7 @@ impl Stage<'_> {
                 say(&format!("        {} accepted, {} not taken", ledger.accepted.len(), ledger.not_taken.len()));
             }
         };
+        let begun = Instant::now();
         let ledger = bulk.carry_out(&self.client, self.lab.pace(), &told).await;
         self.notes.loads += 1;
         let exhibit = Exhibit::json(format!("load-{}.json", self.notes.loads), &ledger);
@@ -57,6 +59,9 @@ impl Stage<'_> {
         } else {
             let few: Vec<_> = wrong.iter().take(TOLD).map(ToString::to_string).collect();
             let _ = write!(answered, "; {} are not as they should be: {}", wrong.len(), few.join("; "));
+        }
+        if let (Some(called), true) = (&load.called, wrong.is_empty()) {
+            self.record_figures("load", called, &figures(called, load, &ledger, begun.elapsed()))?;
         }
         let arrival = if wrong.is_empty() { Arrival::Complete } else { Arrival::Wrong };
         let as_expected = !ledger.accepted.is_empty() && ledger.not_admitted.is_empty() && arrival == load.expect;
@@ -143,6 +148,31 @@ impl Stage<'_> {
             Err(error) => Err(error.to_string()),
         }
     }
+}
+
+/// Messages a minute on the whole way, from the first submission to the last message that was read back, and how long a submission
+/// took.
+fn figures(called: &str, load: &Load, ledger: &Ledger, whole: Duration) -> Vec<Figure> {
+    let rhythm = match &load.per_minute {
+        Some(messages) => format!("mail at {} a minute", messages.get_ref()),
+        None => "mail flat out".into(),
+    };
+    let count = u32::try_from(ledger.accepted.len()).map_or(f64::INFINITY, f64::from);
+    let figure = |quantity: String, value: f64, unit: &str| Figure {
+        subject: called.to_owned(),
+        quantity,
+        value,
+        unit: unit.into(),
+    };
+    let each = Spread::of(&ledger.accepted.iter().map(|accepted| accepted.took).collect::<Vec<_>>());
+    vec![
+        figure(
+            format!("{rhythm}, from SMTP to all of it read by IMAP"),
+            count * 60.0 / whole.as_secs_f64().max(f64::EPSILON),
+            "messages a minute",
+        ),
+        figure(format!("{rhythm}, submission of one, median"), each.median, "s"),
+    ]
 }
 
 /// The load in a few words.
