@@ -3,6 +3,7 @@
 use super::format::{Cell, Kind, Scenario};
 use super::interrupt::Interrupt;
 use super::judgement::{asked_of_lab, beginning, chain, failure, judge, omitted, unjudged};
+use super::preparation::Preparation;
 use super::refusal::refused_login;
 use super::resume::{ReplaceError, Start};
 use super::step::{Action, Concern, Power, Return, Step};
@@ -54,6 +55,8 @@ pub struct Course<'a> {
     pub to_the_end: bool,
     /// What steps with `record` show is compared with these.
     pub snapshots: Option<&'a Snapshots>,
+    /// What is done before the first step.
+    pub preparation: Option<Preparation<'a>>,
 }
 
 impl std::fmt::Debug for Engine<'_> {
@@ -183,6 +186,10 @@ impl Engine<'_> {
         if start.next == 0
             && let Err(reason) = self.lay_own_etc(play, &mut lab, &mut start.notes, &mut result.steps).await
         {
+            self.end(play, Some(lab)).await?;
+            return Err(reason);
+        }
+        if let Err(reason) = self.prepare(play, &lab, &mut start.notes, &mut result.steps).await {
             self.end(play, Some(lab)).await?;
             return Err(reason);
         }

@@ -70,8 +70,7 @@ fn compare(tshark: &Path, cell: &Path) -> anyhow::Result<Outcome> {
     let flows: FlowsOfLab = serde_json::from_slice(&fs_err::read(cell.join(record::FILE))?)?;
     let mut seen = Vec::new();
     for machine in &flows.machines {
-        let files: Vec<_> = machine.captures.iter().map(|file| cell.join(file)).collect();
-        let (theirs, ours) = (counted_by(tshark, &files, machine)?, counted_by_us(machine));
+        let (theirs, ours) = (counted_by(tshark, cell, machine)?, counted_by_us(machine));
         let differs = difference(&ours, &theirs);
         anyhow::ensure!(differs.is_none(), "{}: {}", machine.machine, differs.unwrap_or_default());
         let packets: u64 = ours.values().map(|(packets, _)| packets).sum();
@@ -85,8 +84,7 @@ fn compare(tshark: &Path, cell: &Path) -> anyhow::Result<Outcome> {
 fn control(tshark: &Path, sample: &Path) -> anyhow::Result<Outcome> {
     let flows: FlowsOfLab = serde_json::from_slice(&fs_err::read(sample.join(record::FILE))?)?;
     let machine = flows.machines.iter().find(|machine| machine.machine == "mail").context("the sample has no mail")?;
-    let files: Vec<_> = machine.captures.iter().map(|file| sample.join(file)).collect();
-    let (mut theirs, ours) = (counted_by(tshark, &files, machine)?, counted_by_us(machine));
+    let (mut theirs, ours) = (counted_by(tshark, sample, machine)?, counted_by_us(machine));
     if let Some((packets, _)) = theirs.values_mut().next() {
         *packets -= 1;
     }
@@ -127,11 +125,17 @@ fn counted_by_us(machine: &FlowsOfMachine) -> Counts {
     counts
 }
 
-fn counted_by(tshark: &Path, files: &[PathBuf], machine: &FlowsOfMachine) -> anyhow::Result<Counts> {
+fn counted_by(tshark: &Path, cell: &Path, machine: &FlowsOfMachine) -> anyhow::Result<Counts> {
     let mut counts = Counts::new();
-    for file in files {
+    for file in &machine.captures {
         let mut command = Command::new(tshark);
-        command.args(["-n", "-T", "fields", "-Y", FILTER]).arg("-r").arg(file);
+        command.args(["-n", "-T", "fields", "-Y", FILTER]).arg("-r").arg(cell.join(file));
+        // What came after the flows were written is not in them.
+        match machine.frames.get(file) {
+            Some(0) => continue,
+            Some(frames) => drop(command.args(["-c", &frames.to_string()])),
+            None => {}
+        }
         for field in FIELDS {
             command.args(["-e", field]);
         }

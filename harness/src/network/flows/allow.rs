@@ -2,16 +2,14 @@
 
 use super::flow::{Answer, Direction, Flow, Protocol};
 use super::record::FlowsOfMachine;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::fmt;
 use std::net::IpAddr;
 
-/// nftables keeps no longer comments (nft(8), "RULES"), in bytes.
-const COMMENT: usize = 120;
-
 /// One kind of contact that must be possible.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The machine that began it.
     pub from: String,
@@ -22,19 +20,24 @@ pub struct Rule {
     /// At which port, where the protocol has ports.
     pub port: Option<u16>,
     /// When it was needed.
+    #[serde(default)]
     pub why: BTreeSet<String>,
     /// The addresses of `from`.
+    #[serde(default)]
     pub sources: BTreeSet<IpAddr>,
     /// The addresses that `to` had.
+    #[serde(default)]
     pub addresses: BTreeSet<IpAddr>,
 }
 
 /// What must be let through, and what nobody answered anyway.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AllowList {
     /// What must be let through, by machine and name.
     pub rules: Vec<Rule>,
     /// Contacts without an answer, or refused ones: they need no rule.
+    #[serde(default)]
     pub unanswered: Vec<Rule>,
 }
 
@@ -88,98 +91,45 @@ impl Learner {
     }
 }
 
-impl AllowList {
-    /// A ruleset for nft(8), for the machine that forwards what is sent out. A name that DNS knows has a set, which the resolver
-    /// on that machine can fill; the addresses that it had stand in it.
-    #[must_use]
-    pub fn nftables(&self) -> String {
-        let mut text = "#!/usr/sbin/nft -f\n\
-                        # What cargo xtask egress learn has seen to be needed; everything else is dropped, and logged.\n\
-                        # Names change their addresses: let dnsmasq on the filter fill their sets, by lines such as\n\
-                        #   nftset=/rules.example/4#inet#egress#to_rules_example\n\
-                        table inet egress\ndelete table inet egress\ntable inet egress {\n"
-            .to_owned();
-        let mut sets: BTreeMap<(&str, bool), BTreeSet<IpAddr>> = BTreeMap::new();
-        for rule in &self.rules {
-            for address in &rule.addresses {
-                sets.entry((&rule.to, address.is_ipv6())).or_default().insert(*address);
-            }
-        }
-        for ((name, six), addresses) in &sets {
-            let kind = if *six { "ipv6_addr" } else { "ipv4_addr" };
-            let elements: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-            let (set, elements) = (set(name, *six), elements.join(", "));
-            let _ = writeln!(
-                text,
-                "  set {set} {{ type {kind}; comment \"{}\"; elements = {{ {elements} }} }}",
-                plain(name)
-            );
-        }
-        text += "  chain forward {\n    type filter hook forward priority filter; policy drop;\n    ct state established,related accept\n";
-        for rule in &self.rules {
-            rule.write(&mut text);
-        }
-        text += "    log prefix \"egress-drop \"\n  }\n}\n";
-        text
-    }
-}
-
 impl Rule {
-    fn write(&self, text: &mut String) {
-        for six in [false, true] {
-            let sources: Vec<_> =
-                self.sources.iter().filter(|address| address.is_ipv6() == six).map(ToString::to_string).collect();
-            if sources.is_empty() || !self.addresses.iter().any(|address| address.is_ipv6() == six) {
-                continue;
-            }
-            let ip = if six { "ip6" } else { "ip" };
-            let what = match (self.proto, self.port) {
-                (proto, Some(port)) => format!("{proto} dport {port}"),
-                (Protocol::Icmp, None) if six => "meta l4proto ipv6-icmp".into(),
-                (Protocol::Other(number), None) => format!("meta l4proto {number}"),
-                (proto, None) => format!("meta l4proto {proto}"),
-            };
-            let why = self.why.first().map(|why| plain(why)).unwrap_or_default();
-            let comment = shortened(&format!("{}: {why}", plain(&self.from)));
-            let (sources, set) = (sources.join(", "), set(&self.to, six));
-            let _ = writeln!(
-                text,
-                "    {ip} saddr {{ {sources} }} {ip} daddr @{set} {what} counter accept comment \"{comment}\""
-            );
-        }
+    /// Whether it is about the same contact.
+    #[must_use]
+    pub fn is_about(&self, flow: &Flow) -> bool {
+        let is_to = flow.to.name.as_ref() == Some(&self.to) || self.addresses.contains(&flow.to.address);
+        is_to && self.proto == flow.protocol && self.port == flow.to.port
     }
 }
 
-/// The name of the set of somebody's addresses.
-fn set(name: &str, six: bool) -> String {
-    let letters: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    format!("to_{letters}{}", if six { "_6" } else { "" })
-}
-
-/// A text for a comment of nftables, which knows no quotes inside.
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii() && !c.is_ascii_control() && !matches!(c, '"' | '\\')).collect()
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(COMMENT).collect()
+/// As in `mail → directory:636/tcp`.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        write!(f, "{} → {}{port}/{}", self.from, self.to, self.proto)
+    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::testing::{begun, party};
     use super::*;
 
-    fn flow(to: &str, name: Option<&str>, protocol: Protocol, port: Option<u16>, answer: Answer) -> Flow {
+    pub(in super::super) fn flow(
+        to: &str,
+        name: Option<&str>,
+        protocol: Protocol,
+        port: Option<u16>,
+        answer: Answer,
+    ) -> Flow {
         let from = if to.contains(':') { "2001:db8::10" } else { "10.20.0.10" };
         begun(party(from, Some(40000), Some("mail")), party(to, port, name), protocol, answer)
     }
 
-    fn learned(flows: Vec<Flow>) -> AllowList {
+    pub(in super::super) fn learned(flows: Vec<Flow>) -> AllowList {
         let machine = FlowsOfMachine {
             machine: "mail".into(),
             addresses: Vec::new(),
             captures: Vec::new(),
+            frames: BTreeMap::new(),
             cuts: Vec::new(),
             flows,
         };
@@ -188,7 +138,7 @@ mod tests {
         learner.list()
     }
 
-    fn some() -> AllowList {
+    pub(in super::super) fn some() -> AllowList {
         let tcp = Protocol::Tcp;
         learned(vec![
             flow("192.0.2.20", Some("rules.example"), tcp, Some(80), Answer::Answered),
@@ -216,36 +166,22 @@ mod tests {
     }
 
     #[test]
-    fn a_ruleset_can_be_loaded_as_it_is() {
-        insta::assert_snapshot!(some().nftables(), @r##"
-        #!/usr/sbin/nft -f
-        # What cargo xtask egress learn has seen to be needed; everything else is dropped, and logged.
-        # Names change their addresses: let dnsmasq on the filter fill their sets, by lines such as
-        #   nftset=/rules.example/4#inet#egress#to_rules_example
-        table inet egress
-        delete table inet egress
-        table inet egress {
-          set to_192_0_2_30 { type ipv4_addr; comment "192.0.2.30"; elements = { 192.0.2.30 } }
-          set to_rules_example { type ipv4_addr; comment "rules.example"; elements = { 192.0.2.20, 192.0.2.21 } }
-          set to_rules_example_6 { type ipv6_addr; comment "rules.example"; elements = { 2001:db8::20 } }
-          chain forward {
-            type filter hook forward priority filter; policy drop;
-            ct state established,related accept
-            ip saddr { 10.20.0.10 } ip daddr @to_192_0_2_30 meta l4proto icmp counter accept comment "mail: step 4, rules of 192.0.2.30"
-            ip saddr { 10.20.0.10 } ip daddr @to_rules_example tcp dport 80 counter accept comment "mail: step 4, rules of rules.example:80"
-            ip6 saddr { 2001:db8::10 } ip6 daddr @to_rules_example_6 tcp dport 80 counter accept comment "mail: step 4, rules of rules.example:80"
-            log prefix "egress-drop "
-          }
-        }
-        "##);
+    fn what_was_learned_is_read_again() {
+        let list = some();
+        let text = serde_json::to_string(&list).unwrap();
+        assert_eq!(serde_json::from_str::<AllowList>(&text).unwrap(), list);
+        let by_hand = r#"{"rules": [{"from": "mail", "to": "directory", "proto": "tcp", "port": 636}]}"#;
+        let list: AllowList = serde_json::from_str(by_hand).unwrap();
+        assert_eq!(list.rules[0].to_string(), "mail → directory:636/tcp");
     }
 
-    #[test]
-    fn nobody_breaks_out_of_a_comment() {
-        let name = "a\" } ; flush ruleset # \u{1b}[31m";
-        let list = learned(vec![flow("192.0.2.20", Some(name), Protocol::Tcp, Some(80), Answer::Answered)]);
-        let text = list.nftables();
-        assert!(text.lines().all(|line| line.matches('"').count() % 2 == 0), "{text}");
-        assert!(!text.contains('\u{1b}'));
+    #[rstest::rstest]
+    #[case::the_name("192.0.2.77", Some("rules.example"), 80, true)]
+    #[case::one_of_its_addresses("192.0.2.21", None, 80, true)]
+    #[case::another_port("192.0.2.20", Some("rules.example"), 443, false)]
+    #[case::somebody_else("192.0.2.99", Some("stranger.example"), 80, false)]
+    fn a_rule_knows_its_contacts(#[case] to: &str, #[case] name: Option<&str>, #[case] port: u16, #[case] is_it: bool) {
+        let flow = flow(to, name, Protocol::Tcp, Some(port), Answer::None);
+        assert_eq!(some().rules[1].is_about(&flow), is_it);
     }
 }

@@ -17,6 +17,7 @@ mod gather;
 mod naming;
 pub mod packet;
 pub mod record;
+pub mod ruleset;
 #[cfg(test)]
 mod testing;
 

@@ -3,6 +3,7 @@
 use super::capture::Cut;
 use super::flow::Flow;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The file of a cell that its flows are in.
@@ -27,6 +28,9 @@ pub struct FlowsOfMachine {
     /// The captures that they are from, in order: files beside this one. Those of states that a step went back from are not among
     /// them.
     pub captures: Vec<String>,
+    /// How many frames of each of them are in the flows: a lab that is taken down says its last words after these are written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub frames: BTreeMap<String, u64>,
     /// Captures that end in the middle of something.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cuts: Vec<CutCapture>,

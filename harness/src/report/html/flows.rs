@@ -122,7 +122,14 @@ mod tests {
     fn machine(flows: Vec<Flow>) -> FlowsOfMachine {
         let cut = Cut { offset: 100, reason: "the file ends in the middle of it".into() };
         let cuts = vec![CutCapture { file: "capture-mail-1.pcap".into(), cut }];
-        FlowsOfMachine { machine: "mail".into(), addresses: Vec::new(), captures: Vec::new(), cuts, flows }
+        FlowsOfMachine {
+            machine: "mail".into(),
+            addresses: Vec::new(),
+            captures: Vec::new(),
+            frames: std::collections::BTreeMap::new(),
+            cuts,
+            flows,
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// After the last message was accepted, how long all of them may take to arrive: nominal.
 const ARRIVAL: Duration = Duration::from_mins(1);
+/// The same where some are expected not to.
+const LOSS: Duration = Duration::from_secs(5);
 /// How often somebody who waits hears how far it is.
 const BEAT: Duration = Duration::from_secs(15);
 /// So many messages that are wrong are told in a line.
@@ -44,7 +46,8 @@ impl Stage<'_> {
             let user = accepted.to.as_str().split('@').next().unwrap_or_default();
             self.notes.handed.entry(user.to_owned()).or_default().push(accepted.id.clone());
         }
-        let (since, deadline) = (Instant::now(), self.lab.pace().deadline(ARRIVAL));
+        let patience = if load.expect == Arrival::Complete { ARRIVAL } else { LOSS };
+        let (since, deadline) = (Instant::now(), self.lab.pace().deadline(patience));
         let mut wrong = Vec::new();
         for user in load.to.get_ref() {
             wrong.extend(self.arrived(on, user.get_ref(), &ledger, deadline).await?);
@@ -112,7 +115,7 @@ impl Stage<'_> {
         let expected = ledger.accepted_for(&recipient).count();
         let waited = deadline
             .poll(format!("{expected} messages for {user} to arrive"), || async {
-                let bodies = self.bodies(&access, expected, deadline).await?;
+                let bodies = self.bodies(&access, expected).await?;
                 match ledger.wrong(&recipient, &bodies) {
                     wrong if wrong.iter().any(|wrong| matches!(wrong, Wrong::Times(_, 0))) => {
                         Err(format!("an inbox that lacks {} of them", wrong.len()))
@@ -124,13 +127,13 @@ impl Stage<'_> {
         if let Ok(wrong) = waited {
             return Ok(wrong);
         }
-        let bodies = self.bodies(&access, 0, self.deadline()).await.map_err(StepError::Broken)?;
+        let bodies = self.bodies(&access, 0).await.map_err(StepError::Broken)?;
         Ok(ledger.wrong(&recipient, &bodies))
     }
 
     /// What an inbox holds. To read all of it takes long, so that begins when it has `least` messages.
-    async fn bodies(&self, access: &imap::Access, least: usize, deadline: Deadline) -> Result<Bodies, String> {
-        let session = Session::open(&self.client, access, deadline).await;
+    async fn bodies(&self, access: &imap::Access, least: usize) -> Result<Bodies, String> {
+        let session = Session::open(&self.client, access, self.deadline()).await;
         let mut session = session.map_err(|probe| probe.outcome.to_string())?;
         let read = async {
             session.select(&MailboxName::inbox()).await?;

@@ -96,19 +96,29 @@ impl Captured {
 
 impl Stage<'_> {
     pub(super) async fn capture(&mut self, on: Option<&str>, capture: &Capture) -> Result<Done, StepError> {
-        let running: Vec<_> = self.lab.machines().map(|machine| machine.name().to_string()).collect();
-        let machines: Vec<_> = running.into_iter().filter(|name| on.is_none_or(|on| on == name)).collect();
-        let broken = |error: LabError| StepError::Broken(error.to_string());
+        let name = capture.name.get_ref();
+        let machines = self.begin_capture(on, name).await.map_err(|error| StepError::Broken(error.to_string()))?;
+        let asked = format!("capture all packets of {}, from `{name}` on", machines.join(", "));
+        Ok(Done { asked, answered: "they are captured".into(), transcript: None })
+    }
+
+    /// Captures the packets of a machine, or of all, from a moment on that has this name; of which machines.
+    pub(in crate::scenario) async fn begin_capture(
+        &mut self,
+        on: Option<&str>,
+        name: &str,
+    ) -> Result<Vec<String>, LabError> {
+        let running = self.lab.machines().map(|machine| machine.name().to_string());
+        let machines: Vec<_> = running.filter(|name| on.is_none_or(|on| on == name)).collect();
         for machine in &machines {
-            self.lab.capture(machine).await.map_err(broken)?;
+            self.lab.capture(machine).await?;
         }
-        let at = self.lab.pulse().await.map_err(broken)?;
+        let at = self.lab.pulse().await?;
         let captured = &mut self.notes.captured;
         captured.machines.extend(machines.iter().cloned());
-        captured.moments.insert(capture.name.get_ref().clone(), at);
+        captured.moments.insert(name.to_owned(), at);
         captured.note_files(self.lab);
-        let asked = format!("capture all packets of {}, from `{}` on", machines.join(", "), capture.name.get_ref());
-        Ok(Done { asked, answered: "they are captured".into(), transcript: None })
+        Ok(machines)
     }
 
     pub(super) async fn egress(&mut self, on: &str, egress: &Egress) -> Result<Done, StepError> {
@@ -166,6 +176,8 @@ struct Seen {
     flows: Vec<Flow>,
     /// What addresses are called, also by what the machine asked DNS.
     names: Names,
+    /// How many frames were read of each capture.
+    frames: Vec<(PathBuf, u64)>,
     /// Captures that end in the middle of something.
     cuts: Vec<(PathBuf, Cut)>,
     untimed: u64,
@@ -207,11 +219,12 @@ pub(in crate::scenario) async fn flows_of(lab: &Lab, notes: &mut Notes) -> Resul
     let _ = lab.pulse_until(Deadline::after(FAREWELL)).await;
     let (names, mut all) = (lab.names(), FlowsOfLab::default());
     for machine in &notes.captured.machines {
-        let Seen { flows, cuts, .. } = seen(lab, notes, machine, None, &names).await?;
+        let Seen { flows, frames, cuts, .. } = seen(lab, notes, machine, None, &names).await?;
         let captures = notes.captured.files_of(machine).iter().map(|file| name_of(file)).collect();
+        let frames = frames.into_iter().map(|(file, frames)| (name_of(&file), frames)).collect();
         let cuts = cuts.into_iter().map(|(file, cut)| CutCapture { file: name_of(&file), cut }).collect();
         let addresses = lab.viewpoint(machine).addresses.into_iter().collect();
-        all.machines.push(FlowsOfMachine { machine: machine.clone(), addresses, captures, cuts, flows });
+        all.machines.push(FlowsOfMachine { machine: machine.clone(), addresses, captures, frames, cuts, flows });
     }
     Exhibit::json(record::FILE.into(), &all).map(Some).map_err(|error| error.to_string())
 }
@@ -236,16 +249,18 @@ async fn seen(
 
 fn read(files: Vec<PathBuf>, view: Viewpoint, since: Option<Timestamp>, names: &Names) -> Result<Seen, String> {
     let mut flows = Flows::seen_by(view, since);
-    let mut cuts = Vec::new();
+    let (mut frames, mut cuts) = (Vec::new(), Vec::new());
     for file in files {
         let told = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
         let open = || std::fs::File::open(&file).map_err(|error| told(&error));
         let clock = Clock::of(open()?).map_err(|error| told(&error))?;
+        let before = flows.frames();
         let cut = flows.add(&clock, open()?).map_err(|error| told(&error))?;
+        frames.push((file.clone(), flows.frames() - before));
         cuts.extend(cut.map(|cut| (file.clone(), cut)));
     }
     let names = flows.names(names);
-    Ok(Seen { flows: flows.flows(&names), names, cuts, untimed: flows.untimed() })
+    Ok(Seen { flows: flows.flows(&names), names, frames, cuts, untimed: flows.untimed() })
 }
 
 #[cfg(test)]

@@ -1,0 +1,127 @@
+//! Where scenarios are run to see whom they contact: all packets are captured, and a ruleset may stand at the filter.
+
+use crate::exit::Invalid;
+use crate::say;
+use crate::stage::{Stage, cell, scenario};
+use crate::workbench::results;
+use anyhow::Context as _;
+use harness::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
+use harness::lab::Topology;
+use harness::network::become_root_of_own_user_namespace;
+use harness::network::flows::{FlowsOfLab, record};
+use harness::scenario::{Course, Engine, Errand, Preparation, Scenario};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The scenarios of one lab, and a stage for them.
+pub(super) struct Theatre {
+    scenarios: Vec<Scenario>,
+    stage: Stage,
+}
+
+/// What a performance showed.
+pub(super) struct Shown {
+    pub(super) result: ScenarioResult,
+    pub(super) flows: FlowsOfLab,
+}
+
+/// A person wants it to end.
+#[derive(Debug)]
+pub(super) struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// A ruleset, and the machine that it is for.
+#[derive(Clone, Copy)]
+pub(super) struct AtFilter<'a> {
+    pub(super) machine: &'a str,
+    pub(super) ruleset: &'a str,
+}
+
+impl Theatre {
+    /// Reads the scenarios, which must all be of one lab, and builds what that lab needs.
+    pub(super) fn open(names: &[String], directory: Option<&Path>) -> anyhow::Result<Self> {
+        let scenarios: Vec<_> = names.iter().map(|name| scenario(name, directory)).collect::<anyhow::Result<_>>()?;
+        let mut topologies = scenarios.iter().flat_map(|scenario| scenario.cells.iter().map(|cell| &cell.lab.topology));
+        let first = topologies.next().context("there is no scenario")?;
+        if let Some(other) = topologies.find(|other| other.name != first.name) {
+            let message =
+                format!("these scenarios have two labs, `{}` and `{}`: a list is of one", first.name, other.name);
+            return Err(Invalid(message).into());
+        }
+        become_root_of_own_user_namespace()?;
+        let stage = Stage::open(first, |_| ())?;
+        Ok(Self { scenarios, stage })
+    }
+
+    /// The lab.
+    pub(super) fn topology(&self) -> &Topology {
+        // Opening has seen that there is a scenario; a scenario has a cell.
+        &self.scenarios[0].cells[0].lab.topology
+    }
+
+    /// The cells that are performed: of each scenario, the first one that is no control.
+    pub(super) fn cells(&self) -> Vec<String> {
+        let first =
+            |scenario: &Scenario| Some(format!("{}::{}", scenario.name, cell(&scenario.name, scenario).ok()?.name));
+        self.scenarios.iter().filter_map(first).collect()
+    }
+
+    /// Performs a cell. With a ruleset, that is loaded at the filter before the first step.
+    pub(super) fn perform(&self, named: &str, run: &Run, filter: Option<AtFilter<'_>>) -> anyhow::Result<Shown> {
+        let name = named.split_once("::").map_or(named, |(name, _)| name);
+        let scenario = self.scenarios.iter().find(|scenario| scenario.name == name);
+        let scenario = scenario.with_context(|| format!("scenario `{name}` is not among those that are performed"))?;
+        let cell = cell(named, scenario)?;
+        let command = filter.map(|filter| loading(filter.ruleset));
+        let errand = filter.zip(command.as_deref()).map(|(filter, command)| Errand {
+            name: "the filter has the list's rules, and no others",
+            on: filter.machine,
+            command,
+        });
+        let preparation = Some(Preparation { captured: true, errand });
+        let course = Course { preparation, ..Course::default() };
+        let say = |text: &str| say::note(text);
+        let engine = Engine { fresh: true, course, ..self.stage.engine(run, &say) };
+        let result = self.stage.wait(engine.cell(scenario, cell));
+        if self.stage.interrupt.asked() {
+            return Err(Interrupted.into());
+        }
+        let flows = flows_in(&run.cell(&scenario.name, &cell.name)?)?;
+        Ok(Shown { result, flows })
+    }
+}
+
+impl Shown {
+    /// The step that failed, if one did; none, if the cell failed otherwise.
+    pub(super) fn failed(&self) -> Option<&StepResult> {
+        self.result.steps.iter().find(|step| step.outcome == StepOutcome::Failed)
+    }
+
+    pub(super) fn has_passed(&self) -> bool {
+        self.result.outcome == Verdict::Passed
+    }
+}
+
+/// A directory for the results of some performances.
+pub(super) fn results_of(name: &str) -> anyhow::Result<Run> {
+    Run::create(&results().join("egress").join(name)).context("failed to make a directory for results")
+}
+
+/// The flows of a cell, from its directory.
+pub(super) fn flows_in(cell: &Path) -> anyhow::Result<FlowsOfLab> {
+    let file: PathBuf = cell.join(record::FILE);
+    let text = fs_err::read(&file)?;
+    serde_json::from_slice(&text).map_err(|error| Invalid(format!("{}: {error}", file.display())).into())
+}
+
+/// A command that loads a ruleset, or says in which line it is wrong.
+fn loading(ruleset: &str) -> String {
+    format!("cat > /run/egress.nft << 'RULES'\n{ruleset}RULES\nnft --file /run/egress.nft")
+}
