@@ -58,15 +58,15 @@ pub(crate) struct Args {
     /// Only list the cells
     #[arg(long)]
     list: bool,
-    /// Standard output is for something else
+    /// Where results go; standard output is for something else then
     #[arg(skip)]
-    aside: bool,
+    aside: Option<PathBuf>,
 }
 
 impl Args {
-    /// A run of cells that measure, one at a time; what it says goes to standard error.
-    pub(crate) fn measuring(filter: String) -> Self {
-        Self { filter: Some(filter), tier: Tier::Full, jobs: Some(1), aside: true, ..Self::default() }
+    /// A run of cells that measure, one at a time, with results of its own; what it says goes to standard error.
+    pub(crate) fn measuring(filter: String, results: PathBuf) -> Self {
+        Self { filter: Some(filter), tier: Tier::Full, jobs: Some(1), aside: Some(results), ..Self::default() }
     }
 
     /// A run that records.
@@ -133,8 +133,8 @@ pub(crate) fn run_for(args: Args, purpose: Purpose) -> anyhow::Result<ExitCode> 
     if args.list {
         command.arg("--list");
     }
-    if args.aside {
-        command.stdout(std::io::stderr());
+    if let Some(results) = args.aside {
+        command.env("REHEARSAL_RESULTS", results).stdout(std::io::stderr());
     }
     // The runner gets SIGINT and SIGTERM from us, takes its labs down, and only then do we end; if we are killed, it is.
     let runner = Runner::watched()?;

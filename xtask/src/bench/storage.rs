@@ -28,8 +28,10 @@ impl Args {
 
 /// Measures, and prints. Cells run one after the other: nothing disturbs a figure but the host itself.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let ended = test::run(test::Args::measuring(args.cells().to_owned()))?;
-    let directory = results().join("latest");
+    // Other runs may end meanwhile, and have the last results.
+    let own = results().join("bench");
+    let ended = test::run(test::Args::measuring(args.cells().to_owned(), own.clone()))?;
+    let directory = own.join("latest");
     let report = load(&directory)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&as_json(&report))?);
