@@ -50,18 +50,22 @@ fn listen(proc: &Path, words: &[u8]) -> Heard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read as _;
     use std::process::{Command, Stdio};
 
-    /// A process that waits for the end of its input.
+    /// A process that says that it is there, and waits for the end of its input.
     fn told(words: &str, in_environment: bool) -> std::process::Child {
         let mut command = Command::new("sh");
-        command.args(["-c", "read line", "sh"]).stdin(Stdio::piped());
+        command.args(["-c", "echo; read line", "sh"]).stdin(Stdio::piped()).stdout(Stdio::piped());
         if in_environment {
             command.env("WORDS", words)
         } else {
             command.arg(words)
         };
-        command.spawn().unwrap()
+        let mut child = command.spawn().unwrap();
+        // Until then it may be on its way to be another program, and has no arguments.
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        child
     }
 
     #[rstest::rstest]
