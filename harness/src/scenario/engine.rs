@@ -57,6 +57,8 @@ pub struct Course<'a> {
     pub snapshots: Option<&'a Snapshots>,
     /// What is done before the first step.
     pub preparation: Option<Preparation<'a>>,
+    /// No step waits longer until something is so, whatever it says: nominal. For trials of which many are to fail.
+    pub longest_wait: Option<Duration>,
 }
 
 impl std::fmt::Debug for Engine<'_> {
@@ -369,6 +371,7 @@ impl Engine<'_> {
         let cell = play.cell;
         let Start { notes, next, .. } = start;
         let mut stage = Stage::new(lab, &cell.lab.topology.domain, notes, self.say)?;
+        stage.wait_at_most(self.course.longest_wait);
         let before = next.checked_sub(1).map(|index| (index, &cell.steps[index]));
         self.check_invariants(play, &mut stage, before, result).await?;
         for (index, step) in cell.steps.iter().enumerate().take(play.ends).skip(*next) {

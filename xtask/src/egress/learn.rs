@@ -66,7 +66,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&list)?);
     } else if args.nft {
-        print!("{}", Ruleset { list: &list, filter: Some(&args.filter), refusal: Refusal::Drop });
+        // In a lab without such a machine nobody asks it for names.
+        let is_there = list.rules.iter().any(|rule| [&rule.from, &rule.to].contains(&&args.filter));
+        let filter = is_there.then_some(args.filter.as_str());
+        print!("{}", Ruleset { list: &list, filter, refusal: Refusal::Drop });
     } else {
         print!("{}", table(&list, cells));
     }

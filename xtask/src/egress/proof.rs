@@ -84,17 +84,30 @@ mod tests {
         serde_json::from_value(rule).unwrap()
     }
 
-    fn step(number: Option<usize>, outcome: &StepOutcome) -> serde_json::Value {
+    /// How a cell ends.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum End {
+        Well,
+        AtStep(usize),
+        Otherwise,
+    }
+
+    fn failed_step(number: Option<usize>) -> serde_json::Value {
+        let outcome = StepOutcome::Failed;
         json!({"number": number, "name": "alice logs in", "machine": "mail", "outcome": outcome, "seconds": 1.0, "asked": "", "answered": ""})
     }
 
-    /// A cell whose step of this number failed, and how the directory answered the mail server meanwhile.
-    fn shown(failed: Option<Option<usize>>, answer: &str) -> Shown {
-        let lost = failed.map(|number| step(number, &StepOutcome::Failed));
+    /// A cell that ends so, and how the directory answered the mail server meanwhile.
+    fn shown(end: End, answer: &str) -> Shown {
+        let lost = match end {
+            End::Well => None,
+            End::AtStep(number) => Some(failed_step(Some(number))),
+            End::Otherwise => Some(failed_step(None)),
+        };
         let result: ScenarioResult = serde_json::from_value(json!({
             "name": "logins", "cell": "main", "summary": "", "file": "logins.toml", "control": false, "seconds": 1.0, "lab_seconds": 1.0,
-            "outcome": if failed.is_some() { Verdict::Failed } else { Verdict::Passed },
-            "reason": failed.map(|_| "it is broken"),
+            "outcome": if lost.is_some() { Verdict::Failed } else { Verdict::Passed },
+            "reason": lost.as_ref().map(|_| "it is broken"),
             "lab": [], "covers": [], "steps": lost.into_iter().collect::<Vec<_>>(),
         }))
         .unwrap();
@@ -109,22 +122,22 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case::passed(None, "refused", None)]
-    #[case::at_its_step(Some(Some(2)), "refused", Some("needed"))]
-    #[case::later(Some(Some(5)), "none", Some("needed"))]
-    #[case::before(Some(Some(1)), "refused", Some("step 2 is the first that needs it"))]
+    #[case::passed(End::Well, "refused", None)]
+    #[case::at_its_step(End::AtStep(2), "refused", Some("needed"))]
+    #[case::later(End::AtStep(5), "none", Some("needed"))]
+    #[case::before(End::AtStep(1), "refused", Some("step 2 is the first that needs it"))]
     #[case::though_it_was_answered(
-        Some(Some(2)),
+        End::AtStep(2),
         "answered",
         Some("no packet shows that mail → directory:636/tcp was tried")
     )]
-    #[case::not_at_a_step(Some(None), "refused", Some("it is broken"))]
+    #[case::not_at_a_step(End::Otherwise, "refused", Some("it is broken"))]
     fn a_rule_is_needed_if_its_scenario_fails_for_want_of_it(
-        #[case] failed: Option<Option<usize>>,
+        #[case] end: End,
         #[case] answer: &str,
         #[case] expected: Option<&str>,
     ) {
-        let found = judge(&rule(), &shown(failed, answer));
+        let found = judge(&rule(), &shown(end, answer));
         match (&found, expected) {
             (None, None) => {}
             (Some(Finding::Needed { cell, .. }), Some("needed")) => assert_eq!(cell, "logins::main"),

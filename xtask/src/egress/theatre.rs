@@ -12,6 +12,11 @@ use harness::network::flows::{FlowsOfLab, record};
 use harness::scenario::{Course, Engine, Errand, Preparation, Scenario};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a step waits, at most, where a ruleset is on trial: nominal. Whether a list suffices is tried with the same patience as
+/// whether it does without a rule, so what needs more is found out there.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// The scenarios of one lab, and a stage for them.
 pub(super) struct Theatre {
@@ -86,7 +91,8 @@ impl Theatre {
             command,
         });
         let preparation = Some(Preparation { captured: true, errand });
-        let course = Course { preparation, ..Course::default() };
+        let longest_wait = filter.map(|_| LONGEST_WAIT);
+        let course = Course { preparation, longest_wait, ..Course::default() };
         let say = |text: &str| say::note(text);
         let engine = Engine { fresh: true, course, ..self.stage.engine(run, &say) };
         let result = self.stage.wait(engine.cell(scenario, cell));

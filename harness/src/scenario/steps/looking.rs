@@ -4,6 +4,7 @@ use super::super::span::TimeSpan;
 use super::super::step::{Looking, Step};
 use super::{Done, Stage, StepError, with};
 use crate::time::{Deadline, Pauses};
+use std::time::Duration;
 
 impl Stage<'_> {
     /// Carries out one step, looking as often as it says.
@@ -12,10 +13,18 @@ impl Stage<'_> {
         let deadline = |span: TimeSpan| self.lab.pace().deadline(span.duration());
         match looking {
             Looking::Once => self.perform(step).await,
-            Looking::Within(span) => within(deadline(span), async || self.perform(step).await).await,
+            Looking::Within(span) => {
+                let time = self.longest_wait.map_or(span.duration(), |longest| span.duration().min(longest));
+                within(self.lab.pace().deadline(time), async || self.perform(step).await).await
+            }
             Looking::Always(span) => always(deadline(span), async || self.perform(step).await).await,
             Looking::Never(span) => never(deadline(span), async || self.perform(step).await).await,
         }
+    }
+
+    /// From here on, nobody waits longer than this until something is so: nominal.
+    pub(in super::super) fn wait_at_most(&mut self, longest: Option<Duration>) {
+        self.longest_wait = longest;
     }
 
     /// The first invariant that does not hold, of those that no step has disturbed, and what was seen.

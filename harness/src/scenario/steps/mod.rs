@@ -77,6 +77,8 @@ pub(super) struct Stage<'a> {
     say: &'a (dyn Fn(&str) + Send + Sync),
     /// What the steps so far have for the result directory.
     exhibits: Vec<Exhibit>,
+    /// No step waits longer until something is so, whatever it says: nominal.
+    longest_wait: Option<Duration>,
 }
 
 struct LabDialer(Arc<Namespace>);
@@ -96,7 +98,7 @@ impl<'a> Stage<'a> {
     ) -> Result<Self, String> {
         let trust = Trust::from_ca_pem(lab.identity().authority().as_bytes()).map_err(|error| error.to_string())?;
         let client = Client::new(Arc::new(LabDialer(lab.network().clone())), trust);
-        Ok(Self { lab, domain, client, notes, say, exhibits: Vec::new() })
+        Ok(Self { lab, domain, client, notes, say, exhibits: Vec::new(), longest_wait: None })
     }
 
     /// Carries out one step.
