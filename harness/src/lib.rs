@@ -3,6 +3,7 @@ pub mod cache;
 pub mod drift;
 pub mod etc;
 pub mod evidence;
+pub mod figures;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod guest_path;

@@ -58,9 +58,17 @@ pub(crate) struct Args {
     /// Only list the cells
     #[arg(long)]
     list: bool,
+    /// Standard output is for something else
+    #[arg(skip)]
+    aside: bool,
 }
 
 impl Args {
+    /// A run of cells that measure, one at a time; what it says goes to standard error.
+    pub(crate) fn measuring(filter: String) -> Self {
+        Self { filter: Some(filter), tier: Tier::Full, jobs: Some(1), aside: true, ..Self::default() }
+    }
+
     /// A run that records.
     pub(crate) fn recording(filter: Option<String>, tier: Tier, scenarios: Option<PathBuf>) -> Self {
         Self { filter, scenarios, tier, ..Self::default() }
@@ -124,6 +132,9 @@ pub(crate) fn run_for(args: Args, purpose: Purpose) -> anyhow::Result<ExitCode> 
     }
     if args.list {
         command.arg("--list");
+    }
+    if args.aside {
+        command.stdout(std::io::stderr());
     }
     // The runner gets SIGINT and SIGTERM from us, takes its labs down, and only then do we end; if we are killed, it is.
     let runner = Runner::watched()?;

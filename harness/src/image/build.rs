@@ -276,8 +276,9 @@ pub(super) fn make_disk(
     copy_newest(tree, "vmlinuz-", &new.join("vmlinuz"), recipe)?;
     copy_newest(tree, "initrd.img-", &new.join("initrd.img"), recipe)?;
     let size = format!("{}M", recipe.size_mib);
-    // Without a journal: a lab's disk is thrown away, and after a crash its lab is, too.
-    let make = ["-q", "-t", "ext4", "-L", "root", "-O", "^has_journal", "-E", "root_owner=0:0", "-d"].map(Into::into);
+    // Mostly without a journal: a lab's disk is thrown away, and after a crash its lab is, too, unless the crash is what is tried.
+    let journal = if recipe.journal { "has_journal" } else { "^has_journal" };
+    let make = ["-q", "-t", "ext4", "-L", "root", "-O", journal, "-E", "root_owner=0:0", "-d"].map(Into::into);
     let make = make.into_iter().chain([tree.as_os_str(), raw.as_os_str(), size.as_ref()].map(ToOwned::to_owned));
     tool::run("mke2fs", make.collect::<Vec<OsString>>(), &recipe.name, workspace, &mut |_| {})?;
     let disk = new.join("disk.qcow2");

@@ -33,6 +33,9 @@ pub struct Recipe {
     pub kernel_parameters: String,
     /// Size of the disk.
     pub size_mib: u32,
+    /// Whether its file system has a journal: for machines that must survive a power cut.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub journal: bool,
 }
 
 /// What a recipe starts from.
@@ -95,6 +98,8 @@ struct File {
     kernel_parameters: String,
     #[serde(default = "default_size")]
     size_mib: u32,
+    #[serde(default)]
+    journal: bool,
 }
 
 fn default_size() -> u32 {
@@ -237,6 +242,7 @@ fn parse_text(path: &Path, text: &str) -> Result<Recipe, Flaw> {
         run: file.run,
         kernel_parameters: file.kernel_parameters,
         size_mib: file.size_mib,
+        journal: file.journal,
     })
 }
 

@@ -299,14 +299,19 @@ impl fmt::Display for Ledger {
     }
 }
 
-/// How long something takes.
-struct Spread {
-    median: f64,
-    longest: f64,
+/// How long something takes, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// Of half of them, no longer.
+    pub median: f64,
+    /// Of all.
+    pub longest: f64,
 }
 
 impl Spread {
-    fn of(seconds: &[f64]) -> Self {
+    /// Of so many; 0 of none.
+    #[must_use]
+    pub fn of(seconds: &[f64]) -> Self {
         let mut seconds = seconds.to_vec();
         seconds.sort_by(f64::total_cmp);
         let at = |index: usize| seconds.get(index).copied().unwrap_or_default();

@@ -3,6 +3,7 @@
 use super::model::{CellReport, FORMAT, Host, LogFile, NamedDrift, Report};
 use super::{html, junit};
 use crate::evidence::{RESULT, ScenarioResult};
+use crate::figures::{self, Figure};
 use crate::harmless;
 use crate::network::flows::record;
 use jiff::{SignedDuration, Timestamp};
@@ -109,7 +110,8 @@ pub fn collect(run: &Path) -> Result<Report, ReportError> {
             cells.push(cell(run, &directory)?);
         }
     }
-    let never_ran = |result| CellReport { result, drifts: Vec::new(), flows: None, files: Vec::new() };
+    let never_ran =
+        |result| CellReport { result, drifts: Vec::new(), flows: None, figures: Vec::new(), files: Vec::new() };
     cells.extend(head.left_out.into_iter().map(never_ran));
     sort(&mut cells);
     // Of a run that was killed nobody has written down how long it took.
@@ -147,6 +149,12 @@ fn cell(run: &Path, directory: &Path) -> Result<CellReport, ReportError> {
             drifts.push(NamedDrift { file: file.clone(), drift: read(&directory.join(file))? });
         }
     }
+    let mut figures: Vec<Figure> = Vec::new();
+    for file in result.steps.iter().flat_map(|step| &step.files) {
+        if file.starts_with(figures::FILES) && directory.join(file).is_file() {
+            figures.extend(read::<Vec<Figure>>(&directory.join(file))?);
+        }
+    }
     let mut files = Vec::new();
     for entry in walkdir::WalkDir::new(directory).sort_by_file_name() {
         let entry = entry.map_err(io::Error::from)?;
@@ -158,7 +166,7 @@ fn cell(run: &Path, directory: &Path) -> Result<CellReport, ReportError> {
     }
     let flows = directory.join(record::FILE);
     let flows = if flows.is_file() { Some(read(&flows)?) } else { None };
-    Ok(CellReport { result, drifts, flows, files })
+    Ok(CellReport { result, drifts, flows, figures, files })
 }
 
 /// Reads the `report.json` of a run.

@@ -2,6 +2,7 @@
 
 use crate::drift::Drift;
 use crate::evidence::{ScenarioResult, Verdict};
+use crate::figures::Figure;
 use crate::host::accelerator::Selection;
 use crate::network::flows::FlowsOfLab;
 use crate::time::CloseCall;
@@ -60,6 +61,9 @@ pub struct CellReport {
     /// Who contacted whom, where packets were captured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flows: Option<FlowsOfLab>,
+    /// What its steps have measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Figure>,
     /// Its files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<LogFile>,
@@ -195,7 +199,7 @@ pub(super) mod samples {
             close_calls: Vec::new(),
             steps,
         };
-        CellReport { result, drifts: Vec::new(), flows: None, files: Vec::new() }
+        CellReport { result, drifts: Vec::new(), flows: None, figures: Vec::new(), files: Vec::new() }
     }
 
     /// A run of these cells.

@@ -5,11 +5,12 @@ use super::configuration::{DriftSince, InventoryAs};
 use super::impairment::Impairment;
 use super::layers::{Making, Storage};
 use super::load::Load;
+use super::measures::Fio;
 use super::step::{Concern, check_account, check_machine};
 use super::traffic::{Capture, Egress};
 use super::verb::{
-    Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Paths, Power,
-    Requests, Rewind, Run, Seen, Service, SmtpLogin, SshLogin, State, Units, Write,
+    Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Overhear,
+    Paths, Power, Requests, Rewind, Run, Seen, Service, SmtpLogin, SshLogin, State, Units, Write,
 };
 use crate::lab::Topology;
 use crate::mistake::{Flaw, Flaws};
@@ -79,6 +80,10 @@ pub enum Action {
     Spool(Spool),
     /// Build layers of storage, take them down, or compare them with what is there.
     Storage(Storage),
+    /// Look for a password in the arguments and environments of this host's processes: it must stand in none.
+    Overhear(Overhear),
+    /// Measure a guest's disk by fio, through QEMU's own block layer.
+    Fio(Fio),
     /// Move the machine's clock forward.
     Clock(Clock),
     /// Pull the machine's network cable, or plug it in again.
@@ -145,6 +150,7 @@ impl Action {
             | Self::State(_)
             | Self::CameTrue(_)
             | Self::Egress(_)
+            | Self::Overhear(_)
             | Self::Drift(_) => true,
             Self::Inbox(inbox) => inbox.remember.is_none() && inbox.flag.is_none(),
             Self::Storage(storage) => storage.make == Making::Compared,
@@ -193,6 +199,8 @@ impl Action {
                 storage.passphrase_of.iter().for_each(account);
                 storage.check(flaws);
             }
+            Self::Overhear(overhear) => account(&overhear.password_of),
+            Self::Fio(fio) => fio.check(flaws),
             Self::Impair(impairment) => impairment.check(flaws),
             Self::Egress(egress) => egress.check(lab, flaws),
             Self::Spool(spool) => {

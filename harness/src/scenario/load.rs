@@ -40,6 +40,8 @@ pub struct Load {
     /// What becomes of what was accepted.
     #[serde(default)]
     pub expect: Arrival,
+    /// What its figures are called; without a name they are not compared with others.
+    pub called: Option<String>,
 }
 
 /// What becomes of messages that a server has accepted.

@@ -24,6 +24,7 @@ mod layers;
 mod laying;
 mod load;
 mod matrix;
+mod measures;
 mod preparation;
 mod reading;
 mod ready;

@@ -119,6 +119,8 @@ pub enum Seen {
     Imap,
     /// In the server's spool, by its Message-ID: when nobody can log in.
     Spool,
+    /// Not yet: the step ends when the server has accepted it. Whether it came is for a later look into the inbox.
+    Later,
 }
 
 /// Mailboxes to make.
@@ -148,6 +150,15 @@ pub struct Run {
     /// What its output must not contain.
     #[serde(default)]
     pub lacks: Vec<String>,
+}
+
+/// A password that nobody must overhear.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Overhear {
+    /// This user's.
+    #[schemars(with = "String")]
+    pub password_of: Spanned<String>,
 }
 
 /// The state of units.

@@ -86,6 +86,9 @@ pub struct Luks {
     /// How the key is derived from a passphrase; `pbkdf2` is the only way in version 1.
     #[serde(default)]
     pub pbkdf: Option<Pbkdf>,
+    /// How much memory Argon2 takes for that, in KiB; cryptsetup's own choice if not given.
+    #[serde(default)]
+    pub memory_kib: Option<u32>,
     /// How long that takes, in milliseconds of whoever formats; cryptsetup's own choice if not given.
     #[serde(default)]
     pub iter_time_ms: Option<u32>,

@@ -9,12 +9,14 @@
 //! this in a guest.
 
 mod apply;
+pub mod fio;
 mod found;
 mod layer;
 mod plan;
 mod stack;
 
 pub use apply::{Executor, Ran, StorageError, build, compare, remove};
+pub use fio::DiskFormat;
 pub use found::{Found, Unreadable};
 pub use layer::{Disks, Ext4, Group, Layer, Luks, LuksVersion, Pbkdf, Qcow2, Raid10, Volume};
 pub use plan::{Command, Input, Word, plan};

@@ -194,6 +194,7 @@ fn of_luks(layer: &Layer, luks: &Luks, below: &Word) -> Work {
     format.push(format!("--key-size={}", luks.key_size));
     format.push(format!("--cipher={}", luks.cipher));
     format.extend(luks.pbkdf.map(|pbkdf| format!("--pbkdf={}", pbkdf.name())));
+    format.extend(luks.memory_kib.map(|memory| format!("--pbkdf-memory={memory}")));
     format.extend(luks.iter_time_ms.map(|time| format!("--iter-time={time}")));
     format.push("--key-file=-".into());
     let mut open: Vec<String> = ["cryptsetup", "open", "--type=luks", "--key-file=-"].map(Into::into).into();
@@ -307,7 +308,7 @@ mod tests {
     fn the_other_layering() {
         let layers = r#"[
             {"disks": {"sizes_mib": [1024]}}, {"group": {"name": "vg"}}, {"volume": {"size_mib": 900}},
-            {"luks": {"version": "luks2", "pbkdf": "argon2id", "iter_time_ms": 200, "discards": true}},
+            {"luks": {"version": "luks2", "pbkdf": "argon2id", "memory_kib": 65536, "iter_time_ms": 200, "discards": true}},
             {"ext4": {"mount": "/srv/encrypted"}}, {"qcow2": {"name": "imap.qcow2", "size_mib": 800}}]"#;
         insta::assert_snapshot!(text(layers));
     }

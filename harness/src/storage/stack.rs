@@ -135,6 +135,9 @@ fn check_cipher(luks: &Luks) -> Result<(), String> {
     if luks.version == LuksVersion::Luks1 && !matches!(luks.pbkdf, None | Some(Pbkdf::Pbkdf2)) {
         return Err("LUKS1 derives keys by pbkdf2 only; Argon2 needs version luks2".into());
     }
+    if luks.memory_kib.is_some() && !matches!(luks.pbkdf, Some(Pbkdf::Argon2i | Pbkdf::Argon2id)) {
+        return Err("only Argon2 is told how much memory it takes".into());
+    }
     if luks.cipher.contains("-xts-") && !matches!(luks.key_size, 256 | 512) {
         return Err(format!("XTS takes keys of 256 or 512 bits, and not of {}", luks.key_size));
     }

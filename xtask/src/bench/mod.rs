@@ -3,6 +3,7 @@
 mod figures;
 mod flows;
 mod release;
+mod storage;
 mod thaw;
 
 use clap::Subcommand;
@@ -20,6 +21,9 @@ pub(crate) enum Action {
     /// A capture of packets, turned into flows
     #[command(after_help = "Example, of a larger one:\n\n    cargo xtask bench flows --megabytes 1000")]
     Flows(flows::Args),
+    /// Disks in four layerings, and mail to guests on them; the figures stand in the run's report, too
+    #[command(after_help = "Example, for a first look:\n\n    cargo xtask bench storage --quick")]
+    Storage(storage::Args),
 }
 
 /// Runs the command.
@@ -28,5 +32,6 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
         Action::Thaw(args) => thaw::run(args),
         Action::Release(args) => release::run(args),
         Action::Flows(args) => flows::run(args),
+        Action::Storage(args) => storage::run(args),
     }
 }

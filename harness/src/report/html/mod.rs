@@ -4,6 +4,7 @@
 mod cell;
 mod compare;
 mod drift;
+mod figures;
 mod flows;
 mod steps;
 mod timeline;
@@ -40,7 +41,10 @@ pub fn render(report: &Report) -> String {
                 (header(report, &title))
                 div.layout {
                     (contents(report))
-                    main id="cells" tabindex="-1" { (scenarios(report)) }
+                    main id="cells" tabindex="-1" {
+                        (figures::render(report.cells.iter().flat_map(|cell| &cell.figures)))
+                        (scenarios(report))
+                    }
                 }
                 (help())
                 script { (PreEscaped(SCRIPT)) }

@@ -13,10 +13,11 @@ impl Stage<'_> {
         let to = deliver.to.get_ref();
         let (message, submission, way) = self.hand_over(on, deliver).await?;
         let asked = format!(
-            "a message {way} to {to}, seen {}",
+            "a message {way} to {to}, {}",
             match deliver.seen {
-                Seen::Imap => "over IMAP",
-                Seen::Spool => "in the spool",
+                Seen::Imap => "seen over IMAP",
+                Seen::Spool => "seen in the spool",
+                Seen::Later => "accepted",
             }
         );
         if !submission.outcome.is_accepted() || !submission.refused.is_empty() {
@@ -27,6 +28,7 @@ impl Stage<'_> {
         let mut transcript = submission.transcript.to_string();
         let id = message.id().as_str().to_owned();
         let seen = match deliver.seen {
+            Seen::Later => Ok(format!("accepted as {id}")),
             Seen::Spool => {
                 let bare = id.trim_matches(['<', '>']);
                 let command = format!(

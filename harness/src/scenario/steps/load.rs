@@ -3,9 +3,10 @@
 use super::super::step::{Arrival, Credential, Load, Privacy};
 use super::notes::Exhibit;
 use super::{Done, Stage, StepError, judged};
+use crate::figures::Figure;
 use crate::mail::ConversationError;
 use crate::mail::imap::{self, MailboxName, Session};
-use crate::mail::load::{self as bulk, Bodies, Ledger, Rhythm, Way, Wrong};
+use crate::mail::load::{self as bulk, Bodies, Ledger, Rhythm, Spread, Way, Wrong};
 use crate::mail::message::Address;
 use crate::mail::smtp;
 use crate::time::Deadline;
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// After the last message was accepted, how long all of them may take to arrive: nominal.
 const ARRIVAL: Duration = Duration::from_mins(1);
+/// The same where some are expected not to.
+const LOSS: Duration = Duration::from_secs(5);
 /// How often somebody who waits hears how far it is.
 const BEAT: Duration = Duration::from_secs(15);
 /// So many messages that are wrong are told in a line.
@@ -34,6 +37,7 @@ impl Stage<'_> {
                 say(&format!("        {} accepted, {} not taken", ledger.accepted.len(), ledger.not_taken.len()));
             }
         };
+        let begun = Instant::now();
         let ledger = bulk.carry_out(&self.client, self.lab.pace(), &told).await;
         self.notes.loads += 1;
         let exhibit = Exhibit::json(format!("load-{}.json", self.notes.loads), &ledger);
@@ -42,7 +46,8 @@ impl Stage<'_> {
             let user = accepted.to.as_str().split('@').next().unwrap_or_default();
             self.notes.handed.entry(user.to_owned()).or_default().push(accepted.id.clone());
         }
-        let (since, deadline) = (Instant::now(), self.lab.pace().deadline(ARRIVAL));
+        let patience = if load.expect == Arrival::Complete { ARRIVAL } else { LOSS };
+        let (since, deadline) = (Instant::now(), self.lab.pace().deadline(patience));
         let mut wrong = Vec::new();
         for user in load.to.get_ref() {
             wrong.extend(self.arrived(on, user.get_ref(), &ledger, deadline).await?);
@@ -54,6 +59,9 @@ impl Stage<'_> {
         } else {
             let few: Vec<_> = wrong.iter().take(TOLD).map(ToString::to_string).collect();
             let _ = write!(answered, "; {} are not as they should be: {}", wrong.len(), few.join("; "));
+        }
+        if let (Some(called), true) = (&load.called, wrong.is_empty()) {
+            self.record_figures("load", called, &figures(called, load, &ledger, begun.elapsed()))?;
         }
         let arrival = if wrong.is_empty() { Arrival::Complete } else { Arrival::Wrong };
         let as_expected = !ledger.accepted.is_empty() && ledger.not_admitted.is_empty() && arrival == load.expect;
@@ -107,7 +115,7 @@ impl Stage<'_> {
         let expected = ledger.accepted_for(&recipient).count();
         let waited = deadline
             .poll(format!("{expected} messages for {user} to arrive"), || async {
-                let bodies = self.bodies(&access, expected, deadline).await?;
+                let bodies = self.bodies(&access, expected).await?;
                 match ledger.wrong(&recipient, &bodies) {
                     wrong if wrong.iter().any(|wrong| matches!(wrong, Wrong::Times(_, 0))) => {
                         Err(format!("an inbox that lacks {} of them", wrong.len()))
@@ -119,13 +127,13 @@ impl Stage<'_> {
         if let Ok(wrong) = waited {
             return Ok(wrong);
         }
-        let bodies = self.bodies(&access, 0, self.deadline()).await.map_err(StepError::Broken)?;
+        let bodies = self.bodies(&access, 0).await.map_err(StepError::Broken)?;
         Ok(ledger.wrong(&recipient, &bodies))
     }
 
     /// What an inbox holds. To read all of it takes long, so that begins when it has `least` messages.
-    async fn bodies(&self, access: &imap::Access, least: usize, deadline: Deadline) -> Result<Bodies, String> {
-        let session = Session::open(&self.client, access, deadline).await;
+    async fn bodies(&self, access: &imap::Access, least: usize) -> Result<Bodies, String> {
+        let session = Session::open(&self.client, access, self.deadline()).await;
         let mut session = session.map_err(|probe| probe.outcome.to_string())?;
         let read = async {
             session.select(&MailboxName::inbox()).await?;
@@ -140,6 +148,31 @@ impl Stage<'_> {
             Err(error) => Err(error.to_string()),
         }
     }
+}
+
+/// Messages a minute on the whole way, from the first submission to the last message that was read back, and how long a submission
+/// took.
+fn figures(called: &str, load: &Load, ledger: &Ledger, whole: Duration) -> Vec<Figure> {
+    let rhythm = match &load.per_minute {
+        Some(messages) => format!("mail at {} a minute", messages.get_ref()),
+        None => "mail flat out".into(),
+    };
+    let count = u32::try_from(ledger.accepted.len()).map_or(f64::INFINITY, f64::from);
+    let figure = |quantity: String, value: f64, unit: &str| Figure {
+        subject: called.to_owned(),
+        quantity,
+        value,
+        unit: unit.into(),
+    };
+    let each = Spread::of(&ledger.accepted.iter().map(|accepted| accepted.took).collect::<Vec<_>>());
+    vec![
+        figure(
+            format!("{rhythm}, from SMTP to all of it read by IMAP"),
+            count * 60.0 / whole.as_secs_f64().max(f64::EPSILON),
+            "messages a minute",
+        ),
+        figure(format!("{rhythm}, submission of one, median"), each.median, "s"),
+    ]
 }
 
 /// The load in a few words.

@@ -10,8 +10,10 @@ mod logins;
 mod looking;
 mod machine;
 mod mailbox;
+mod measures;
 mod moments;
 mod notes;
+mod overhear;
 mod spool;
 mod state;
 mod storage;
@@ -125,6 +127,8 @@ impl<'a> Stage<'a> {
             Action::Spool(spool) => self.spool(on, spool).await,
             Action::Forecast(forecast) => self.forecast(on, forecast).await,
             Action::Storage(storage) => self.storage(on, storage).await,
+            Action::Overhear(overhear) => self.overhear(overhear),
+            Action::Fio(fio) => self.fio(on, fio).await,
             Action::CameTrue(came_true) => self.came_true(on, came_true).await,
             Action::File(file) => self.file(on, file).await,
             Action::Write(write) => self.write(on, write).await,

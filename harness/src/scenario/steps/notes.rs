@@ -31,6 +31,9 @@ pub(in crate::scenario) struct Notes {
     /// What is captured of machines' packets.
     #[serde(default)]
     pub(in crate::scenario) captured: traffic::Captured,
+    /// How many files of figures there are.
+    #[serde(default)]
+    pub(super) figures: u32,
     /// Invariants that a step has broken.
     pub(super) disturbed: BTreeSet<String>,
     /// Inventories of machines.

@@ -1,0 +1,43 @@
+//! Measures of disks, and how figures are recorded.
+
+use super::super::measures::Fio;
+use super::notes::Exhibit;
+use super::{Done, Stage, StepError};
+use crate::figures::{FILES, Figure, told};
+use crate::machine::quoted;
+use crate::storage::fio;
+use std::time::Duration;
+
+/// How long the part of a measure may take that is not bounded by itself: nominal.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Stage<'_> {
+    pub(super) async fn fio(&mut self, on: &str, measure: &Fio) -> Result<Done, StepError> {
+        let (disk, each) = (measure.disk.get_ref(), measure.each.duration());
+        let command = fio::command(&quoted(disk), measure.format(), each);
+        let deadline = self.lab.pace().deadline(PATIENCE + 4 * each);
+        let output = self.machine(on)?.execute(&command, deadline).await?;
+        let asked = format!("fio on {disk}, served by qemu-nbd");
+        let transcript = Some(format!("{command}\n\n{}{}", output.stdout, output.stderr));
+        if output.status != 0 {
+            return Err(StepError::Unmet(Done { asked, answered: format!("status {}", output.status), transcript }));
+        }
+        match fio::figures(&measure.called, &output.stdout) {
+            Ok(figures) => {
+                Ok(Done { asked, answered: self.record_figures("fio", &measure.called, &figures)?, transcript })
+            }
+            Err(unreadable) => Err(StepError::Unmet(Done { asked, answered: unreadable.to_string(), transcript })),
+        }
+    }
+
+    /// Puts figures into the results, and tells them.
+    pub(super) fn record_figures(&mut self, verb: &str, called: &str, figures: &[Figure]) -> Result<String, StepError> {
+        let name: String = called.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let number = self.notes.figures;
+        self.notes.figures += 1;
+        let exhibit = Exhibit::json(format!("{FILES}{number}-{verb}-{name}.json"), &figures);
+        self.exhibits.push(exhibit.map_err(|error| StepError::Broken(error.to_string()))?);
+        let words = figures.iter().map(|it| format!("{}: {} {}", it.quantity, told(it.value), it.unit));
+        Ok(words.collect::<Vec<_>>().join("; "))
+    }
+}
