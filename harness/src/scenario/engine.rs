@@ -5,18 +5,17 @@ use super::interrupt::Interrupt;
 use super::judgement::{asked_of_lab, beginning, chain, failure, judge, omitted, unjudged};
 use super::preparation::Preparation;
 use super::refusal::refused_login;
-use super::resume::{ReplaceError, Start};
-use super::step::{Action, Concern, Power, Return, Step};
-use super::steps::{Exhibit, Notes, Stage, flows_of};
+use super::resume::Start;
+use super::step::{Concern, Step};
+use super::steps::{Exhibit, Notes, Stage};
 use crate::etc::OwnEtc;
 use crate::evidence::{Happening, Part, Run, ScenarioResult, StepOutcome, StepResult, Verdict};
-use crate::harmless::{self, shortened};
-use crate::lab::{Budget, Lab, LabError, Permit, Progress, Purpose, Setup, Stock, Template, TooMuch, Window};
+use crate::harmless::shortened;
+use crate::lab::{Budget, Lab, Permit, Progress, Setup, Stock, Template, TooMuch, Window};
 use crate::record::Snapshots;
 use crate::time::noting;
 use jiff::Timestamp;
-use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -80,20 +79,6 @@ pub(super) struct Play<'s> {
 }
 
 impl Play<'_> {
-    /// Puts what steps have shown into the result directory.
-    pub(super) fn exhibit(&self, exhibits: &[Exhibit]) -> Result<(), String> {
-        for Exhibit { file, text } in exhibits {
-            // JSON has its own way to say what steers.
-            let text: Cow<'_, str> = if Path::new(file).extension().is_some_and(|ending| ending == "json") {
-                text.into()
-            } else {
-                Cow::Owned(harmless::lines(text))
-            };
-            fs_err::write(self.logs.join(file), text.as_bytes()).map_err(|error| error.to_string())?;
-        }
-        Ok(())
-    }
-
     /// Shows the onlooker the lab, or that there is none.
     pub(super) fn show(&self, lab: Option<&Lab>) {
         if let Some(onlooker) = self.onlooker {
@@ -198,27 +183,6 @@ impl Engine<'_> {
         Ok((lab, start))
     }
 
-    /// Writes down what was captured. Its absence is told, and is no failure of the scenario.
-    pub(super) async fn note_flows(&self, play: &Play<'_>, lab: Option<&Lab>, notes: &mut Notes) {
-        let Some(lab) = lab else { return };
-        let flows = tokio::select! {
-            flows = flows_of(lab, notes) => flows,
-            () = self.interrupt.at_once() => return,
-        };
-        let shown = flows.and_then(|flows| play.exhibit(flows.as_slice()));
-        if let Err(reason) = shown {
-            (self.say)(&format!("  note  the flows are not in the results: {reason}"));
-        }
-    }
-
-    /// Keeps the journals of a lab, and takes it down.
-    pub(super) async fn end(&self, play: &Play<'_>, lab: Option<Lab>) -> Result<(), String> {
-        play.show(None);
-        let Some(lab) = lab else { return Ok(()) };
-        self.collect(&lab, &play.logs).await;
-        lab.tear_down().await.map_err(|error| chain(&error))
-    }
-
     /// Until somebody wants the run to end.
     pub(super) async fn unless_interrupted<T, E: std::error::Error>(
         &self,
@@ -228,19 +192,6 @@ impl Engine<'_> {
             done = work => done.map_err(|error| chain(&error)),
             () = self.interrupt.wished() => Err("interrupted".into()),
         }
-    }
-
-    /// A copy of the template for the steps from `from` on.
-    pub(super) async fn thaw(
-        &self,
-        play: &Play<'_>,
-        template: &Arc<Template>,
-        from: usize,
-        notes: &Notes,
-    ) -> Result<Lab, LabError> {
-        let purpose = if play.cell.has_checkpoints(from) { Purpose::Freeze } else { Purpose::Use };
-        let (topology, captured) = (&play.cell.lab.topology, &notes.captured.machines);
-        Lab::thaw_captured(template, topology, self.setup, purpose, &play.logs, captured, &|_| ()).await
     }
 
     pub(super) fn progress(&self, play: &Play<'_>, begun: &Instant, progress: &Progress) {
@@ -295,68 +246,6 @@ impl Engine<'_> {
             self.report(play, &step_result);
             result.steps.push(step_result);
             start.next = index + 1;
-        }
-    }
-
-    /// Carries out a step that concerns the whole lab: another one takes its place.
-    async fn replace(
-        &self,
-        play: &Play<'_>,
-        index: usize,
-        mut lab: Lab,
-        start: &mut Start,
-        done: &[StepResult],
-    ) -> Result<(Lab, String), ReplaceError> {
-        let step = &play.cell.steps[index];
-        start.notes.captured.note_files(&lab);
-        start.notes.captured.note_step(index, step.name.get_ref());
-        match &step.action {
-            Action::Rewind(rewind) => {
-                lab.tear_down().await?;
-                // The format has checked that an earlier step keeps it.
-                let Kept { template, notes: then } = &start.kept[rewind.to.get_ref()];
-                let then = then.clone();
-                start.notes = if rewind.remembering { then.remembering(&start.notes) } else { then };
-                let lab = self.thaw(play, template, index + 1, &start.notes).await?;
-                Ok((lab, "the lab is as it was then".into()))
-            }
-            Action::Checkpoint(checkpoint) => {
-                let name = checkpoint.name.get_ref();
-                let (template, answered) = if let Some(claim) = start.claims.remove(&index) {
-                    (self.keep(play, name, lab, claim, &mut start.notes, done).await?, "kept, for later runs too")
-                } else {
-                    let topology = &play.cell.lab.topology;
-                    (self.stock.checkpoint(lab, topology, self.setup).await?, "kept; the lab goes on")
-                };
-                let lab = self.thaw(play, &template, index + 1, &start.notes).await?;
-                start.kept.insert(name.clone(), Kept { template, notes: start.notes.clone() });
-                Ok((lab, answered.into()))
-            }
-            Action::Power(power) => {
-                let machine = step.machine();
-                match power {
-                    Power::Cut => lab.cut_power(machine).await?,
-                    Power::Shutdown => lab.shut_down(machine).await?,
-                    Power::On => lab.power_on(machine, &play.logs).await?,
-                }
-                Ok((lab, "done".into()))
-            }
-            Action::Reboot(reboot) => {
-                let rebooted = match lab.reboot(step.machine(), &play.logs).await {
-                    Err(away @ LabError::StaysAway { .. }) if reboot.expect == Return::Away => {
-                        let said = chain(&away);
-                        let as_expected = reboot.says.iter().all(|words| said.contains(words));
-                        return if as_expected { Ok((lab, said)) } else { Err(away.into()) };
-                    }
-                    rebooted => rebooted?,
-                };
-                if reboot.expect == Return::Away {
-                    return Err(ReplaceError::Back(step.machine().to_owned()));
-                }
-                let kernel = rebooted.kernel.map_or_else(String::new, |version| format!(" with kernel {version}"));
-                Ok((lab, format!("it is up again{kernel}")))
-            }
-            _ => Ok((lab, String::new())),
         }
     }
 
@@ -493,21 +382,5 @@ impl Engine<'_> {
             step.machine, step.name, step.seconds, step.asked, step.answered
         ));
         self.run.tell(&play.scenario.name, &play.cell.name, &Happening::Step(step.clone()));
-    }
-
-    /// Journals, for whoever reads the result. A guest that cannot give them any more has a console log.
-    async fn collect(&self, lab: &Lab, logs: &Path) {
-        for machine in lab.machines() {
-            let deadline = lab.pace().deadline(Duration::from_secs(5)).at_most(Duration::from_secs(20));
-            let command = "journalctl --boot --no-pager --output short-precise | tail -c 4000000";
-            let journal = tokio::select! {
-                journal = machine.execute(command, deadline) => journal,
-                () = self.interrupt.at_once() => return,
-            };
-            if let Ok(journal) = journal {
-                let text = harmless::lines(&lab.identity().redact(&journal.stdout));
-                let _ = fs_err::write(logs.join(format!("journal-{}.log", machine.name())), text);
-            }
-        }
     }
 }

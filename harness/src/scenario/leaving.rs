@@ -1,0 +1,65 @@
+//! What is kept of a lab before it is gone: what steps have shown, flows, journals.
+
+use super::engine::{Engine, Play};
+use super::judgement::chain;
+use super::steps::{Exhibit, Notes, flows_of};
+use crate::harmless;
+use crate::lab::Lab;
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Duration;
+
+impl Play<'_> {
+    /// Puts what steps have shown into the result directory.
+    pub(super) fn exhibit(&self, exhibits: &[Exhibit]) -> Result<(), String> {
+        for Exhibit { file, text } in exhibits {
+            // JSON has its own way to say what steers.
+            let text: Cow<'_, str> = if Path::new(file).extension().is_some_and(|ending| ending == "json") {
+                text.into()
+            } else {
+                Cow::Owned(harmless::lines(text))
+            };
+            fs_err::write(self.logs.join(file), text.as_bytes()).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+impl Engine<'_> {
+    /// Writes down what was captured. Its absence is told, and is no failure of the scenario.
+    pub(super) async fn note_flows(&self, play: &Play<'_>, lab: Option<&Lab>, notes: &mut Notes) {
+        let Some(lab) = lab else { return };
+        let flows = tokio::select! {
+            flows = flows_of(lab, notes) => flows,
+            () = self.interrupt.at_once() => return,
+        };
+        let shown = flows.and_then(|flows| play.exhibit(flows.as_slice()));
+        if let Err(reason) = shown {
+            (self.say)(&format!("  note  the flows are not in the results: {reason}"));
+        }
+    }
+
+    /// Keeps the journals of a lab, and takes it down.
+    pub(super) async fn end(&self, play: &Play<'_>, lab: Option<Lab>) -> Result<(), String> {
+        play.show(None);
+        let Some(lab) = lab else { return Ok(()) };
+        self.collect(&lab, &play.logs).await;
+        lab.tear_down().await.map_err(|error| chain(&error))
+    }
+
+    /// Journals, for whoever reads the result. A guest that cannot give them any more has a console log.
+    async fn collect(&self, lab: &Lab, logs: &Path) {
+        for machine in lab.machines() {
+            let deadline = lab.pace().deadline(Duration::from_secs(5)).at_most(Duration::from_secs(20));
+            let command = "journalctl --boot --no-pager --output short-precise | tail -c 4000000";
+            let journal = tokio::select! {
+                journal = machine.execute(command, deadline) => journal,
+                () = self.interrupt.at_once() => return,
+            };
+            if let Ok(journal) = journal {
+                let text = harmless::lines(&lab.identity().redact(&journal.stdout));
+                let _ = fs_err::write(logs.join(format!("journal-{}.log", machine.name())), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Steps that concern a whole lab, or a machine as a whole: another lab takes the place of the one before.
+
+use super::engine::{Engine, Kept, Play};
+use super::judgement::chain;
+use super::resume::{ReplaceError, Start};
+use super::step::{Action, Power, Return};
+use super::steps::Notes;
+use crate::evidence::StepResult;
+use crate::lab::{Lab, LabError, Purpose, Template};
+use std::sync::Arc;
+
+impl Engine<'_> {
+    /// A copy of the template for the steps from `from` on.
+    pub(super) async fn thaw(
+        &self,
+        play: &Play<'_>,
+        template: &Arc<Template>,
+        from: usize,
+        notes: &Notes,
+    ) -> Result<Lab, LabError> {
+        let purpose = if play.cell.has_checkpoints(from) { Purpose::Freeze } else { Purpose::Use };
+        let (topology, captured) = (&play.cell.lab.topology, &notes.captured.machines);
+        Lab::thaw_captured(template, topology, self.setup, purpose, &play.logs, captured, &|_| ()).await
+    }
+
+    /// Carries out a step that concerns the whole lab: another one takes its place.
+    pub(super) async fn replace(
+        &self,
+        play: &Play<'_>,
+        index: usize,
+        mut lab: Lab,
+        start: &mut Start,
+        done: &[StepResult],
+    ) -> Result<(Lab, String), ReplaceError> {
+        let step = &play.cell.steps[index];
+        start.notes.captured.note_files(&lab);
+        start.notes.captured.note_step(index, step.name.get_ref());
+        match &step.action {
+            Action::Rewind(rewind) => {
+                lab.tear_down().await?;
+                // The format has checked that an earlier step keeps it.
+                let Kept { template, notes: then } = &start.kept[rewind.to.get_ref()];
+                let then = then.clone();
+                start.notes = if rewind.remembering { then.remembering(&start.notes) } else { then };
+                let lab = self.thaw(play, template, index + 1, &start.notes).await?;
+                Ok((lab, "the lab is as it was then".into()))
+            }
+            Action::Checkpoint(checkpoint) => {
+                let name = checkpoint.name.get_ref();
+                let (template, answered) = if let Some(claim) = start.claims.remove(&index) {
+                    (self.keep(play, name, lab, claim, &mut start.notes, done).await?, "kept, for later runs too")
+                } else {
+                    let topology = &play.cell.lab.topology;
+                    (self.stock.checkpoint(lab, topology, self.setup).await?, "kept; the lab goes on")
+                };
+                let lab = self.thaw(play, &template, index + 1, &start.notes).await?;
+                start.kept.insert(name.clone(), Kept { template, notes: start.notes.clone() });
+                Ok((lab, answered.into()))
+            }
+            Action::Power(power) => {
+                let machine = step.machine();
+                match power {
+                    Power::Cut => lab.cut_power(machine).await?,
+                    Power::Shutdown => lab.shut_down(machine).await?,
+                    Power::On => lab.power_on(machine, &play.logs).await?,
+                }
+                Ok((lab, "done".into()))
+            }
+            Action::Reboot(reboot) => {
+                let rebooted = match lab.reboot(step.machine(), &play.logs).await {
+                    Err(away @ LabError::StaysAway { .. }) if reboot.expect == Return::Away => {
+                        let said = chain(&away);
+                        let as_expected = reboot.says.iter().all(|words| said.contains(words));
+                        return if as_expected { Ok((lab, said)) } else { Err(away.into()) };
+                    }
+                    rebooted => rebooted?,
+                };
+                if reboot.expect == Return::Away {
+                    return Err(ReplaceError::Back(step.machine().to_owned()));
+                }
+                let kernel = rebooted.kernel.map_or_else(String::new, |version| format!(" with kernel {version}"));
+                Ok((lab, format!("it is up again{kernel}")))
+            }
+            _ => Ok((lab, String::new())),
+        }
+    }
+}
