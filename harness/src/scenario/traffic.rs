@@ -19,7 +19,8 @@ pub struct Capture {
 }
 
 /// Whom the machine contacted of its own accord. A full name of the lab means the address that it is for, and those that the machine
-/// got for it from DNS.
+/// got for it from DNS. A contact that may not be is told with its time, the step during which it was made, and the process that has a
+/// socket for it, if one still has.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Egress {

@@ -18,6 +18,7 @@ mod naming;
 pub mod packet;
 pub mod record;
 pub mod ruleset;
+pub mod sockets;
 #[cfg(test)]
 mod testing;
 

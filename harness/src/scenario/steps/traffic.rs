@@ -6,6 +6,7 @@ use super::{Done, Notes, Stage, StepError, judged};
 use crate::lab::{Lab, LabError};
 use crate::network::flows::clock::Clock;
 use crate::network::flows::filter_log::{self, Logged};
+use crate::network::flows::sockets::{self, Socket};
 use crate::network::flows::{
     Contact, Cut, CutCapture, Destination, Flow, Flows, FlowsOfLab, FlowsOfMachine, Names, Viewpoint, judge, record,
 };
@@ -139,8 +140,7 @@ impl Stage<'_> {
         let may: Vec<Destination> = egress.named().filter_map(|text| text.get_ref().parse().ok()).collect();
         let contacts = Contact::all(&seen.flows);
         let verdict = judge(&contacts, &may, &seen.names);
-        let mut wrong: Vec<String> =
-            verdict.strangers.iter().map(|contact| self.notes.captured.told(contact)).collect();
+        let mut wrong = self.strangers(on, &verdict.strangers).await;
         if egress.exactly.is_some() {
             wrong.extend(verdict.missing.iter().map(|destination| format!("{destination} was not contacted")));
         }
@@ -155,6 +155,24 @@ impl Stage<'_> {
         let answered = if wrong.is_empty() { known } else { format!("{known}: {}", wrong.join("; ")) };
         let transcript = Some(seen.transcript());
         judged(wrong.is_empty(), Done { asked, answered, transcript })
+    }
+
+    /// Contacts that may not be, each with the process that has a socket for it now, if one has.
+    async fn strangers(&self, on: &str, strangers: &[Contact]) -> Vec<String> {
+        if strangers.is_empty() {
+            return Vec::new();
+        }
+        let printed = match self.machine(on) {
+            Ok(machine) => machine.execute(sockets::COMMAND, self.deadline()).await.ok(),
+            Err(_) => None,
+        };
+        let sockets = Socket::read(&printed.map(|output| output.stdout).unwrap_or_default());
+        let told = |contact: &Contact| {
+            let process = sockets::told(&sockets, &contact.to, contact.protocol);
+            let process = process.map(|process| format!(", by {process}")).unwrap_or_default();
+            format!("{}{process}", self.notes.captured.told(contact))
+        };
+        strangers.iter().map(told).collect()
     }
 
     /// What a packet filter has logged of a machine since a moment, and shortly before: whatever was refused since then is among it.
