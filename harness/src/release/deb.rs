@@ -1,5 +1,6 @@
 //! Reader of Debian packages (deb(5)): an `ar` archive of `debian-binary`, `control.tar.*` and `data.tar.*`.
 
+use super::ar::Archive;
 use super::control::Control;
 use super::package::{Content, File};
 use std::collections::{BTreeMap, BTreeSet};
@@ -152,10 +153,9 @@ fn in_part<T>(
     part: &str,
     read: impl FnOnce(&mut tar::Archive<Box<dyn Read + '_>>) -> io::Result<T>,
 ) -> io::Result<T> {
-    let mut archive = ar::Archive::new(package);
-    while let Some(entry) = archive.next_entry() {
-        let entry = entry.map_err(|error| damaged(path, &error.to_string()))?;
-        let name = String::from_utf8_lossy(entry.header().identifier()).into_owned();
+    let mut archive = Archive::new(package);
+    while let Some(entry) = archive.next().map_err(|error| damaged(path, &error.to_string()))? {
+        let name = entry.name.clone();
         let Some(suffix) = name.strip_prefix(part).and_then(|rest| rest.strip_prefix(".tar")) else { continue };
         let unpacked: Box<dyn Read + '_> = match suffix {
             "" => Box::new(entry),

@@ -26,6 +26,7 @@
 //! This room knows package archives and the cache. It knows neither guests nor scenarios.
 
 mod added;
+mod ar;
 mod assemble;
 mod bench;
 mod control;
