@@ -1,12 +1,17 @@
 //! Whether layers can stand on each other, and whether they have room.
 
-use super::layer::{Layer, Luks, Volume};
+use super::layer::{Layer, Luks, Qcow2, Volume};
 use serde::Serialize;
 
 /// An extent of LVM, if nobody says otherwise.
 const EXTENT: u64 = 4 << 20;
 /// What md keeps for itself at the beginning of a disk of some GiB, at most: superblock, bitmap and data offset (version 1.2).
 const RAID_OFFSET: u64 = 8 << 20;
+
+/// More than anybody has, in MiB: 1 PiB. Below that, sums of sizes in bytes stay far from what 64 bits hold.
+const LARGEST_MIB: u64 = 1 << 30;
+/// As many files nobody wants to have as disks.
+const MOST_DISKS: usize = 256;
 
 /// Layers that stand on each other. A volume that follows a volume, or what is on one, is one more of the same group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -64,6 +69,9 @@ impl Stack {
         for (index, layer) in layers.iter().enumerate() {
             let flaw = |reason: String| StackFlaw { number: index + 1, layer: layer.to_string(), reason };
             check(layer).map_err(flaw)?;
+            if layers[..index].iter().any(|below| below.to_string() == layer.to_string()) {
+                return Err(flaw("a layer below it has this name".into()));
+            }
             let standing = if in_group && matches!(layer, Layer::Volume(_)) { Ground::Group } else { ground };
             ground = stands(layer, standing).map_err(flaw)?;
             in_group |= matches!(layer, Layer::Group(_));
@@ -117,8 +125,17 @@ fn check(layer: &Layer) -> Result<(), String> {
     };
     let absolute =
         |path: &str| if path.starts_with('/') { Ok(()) } else { Err(format!("`{path}` is no absolute path")) };
+    let sizes = match layer {
+        Layer::Disks(disks) => disks.sizes_mib.as_slice(),
+        Layer::Volume(Volume { size_mib, .. }) | Layer::Qcow2(Qcow2 { size_mib, .. }) => std::slice::from_ref(size_mib),
+        _ => &[],
+    };
+    if let Some(size) = sizes.iter().find(|&&size| size > LARGEST_MIB) {
+        return Err(format!("{size} MiB are more than 1 PiB"));
+    }
     match layer {
         Layer::Disks(disks) if disks.sizes_mib.is_empty() => Err("there is no disk".into()),
+        Layer::Disks(disks) if disks.sizes_mib.len() > MOST_DISKS => Err(format!("more than {MOST_DISKS} disks")),
         Layer::Disks(disks) => absolute(&disks.directory),
         Layer::Raid10(raid) => name(&raid.name),
         Layer::Group(group) => name(&group.name),

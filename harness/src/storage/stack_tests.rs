@@ -1,5 +1,8 @@
+use super::super::layer::{Disks, Ext4, Group, Raid10};
+use super::super::plan::{Word, plan};
 use super::*;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 /// A stack as scenarios write it.
 fn stack(layers: &str) -> Result<Stack, StackFlaw> {
@@ -38,6 +41,14 @@ const DISKS: &str = r#"{"disks": {"sizes_mib": [1024, 1024, 1024, 1024]}}"#;
     r#"[{"disks": {"sizes_mib": [512]}}, {"luks": {"pbkdf": "argon2id"}}]"#,
     "layer 2 (encrypted volume cr_imap_encr) cannot be built: LUKS1 derives keys by pbkdf2 only; Argon2 needs version luks2"
 )]
+#[case::no_such_disk(
+    r#"[{"disks": {"sizes_mib": [512, 17592186044416]}}]"#,
+    "layer 1 (2 disks in /srv/disks) cannot be built: 17592186044416 MiB are more than 1 PiB"
+)]
+#[case::twice_the_same(
+    r#"[{"disks": {"sizes_mib": [1024]}}, {"group": {}}, {"volume": {"size_mib": 4}}, {"volume": {"size_mib": 4}}]"#,
+    "layer 4 (volume lvimap_hd0) cannot be built: a layer below it has this name"
+)]
 #[case::an_option(
     r#"[{"disks": {"sizes_mib": [512]}}, {"luks": {"name": "--help"}}]"#,
     "layer 2 (encrypted volume --help) cannot be built: `--help` looks like an option"
@@ -62,7 +73,48 @@ fn a_volume_of_the_old_size_is_too_small() {
     assert_eq!(encrypted(1040, r#"{"version": "luks2"}"#).holds(old), Ok(()));
 }
 
+/// Some layer, of any size, with one of two names.
+fn layer() -> impl Strategy<Value = Layer> {
+    let size = || prop_oneof![0_u64..4096, Just(u64::MAX), any::<u64>()];
+    let sizes = prop_oneof![prop::collection::vec(size(), 0..6), (0_u64..4096).prop_map(|size| vec![size; 4])];
+    let name = || prop_oneof![Just("a".to_owned()), Just("b".to_owned())];
+    prop_oneof![
+        sizes.prop_map(|sizes_mib| Layer::Disks(Disks { directory: "/srv/disks".into(), sizes_mib })),
+        name().prop_map(|name| Layer::Raid10(Raid10 { name })),
+        name().prop_map(|name| Layer::Group(Group { name })),
+        (name(), size()).prop_map(|(name, size_mib)| Layer::Volume(Volume { name, size_mib })),
+        name().prop_map(|name| Layer::Luks(serde_json::from_str(&format!(r#"{{"name": "{name}"}}"#)).unwrap())),
+        name().prop_map(|name| Layer::Ext4(Ext4 { mount: format!("/srv/{name}") })),
+        (name(), size()).prop_map(|(name, size_mib)| Layer::Qcow2(Qcow2 { name, size_mib })),
+    ]
+}
+
 proptest! {
+    /// Layers in any order are refused with one of them named, or have a plan: each can be made, and what is taken up can be put down; no
+    /// word of a command is empty, and no two layers have one place.
+    #[test]
+    fn any_layers_are_refused_or_planned(layers in prop::collection::vec(layer(), 0..7)) {
+        let count = layers.len();
+        match Stack::new(layers) {
+            Err(flaw) => prop_assert!((1..=count.max(1)).contains(&flaw.number)),
+            Ok(stack) => {
+                let work = plan(&stack);
+                prop_assert_eq!(work.len(), count);
+                let places: BTreeSet<_> = work.iter().map(|work| &work.place).collect();
+                prop_assert_eq!(places.len(), count);
+                for work in work {
+                    prop_assert!(!work.make.is_empty() && !work.place.is_empty());
+                    prop_assert!(work.take_up.is_empty() || !work.put_down.is_empty());
+                    let commands = [&work.make, &work.take_up, &work.put_down, &work.remove];
+                    let words = commands.into_iter().flatten().flat_map(|command| &command.words);
+                    for word in words {
+                        prop_assert!(!matches!(word, Word::Text(text) if text.is_empty()));
+                    }
+                }
+            }
+        }
+    }
+
     /// A volume that is said to be enough is, and one extent less is not.
     #[test]
     fn enough_is_enough(needed in 1_u64..(1800 << 20)) {
