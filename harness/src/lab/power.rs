@@ -11,6 +11,9 @@ use std::time::Duration;
 const SHUTDOWN: Duration = Duration::from_secs(30);
 /// How long a boot may take until nothing is left to start: nominal.
 const BOOT: Duration = Duration::from_secs(40);
+/// How much longer it may take until systemd has given up on what does not start: 90 s for each attempt (systemd-system.conf(5),
+/// `DefaultTimeoutStartSec`), on any host.
+const GIVEN_UP: Duration = Duration::from_mins(5);
 
 /// Prints the kernel that a boot loader would choose: the newest, and the RAM disk that belongs to it.
 const NEWEST_KERNEL: &str = "kernel=$(ls /boot/vmlinuz-* | sort --version-sort | tail -n 1) && version=${kernel#/boot/vmlinuz-} && \
@@ -106,8 +109,9 @@ impl Lab {
             self.record(&machine, deadline).await?;
         }
         machine.wait_for_agent(deadline).await?;
+        let given_up = Deadline::after(BOOT.mul_f64(self.pace.factor()) + GIVEN_UP);
         // Ends with an error where a unit has failed: that is for the scenario to judge.
-        machine.execute("systemctl is-system-running --wait", deadline).await?;
+        machine.execute("systemctl is-system-running --wait", given_up).await?;
         Ok(machine)
     }
 
