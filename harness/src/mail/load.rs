@@ -131,9 +131,7 @@ impl Load {
         let sending = join_all((0..senders).map(|sender| run.send(sender as usize, senders as usize)));
         let reading = join_all(self.readers.iter().map(|reader| run.read(reader)));
         tokio::join!(sending, reading);
-        let mut ledger = ledger.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        ledger.seconds = began.elapsed().as_secs_f64();
-        ledger
+        ledger.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -210,6 +208,7 @@ impl Run<'_> {
     fn note(&self, change: impl FnOnce(&mut Ledger)) {
         let mut ledger = self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         change(&mut ledger);
+        ledger.seconds = self.began.elapsed().as_secs_f64();
         (self.told)(&ledger);
     }
 }
