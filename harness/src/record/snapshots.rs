@@ -104,7 +104,9 @@ pub fn pending(directory: &Path) -> io::Result<Vec<Pending>> {
 }
 
 fn diff(before: &str, after: &str) -> String {
-    let (before, after) = (format!("{before}\n"), format!("{after}\n"));
+    // Nothing is no line, and not an empty one.
+    let lines = |text: &str| if text.is_empty() { String::new() } else { format!("{text}\n") };
+    let (before, after) = (lines(before), lines(after));
     let diff = TextDiff::from_lines(&before, &after);
     let text = diff.unified_diff().context_radius(2).to_string();
     text.trim_end().to_owned()
@@ -149,6 +151,7 @@ mod tests {
         let propose = Snapshots::new(directory.path(), OnDifference::Propose);
         assert!(tell.compare(&record("a\nb")).unwrap().unwrap().starts_with("there is no snapshot"));
         assert_eq!(propose.compare(&record("a\nb")).unwrap(), None);
+        assert_eq!(pending(directory.path()).unwrap()[0].diff, "@@ -0,0 +1,2 @@\n+a\n+b");
         pending(directory.path()).unwrap()[0].accept().unwrap();
         assert_eq!(tell.compare(&record("a\nb\n")).unwrap(), None);
         let diff = tell.compare(&record("a\nc")).unwrap().unwrap();

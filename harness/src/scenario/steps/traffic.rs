@@ -1,6 +1,6 @@
 //! Packets of machines: capturing them, and whom they show to be contacted.
 
-use super::super::step::{Capture, Egress, FilterLog};
+use super::super::step::{Capture, Egress, FilterLog, FlowsSince};
 use super::notes::Exhibit;
 use super::{Done, Notes, Stage, StepError, judged};
 use crate::lab::{Lab, LabError};
@@ -8,7 +8,8 @@ use crate::network::flows::clock::Clock;
 use crate::network::flows::filter_log::{self, Logged};
 use crate::network::flows::sockets::{self, Socket};
 use crate::network::flows::{
-    Contact, Cut, CutCapture, Destination, Flow, Flows, FlowsOfLab, FlowsOfMachine, Names, Viewpoint, judge, record,
+    Contact, Cut, CutCapture, Destination, Exchange, Flow, Flows, FlowsOfLab, FlowsOfMachine, Names, Viewpoint, judge,
+    record,
 };
 use crate::time::Deadline;
 use jiff::{SignedDuration, Timestamp};
@@ -123,20 +124,8 @@ impl Stage<'_> {
     }
 
     pub(super) async fn egress(&mut self, on: &str, egress: &Egress) -> Result<Done, StepError> {
-        let broken = |reason: String| StepError::Broken(reason);
-        self.lab.pulse().await.map_err(|error| broken(error.to_string()))?;
-        self.notes.captured.note_files(self.lab);
-        let since = self.notes.captured.moments.get(egress.since.get_ref()).copied();
-        let since =
-            since.ok_or_else(|| broken(format!("no step has made the capture `{}`", egress.since.get_ref())))?;
-        let names = self.lab.names();
-        let seen = seen(self.lab, self.notes, on, Some(since), &names).await.map_err(broken)?;
-        if seen.untimed > 0 {
-            return Err(broken(format!(
-                "the time of {} packets is not known: no pulse of the lab's reached their capture",
-                seen.untimed
-            )));
-        }
+        let since = self.until_now(egress.since.get_ref()).await?;
+        let seen = self.seen_since(on, since).await?;
         let may: Vec<Destination> = egress.named().filter_map(|text| text.get_ref().parse().ok()).collect();
         let contacts = Contact::all(&seen.flows);
         let verdict = judge(&contacts, &may, &seen.names);
@@ -155,6 +144,43 @@ impl Stage<'_> {
         let answered = if wrong.is_empty() { known } else { format!("{known}: {}", wrong.join("; ")) };
         let transcript = Some(seen.transcript());
         judged(wrong.is_empty(), Done { asked, answered, transcript })
+    }
+
+    pub(super) async fn flows(&mut self, on: Option<&str>, flows: &FlowsSince) -> Result<Done, StepError> {
+        let name = flows.since.get_ref();
+        let since = self.until_now(name).await?;
+        let machines = on.map_or_else(|| self.notes.captured.machines.clone(), |on| [on.to_owned()].into());
+        let mut all = Vec::new();
+        for machine in &machines {
+            all.extend(self.seen_since(machine, since).await?.flows);
+        }
+        let exchanges: Vec<_> = Exchange::all(&all).iter().map(ToString::to_string).collect();
+        let machines = Vec::from_iter(machines).join(", ");
+        let asked = format!("who asked whom since `{name}`, by the packets of {machines}");
+        let answered = format!("{} kinds of contacts", exchanges.len());
+        let transcript = if exchanges.is_empty() { "nobody asked anybody".into() } else { exchanges.join("\n") };
+        Ok(Done { asked, answered, transcript: Some(transcript) })
+    }
+
+    /// Waits until all that was sent stands in the captures; hands back when the moment of this name was.
+    async fn until_now(&mut self, name: &str) -> Result<Timestamp, StepError> {
+        self.lab.pulse().await.map_err(|error| StepError::Broken(error.to_string()))?;
+        self.notes.captured.note_files(self.lab);
+        let since = self.notes.captured.moments.get(name).copied();
+        since.ok_or_else(|| StepError::Broken(format!("no step has made the capture `{name}`")))
+    }
+
+    /// What the captures of a machine show since a moment.
+    async fn seen_since(&self, machine: &str, since: Timestamp) -> Result<Seen, StepError> {
+        let names = self.lab.names();
+        let seen = seen(self.lab, self.notes, machine, Some(since), &names).await.map_err(StepError::Broken)?;
+        if seen.untimed > 0 {
+            return Err(StepError::Broken(format!(
+                "the time of {} packets is not known: no pulse of the lab's reached their capture",
+                seen.untimed
+            )));
+        }
+        Ok(seen)
     }
 
     /// Contacts that may not be, each with the process that has a socket for it now, if one has.
