@@ -139,7 +139,7 @@ fn trials(scenarios: &[Scenario], session: &Arc<Session>, tier: Tier) -> Vec<Tri
             let session = session.clone();
             let left_out = cell.tier == Tier::Full && tier == Tier::Quick;
             let test = Trial::ignorable_test(name(&scenario, &cell), move || {
-                session.test(&scenario, &cell).map_err(|error| Failed::from(text::lines(&format!("{error:#}"))))
+                session.test(&scenario, &cell).map_err(|error| Failed::from(text::quoted(&format!("{error:#}"), "")))
             });
             test.with_ignored_flag(left_out)
         })
