@@ -11,6 +11,7 @@ pub mod capture;
 pub mod clock;
 mod contact;
 mod destination;
+pub mod filter_counter;
 pub mod filter_log;
 mod flow;
 mod gather;
