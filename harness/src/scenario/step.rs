@@ -15,7 +15,7 @@ pub(super) use super::configuration::*;
 pub(super) use super::impairment::*;
 pub(super) use super::layers::*;
 pub(super) use super::load::{Arrival, Load};
-pub(super) use super::traffic::{Capture, Egress, FilterLog, FlowsSince};
+pub(super) use super::traffic::{Capture, Egress, FilterCounter, FilterLog, FlowsSince};
 pub(super) use super::verb::*;
 
 /// One step.

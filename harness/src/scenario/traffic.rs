@@ -38,6 +38,10 @@ pub struct Egress {
     /// `{ on = "edge", prefix = "refused " }`: what the packet filter of that machine logs tells the same as the packets. Whatever
     /// nobody answered stands in it, and of all that stands in it there are packets.
     pub logged: Option<FilterLog>,
+    /// `[{ on = "edge", comment = "refused", to = ["stranger.example:80/tcp"] }]`: what a rule of that machine's packet filter has
+    /// counted is what the machine sent. The rule is loaded after the capture has begun.
+    #[serde(default)]
+    pub counted: Vec<FilterCounter>,
 }
 
 /// Who asked whom; without `on`, by the packets of all machines.
@@ -63,6 +67,22 @@ pub struct FilterLog {
     pub prefix: Spanned<String>,
 }
 
+/// What a packet filter counts: with `nft list ruleset`, the packets of the rules that have a comment. Of a contact that nobody
+/// answered it counts every packet; of another one the first, and maybe the rest.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilterCounter {
+    /// The machine whose kernel filters.
+    #[schemars(with = "String")]
+    pub on: Spanned<String>,
+    /// The comment of the rule, or of several, as in `counter drop comment "refused"`.
+    #[schemars(with = "String")]
+    pub comment: Spanned<String>,
+    /// What the rule is for, written as in `only`: nobody else sends anything by it.
+    #[schemars(with = "Vec<String>")]
+    pub to: Spanned<Vec<Spanned<String>>>,
+}
+
 impl Egress {
     /// Those that it names.
     pub(super) fn named(&self) -> impl Iterator<Item = &Spanned<String>> {
@@ -81,7 +101,14 @@ impl Egress {
                 flaws.push(Flaw::new("without a prefix nobody knows which lines are the filter's", log.prefix.span()));
             }
         }
-        for text in self.named() {
+        for counter in &self.counted {
+            check_machine(&counter.on, lab, flaws);
+            if counter.to.get_ref().is_empty() {
+                flaws.push(Flaw::new("a rule for nobody counts nothing", counter.to.span()));
+            }
+        }
+        let counted = self.counted.iter().flat_map(|counter| counter.to.get_ref());
+        for text in self.named().chain(counted) {
             let parsed = text.get_ref().parse::<Destination>();
             let parsed = parsed.map_err(|error| Flaw::new(error.to_string(), text.span()).with_help(Destination::FORM));
             if let (Some(destination), Some(lab)) = (flaws.take(parsed), lab) {
@@ -189,6 +216,14 @@ mod tests {
     #[case::no_list("", "needs one list")]
     #[case::two_lists(", only = [], exactly = []", "needs one list")]
     #[case::nonsense(", only = ['directory:636']", "`directory:636` is no destination: a port needs its protocol")]
+    #[case::counted_nonsense(
+        ", only = [], counted = [{ on = 'edge', comment = 'refused', to = ['directory:636'] }]",
+        "`directory:636` is no destination"
+    )]
+    #[case::counted_for_nobody(
+        ", only = [], counted = [{ on = 'edge', comment = 'refused', to = [] }]",
+        "a rule for nobody counts nothing"
+    )]
     fn lists_are_lists_of_destinations(#[case] lists: &str, #[case] words: &str) {
         let step = &steps(&STEPS.replacen(", exactly = []", lists, 1))[3];
         let mut flaws = Flaws::default();

@@ -12,6 +12,7 @@ pub mod clock;
 mod contact;
 mod destination;
 mod exchange;
+pub mod filter_counter;
 pub mod filter_log;
 mod flow;
 mod gather;

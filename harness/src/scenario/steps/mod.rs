@@ -3,6 +3,7 @@
 mod configuration;
 mod delivery;
 mod diagnosis;
+mod filter;
 mod forecast;
 mod guest;
 mod load;
