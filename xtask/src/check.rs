@@ -37,7 +37,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    println!("{} files, {bad} with mistakes", files.len());
+    println!(
+        "{}, {bad} with mistakes",
+        if files.len() == 1 { "1 file".into() } else { format!("{} files", files.len()) }
+    );
     Ok(if bad == 0 { ExitCode::SUCCESS } else { End::Invalid.into() })
 }
 

@@ -62,7 +62,11 @@ impl Coverage {
             lines.push(String::new());
         }
         let (covered, all) = (self.rows.len(), self.rows.len() + self.uncovered.len());
-        lines.push(format!("{covered} of {all} rows are covered; not yet: {}\n", self.uncovered.join(", ")));
+        let not_yet = match self.uncovered.as_slice() {
+            [] => String::new(),
+            rows => format!("; not yet: {}", rows.join(", ")),
+        };
+        lines.push(format!("{covered} of {all} rows are covered{not_yet}\n"));
         lines.join("\n")
     }
 }
@@ -79,5 +83,8 @@ mod tests {
         assert!(coverage.uncovered.contains(&"C14".to_owned()));
         assert_eq!(coverage.rows.len() + coverage.uncovered.len(), 45);
         assert!(coverage.table().contains("\n  C14  -\n"));
+        assert!(coverage.table().ends_with(", C14\n"));
+        let all = Coverage { uncovered: Vec::new(), ..coverage };
+        assert!(all.table().ends_with("rows are covered\n"));
     }
 }

@@ -96,6 +96,10 @@ pub(crate) fn build(names: &[String], refresh: bool, cache: &Cache) -> anyhow::R
     let catalogue = catalogue_with_releases(cache)?;
     let all = || catalogue.bootable().map(|recipe| recipe.name.clone()).collect();
     let names = if names.is_empty() { all() } else { names.to_vec() };
+    // Before the first is built, which takes a while.
+    for name in &names {
+        catalogue.get(name).map_err(crate::report)?;
+    }
     names.iter().map(|name| one(&catalogue, name, refresh, cache)).collect()
 }
 

@@ -19,7 +19,7 @@ const SERVICES: [&str; 2] = ["pam.d/imap", "pam.d/smtp"];
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum EtcError {
     /// It cannot be read.
-    #[error("failed to read the configuration: {0}")]
+    #[error("failed to read the configuration")]
     Read(#[from] std::io::Error),
     /// What cannot be laid over anything.
     #[error("{}: {reason}", path.display())]

@@ -29,20 +29,26 @@ pub fn render(report: &Report) -> Result<String, SerializeError> {
 }
 
 fn case(result: &ScenarioResult) -> TestCase {
-    let reason = text::line(result.reason.as_deref().unwrap_or_default());
+    let reason = result.reason.as_deref().unwrap_or_default().trim_end();
+    // An attribute has one line; the others, as of a difference from a snapshot, stand before what the server said.
+    let (message, others) = reason.split_once('\n').unwrap_or((reason, ""));
+    let message = text::line(message);
     let status = match result.outcome {
         Verdict::Passed => TestCaseStatus::success(),
         Verdict::Failed => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_message(reason);
-            if let Some(transcript) = result.failed_step().and_then(|step| step.transcript.as_deref()) {
-                status.set_description(text::lines(transcript));
+            status.set_message(message);
+            let transcript = result.failed_step().and_then(|step| step.transcript.as_deref());
+            let words: Vec<_> =
+                [others, transcript.unwrap_or_default()].into_iter().filter(|it| !it.is_empty()).collect();
+            if !words.is_empty() {
+                status.set_description(text::lines(&words.join("\n\n")));
             }
             status
         }
         Verdict::Skipped => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(reason);
+            status.set_message(message);
             status
         }
     };
@@ -94,5 +100,13 @@ mod tests {
     #[test]
     fn suites_cases_and_reasons() {
         insta::assert_snapshot!(super::render(&mixed()).unwrap());
+    }
+
+    #[test]
+    fn a_difference_keeps_its_lines() {
+        let mut report = mixed();
+        report.cells[1].result.reason = Some("it is not as recorded:\n-a\n+b\n".into());
+        let text = super::render(&report).unwrap();
+        assert!(text.contains("message=\"it is not as recorded:\">-a\n+b\n"), "{text}");
     }
 }

@@ -71,7 +71,7 @@ pub enum Tier {
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum ScenarioError {
     /// It cannot be read.
-    #[error("failed to read the scenario: {0}")]
+    #[error("failed to read the scenario")]
     Read(#[from] std::io::Error),
     /// The configuration that it is run with.
     #[error(transparent)]

@@ -189,8 +189,11 @@ impl<'t> Reading<'t> {
             Some(Arc::new(LabFile::load(&path)?))
         } else {
             let known = names_in(&directory);
-            let known = known.iter().map(String::as_str);
-            self.flaws.push(Flaw::unknown(format!("there is no lab `{name}`"), span, &name, known));
+            let flaw =
+                Flaw::unknown(format!("there is no lab `{name}`"), span, &name, known.iter().map(String::as_str));
+            // A scenario of somebody's own lies elsewhere, and has its labs beside it.
+            let elsewhere = format!("a scenario's lab is a file in {}, where there is none", directory.display());
+            self.flaws.push(if known.is_empty() { flaw.with_help(elsewhere) } else { flaw });
             None
         };
         self.labs.insert(name, lab.clone());

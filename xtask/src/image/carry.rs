@@ -36,6 +36,9 @@ pub(super) fn export(cache: &Cache, names: &[String], output: &Path, templates: 
 /// Takes what the file holds, and lets the cache not grow too large.
 pub(super) fn import(cache: &Cache, file: &Path) -> anyhow::Result<()> {
     let limit = cache::limit()?;
+    if !file.is_file() {
+        return Err(Invalid(format!("there is no file {}", file.display())).into());
+    }
     let imported = cache::import(cache, file, &mut |name, size| say(&format!("{name} ({size})")));
     let imported = imported.map_err(told).with_context(|| format!("failed to import {}", file.display()))?;
     for (kind, name) in &imported.came {

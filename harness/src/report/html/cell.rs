@@ -46,7 +46,7 @@ fn why(result: &ScenarioResult) -> Markup {
     html! {
         @if let Some(reason) = &result.reason {
             div.why {
-                p.reason { (text::line(reason)) }
+                p.reason { (text::lines(reason).trim_end()) }
                 p {
                     @if let Some(line) = line { code { (text::line(&result.file)) ":" (line) } " · " }
                     code { "cargo xtask repro " (text::line(&result.title())) " --break-on-failure" }

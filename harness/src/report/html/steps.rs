@@ -39,7 +39,7 @@ fn one(id: &str, directory: &str, step: &StepResult) -> Markup {
             details.step.(class) id=(id) open[step.outcome == StepOutcome::Failed] {
                 summary.head { (head) }
                 div.body {
-                    p.asked { (text::line(&step.asked)) }
+                    p.asked { (text::lines(&step.asked)) }
                     p.answered { "→ " (text::lines(&step.answered)) }
                     @if let Some(transcript) = &step.transcript { (dialogue(transcript.lines().map(|line| (line, false)))) }
                     @if !step.files.is_empty() {
