@@ -184,7 +184,7 @@ fn trials(cells: &[&[Chosen<'_>]], wanted: &Wanted, session: &Arc<Session>) -> V
     let trial = |chosen: &Chosen<'_>| {
         let (session, scenario, cell) = (session.clone(), chosen.0.clone(), chosen.1.clone());
         let test = Trial::ignorable_test(name(&scenario, &cell), move || {
-            session.test(&scenario, &cell).map_err(|error| Failed::from(text::lines(&format!("{error:#}"))))
+            session.test(&scenario, &cell).map_err(|error| Failed::from(text::quoted(&format!("{error:#}"), "")))
         });
         test.with_ignored_flag(wanted.is_extra(chosen))
     };

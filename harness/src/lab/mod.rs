@@ -17,6 +17,7 @@ mod capture;
 mod freeze;
 mod keep;
 mod key;
+mod ledger;
 mod power;
 mod running;
 mod setup;
@@ -27,7 +28,7 @@ mod thaw;
 pub mod topology;
 mod window;
 
-pub use budget::{Budget, Permit, TooMuch, Wait};
+pub use budget::{Budget, BudgetError, Permit, Wait};
 pub use capture::{Capture, HOST};
 pub use keep::{Found, Paper, Wanted};
 pub use power::Rebooted;

@@ -231,5 +231,5 @@ pub(super) fn alice(password: &str) -> Credentials {
 
 /// A deadline that no test runs into that is right, however busy the host.
 pub(super) fn soon() -> Deadline {
-    Deadline::after(Duration::from_secs(60))
+    Deadline::after(Duration::from_mins(1))
 }

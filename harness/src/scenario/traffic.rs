@@ -44,6 +44,17 @@ pub struct Egress {
     pub counted: Vec<FilterCounter>,
 }
 
+/// Who asked whom; without `on`, by the packets of all machines.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlowsSince {
+    /// Since this moment, which an earlier `do.capture` has named. Each contact is shown once, by name, as
+    /// `mail → directory:636/tcp, answered`; times, counts and order are different in each run, and what is for all of a network is
+    /// nobody's.
+    #[schemars(with = "String")]
+    pub since: Spanned<String>,
+}
+
 /// What a packet filter logs of what it refuses.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -107,6 +118,14 @@ impl Egress {
     }
 }
 
+/// The moment that a step looks back to, by packets.
+fn looks_back_to(action: &Action) -> Option<&Spanned<String>> {
+    match action {
+        Action::Egress(Egress { since, .. }) | Action::Flows(FlowsSince { since }) => Some(since),
+        _ => None,
+    }
+}
+
 /// A name is one of the lab's.
 fn check_host(host: &Host, text: &Spanned<String>, lab: &Topology, flaws: &mut Flaws) {
     let Host::Named(name) = host else { return };
@@ -124,27 +143,25 @@ fn check_host(host: &Host, text: &Spanned<String>, lab: &Topology, flaws: &mut F
 pub(super) fn check_captures<'s>(steps: impl Iterator<Item = &'s Step>, flaws: &mut Flaws) {
     let mut made: Vec<(&str, Option<&str>)> = Vec::new();
     for step in steps {
-        match &step.action {
-            Action::Capture(capture) => {
-                let name = capture.name.get_ref().as_str();
-                if made.iter().any(|(known, _)| *known == name) {
-                    flaws.push(Flaw::new("an earlier capture has this name", capture.name.span()));
-                }
-                made.push((name, step.on.as_ref().map(|on| on.get_ref().as_str())));
+        if let Action::Capture(capture) = &step.action {
+            let name = capture.name.get_ref().as_str();
+            if made.iter().any(|(known, _)| *known == name) {
+                flaws.push(Flaw::new("an earlier capture has this name", capture.name.span()));
             }
-            Action::Egress(egress) => {
-                let (name, machine) = (egress.since.get_ref(), step.machine());
-                let found: Vec<_> = made.iter().filter(|(known, _)| known == name).collect();
-                if found.is_empty() {
-                    let message = format!("no earlier step makes a capture `{name}`");
-                    let known = made.iter().map(|(known, _)| *known);
-                    flaws.push(Flaw::unknown(message, egress.since.span(), name, known));
-                } else if !found.iter().any(|(_, on)| on.is_none_or(|on| on == machine)) {
-                    let flaw = Flaw::new(format!("capture `{name}` is not of {machine}"), egress.since.span());
-                    flaws.push(flaw.with_help("a capture without `on` is of all machines"));
-                }
+            made.push((name, step.on.as_ref().map(|on| on.get_ref().as_str())));
+        }
+        if let Some(since) = looks_back_to(&step.action) {
+            let (name, machine) = (since.get_ref(), step.on.as_ref().map(|on| on.get_ref().as_str()));
+            let found: Vec<_> = made.iter().filter(|(known, _)| known == name).collect();
+            if found.is_empty() {
+                let message = format!("no earlier step makes a capture `{name}`");
+                let known = made.iter().map(|(known, _)| *known);
+                flaws.push(Flaw::unknown(message, since.span(), name, known));
+            } else if !found.iter().any(|(_, on)| on.is_none() || *on == machine) {
+                let of = machine.unwrap_or("all machines");
+                let flaw = Flaw::new(format!("capture `{name}` is not of {of}"), since.span());
+                flaws.push(flaw.with_help("a capture without `on` is of all machines"));
             }
-            _ => {}
         }
     }
 }
@@ -155,9 +172,7 @@ pub(super) fn looks_back_over(steps: &[Step], index: usize) -> bool {
     let is_before = |name: &str| {
         steps[..=index].iter().any(|step| matches!(&step.action, Action::Capture(made) if made.name.get_ref() == name))
     };
-    steps[index..]
-        .iter()
-        .any(|step| matches!(&step.action, Action::Egress(egress) if is_before(egress.since.get_ref())))
+    steps[index..].iter().filter_map(|step| looks_back_to(&step.action)).any(|since| is_before(since.get_ref()))
 }
 
 #[cfg(test)]
@@ -184,6 +199,10 @@ mod tests {
     #[case::too_late("name = 'later'", "name = 'other'", &["no earlier step makes a capture `later`"])]
     #[case::twice("name = 'later'", "name = 'all'", &["an earlier capture has this name", "no earlier step makes a capture `later`"])]
     #[case::of_another("on = 'mail'\ndo.egress", "on = 'directory'\ndo.egress", &["capture `later` is not of directory"])]
+    #[case::of_one_for_all("on = 'mail'\ndo.egress = { since = 'later', exactly = [] }", "do.flows = { since = 'later' }", &["capture `later` is not of all machines"])]
+    #[case::flows("do.egress = { since = 'later', exactly = [] }", "do.flows = { since = 'later' }", &[])]
+    #[case::flows_of_all("on = 'mail'\ndo.egress = { since = 'later', exactly = [] }", "do.flows = { since = 'all' }", &[])]
+    #[case::unknown_flows("on = 'mail'\ndo.egress = { since = 'later', exactly = [] }", "do.flows = { since = 'al' }", &["no earlier step makes a capture `al`"])]
     #[case::of_all("on = 'mail'\ndo.egress = { since = 'later'", "on = 'directory'\ndo.egress = { since = 'all'", &[])]
     fn moments_are_known(#[case] text: &str, #[case] other: &str, #[case] expected: &[&str]) {
         let mut flaws = Flaws::default();
@@ -216,7 +235,12 @@ mod tests {
     #[case::later("later", false)]
     #[case::earlier("all", true)]
     fn packets_from_before_a_checkpoint_are_not_kept_with_it(#[case] since: &str, #[case] expected: bool) {
-        let steps = steps(&STEPS.replacen("since = 'later'", &format!("since = '{since}'"), 1));
-        assert_eq!(looks_back_over(&steps, 1), expected);
+        let egress = "do.egress = { since = 'later', exactly = [] }";
+        for look in [
+            format!("do.egress = {{ since = '{since}', exactly = [] }}"),
+            format!("do.flows = {{ since = '{since}' }}"),
+        ] {
+            assert_eq!(looks_back_over(&steps(&STEPS.replacen(egress, &look, 1)), 1), expected);
+        }
     }
 }

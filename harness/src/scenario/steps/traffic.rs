@@ -1,13 +1,14 @@
 //! Packets of machines: capturing them, and whom they show to be contacted.
 
-use super::super::step::{Capture, Egress};
+use super::super::step::{Capture, Egress, FlowsSince};
 use super::notes::Exhibit;
 use super::{Done, Notes, Stage, StepError, judged};
 use crate::lab::{Lab, LabError};
 use crate::network::flows::clock::Clock;
 use crate::network::flows::sockets::{self, Socket};
 use crate::network::flows::{
-    Contact, Cut, CutCapture, Destination, Flow, Flows, FlowsOfLab, FlowsOfMachine, Names, Viewpoint, judge, record,
+    Contact, Cut, CutCapture, Destination, Exchange, Flow, Flows, FlowsOfLab, FlowsOfMachine, Names, Viewpoint, judge,
+    record,
 };
 use crate::time::Deadline;
 use jiff::Timestamp;
@@ -119,17 +120,8 @@ impl Stage<'_> {
     }
 
     pub(super) async fn egress(&mut self, on: &str, egress: &Egress) -> Result<Done, StepError> {
-        let broken = |reason: String| StepError::Broken(reason);
-        let since = self.notes.captured.moments.get(egress.since.get_ref()).copied();
-        let since =
-            since.ok_or_else(|| broken(format!("no step has made the capture `{}`", egress.since.get_ref())))?;
-        let seen = self.seen_since(on, since).await?;
-        if seen.untimed > 0 {
-            return Err(broken(format!(
-                "the time of {} packets is not known: no pulse of the lab's reached their capture",
-                seen.untimed
-            )));
-        }
+        let since = self.captured_at(egress.since.get_ref())?;
+        let seen = self.timed_since(on, since).await?;
         let may: Vec<Destination> = egress.named().filter_map(|text| text.get_ref().parse().ok()).collect();
         let contacts = Contact::all(&seen.flows);
         let verdict = judge(&contacts, &may, &seen.names);
@@ -149,6 +141,40 @@ impl Stage<'_> {
         let answered = if wrong.is_empty() { known } else { format!("{known}: {}", wrong.join("; ")) };
         let transcript = Some(seen.transcript());
         judged(wrong.is_empty(), Done { asked, answered, transcript })
+    }
+
+    pub(super) async fn flows(&mut self, on: Option<&str>, flows: &FlowsSince) -> Result<Done, StepError> {
+        let name = flows.since.get_ref();
+        let since = self.captured_at(name)?;
+        let machines = on.map_or_else(|| self.notes.captured.machines.clone(), |on| [on.to_owned()].into());
+        let mut all = Vec::new();
+        for machine in &machines {
+            all.extend(self.timed_since(machine, since).await?.flows);
+        }
+        let exchanges: Vec<_> = Exchange::all(&all).iter().map(ToString::to_string).collect();
+        let machines = Vec::from_iter(machines).join(", ");
+        let asked = format!("who asked whom since `{name}`, by the packets of {machines}");
+        let answered = format!("{} kinds of contacts", exchanges.len());
+        let transcript = if exchanges.is_empty() { "nobody asked anybody".into() } else { exchanges.join("\n") };
+        Ok(Done { asked, answered, transcript: Some(transcript) })
+    }
+
+    /// When the moment of this name was.
+    fn captured_at(&self, name: &str) -> Result<Timestamp, StepError> {
+        let since = self.notes.captured.moments.get(name).copied();
+        since.ok_or_else(|| StepError::Broken(format!("no step has made the capture `{name}`")))
+    }
+
+    /// What the captures of a machine show by now, if the time of all of it is known.
+    async fn timed_since(&mut self, on: &str, since: Timestamp) -> Result<Seen, StepError> {
+        let seen = self.seen_since(on, since).await?;
+        if seen.untimed > 0 {
+            return Err(StepError::Broken(format!(
+                "the time of {} packets is not known: no pulse of the lab's reached their capture",
+                seen.untimed
+            )));
+        }
+        Ok(seen)
     }
 
     /// What the captures of a machine show by now.
