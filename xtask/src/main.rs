@@ -30,6 +30,8 @@ mod setup;
 mod stage;
 mod test;
 mod workbench;
+#[cfg(test)]
+mod workflow;
 
 use clap::{Parser, Subcommand};
 use exit::End;
