@@ -27,6 +27,12 @@ impl Size {
         Self(count << 30)
     }
 
+    /// So many MiB.
+    #[must_use]
+    pub const fn mebibytes(count: u64) -> Self {
+        Self(count << 20)
+    }
+
     /// What a file, or a directory with all below it, takes on disk, as far as it can be read.
     #[must_use]
     pub fn on_disk(path: &Path) -> Self {

@@ -53,6 +53,32 @@ pub fn groups() -> Vec<Group> {
     hierarchies(&groups, &mounts)
 }
 
+/// How often the kernel has killed a process since memory was short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Kills {
+    host: u64,
+    group: u64,
+}
+
+impl Kills {
+    /// Up to now: of any process of this host (`/proc/vmstat`), and of one in the control groups of this process.
+    #[must_use]
+    pub fn so_far() -> Self {
+        let host = fs_err::read_to_string("/proc/vmstat").unwrap_or_default();
+        Self { host: count(&host).unwrap_or(0), group: groups().iter().filter_map(Group::kills).sum() }
+    }
+
+    /// Who had no memory left since then, if the kernel has killed anybody meanwhile.
+    #[must_use]
+    pub fn since(self, before: Self) -> Option<Limit> {
+        if self.group > before.group { Some(Limit::Group) } else { (self.host > before.host).then_some(Limit::Host) }
+    }
+}
+
+fn count(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+}
+
 fn parse(meminfo: &str) -> Option<u64> {
     let value = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     value.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
@@ -65,13 +91,20 @@ struct Files {
     usage: &'static str,
     /// In `memory.stat`: file contents that the kernel drops when memory is needed.
     droppable: &'static str,
+    /// Where `oom_kill` is counted.
+    kills: &'static str,
 }
 
 /// The kernel's Documentation/admin-guide/cgroup-v1/memory.rst.
-const FIRST: Files =
-    Files { limit: "memory.limit_in_bytes", usage: "memory.usage_in_bytes", droppable: "total_inactive_file" };
+const FIRST: Files = Files {
+    limit: "memory.limit_in_bytes",
+    usage: "memory.usage_in_bytes",
+    droppable: "total_inactive_file",
+    kills: "memory.oom_control",
+};
 /// Documentation/admin-guide/cgroup-v2.rst.
-const SECOND: Files = Files { limit: "memory.max", usage: "memory.current", droppable: "inactive_file" };
+const SECOND: Files =
+    Files { limit: "memory.max", usage: "memory.current", droppable: "inactive_file", kills: "memory.events" };
 
 /// A control group of this process, in a hierarchy that knows of memory.
 #[derive(Debug, PartialEq, Eq)]
@@ -93,6 +126,16 @@ impl Group {
     #[must_use]
     pub fn limit_file(&self) -> &'static str {
         self.files.limit
+    }
+
+    fn kills(&self) -> Option<u64> {
+        count(&fs_err::read_to_string(self.directory.join(self.files.kills)).ok()?)
+    }
+
+    /// The file that tells how much of it is used.
+    #[must_use]
+    pub fn usage_file(&self) -> &'static str {
+        self.files.usage
     }
 
     /// What the group, and each above it, leaves; none where none has a limit.
@@ -154,6 +197,25 @@ mod tests {
         let meminfo = "MemTotal:       24684084 kB\nMemAvailable:   23990496 kB\n";
         assert_eq!(parse(meminfo), Some(23_990_496 * 1024));
         assert_eq!(parse("MemTotal: 1 kB"), None);
+    }
+
+    #[rstest::rstest]
+    #[case::nobody((3, 1), None)]
+    #[case::in_a_group((4, 2), Some(Limit::Group))]
+    #[case::elsewhere((4, 1), Some(Limit::Host))]
+    fn who_had_no_memory_is_told_by_the_kernels_counts(
+        #[case] (host, group): (u64, u64),
+        #[case] expected: Option<Limit>,
+    ) {
+        assert_eq!(Kills { host, group }.since(Kills { host: 3, group: 1 }), expected);
+    }
+
+    #[rstest::rstest]
+    #[case::first("oom_kill_disable 0\nunder_oom 0\noom_kill 7\n", Some(7))]
+    #[case::second("low 0\noom 2\noom_kill 1\noom_group_kill 0\n", Some(1))]
+    #[case::none("low 0\n", None)]
+    fn kills_are_counted(#[case] text: &str, #[case] expected: Option<u64>) {
+        assert_eq!(count(text), expected);
     }
 
     const GROUPS: &str = "9:name=systemd:/\n4:memory:/ci/job\n0::/ci.slice/job\n";

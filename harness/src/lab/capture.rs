@@ -2,12 +2,13 @@
 
 use super::running::Lab;
 use super::setup::LabError;
-use crate::machine::{Machine, MachineName};
+use crate::machine::{Full, Machine, MachineName};
 use crate::network::flows::{Names, Viewpoint};
 use crate::seed::Host;
+use crate::size::{Size, SizeError};
 use crate::time::Deadline;
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// What the lab's own end of every network is called, where probes come from.
 pub const HOST: &str = "lab";
@@ -22,8 +24,23 @@ pub const HOST: &str = "lab";
 /// How long a pulse may take until it stands in all captures: nominal. The network carries it in no time; QEMU may be busy.
 const PULSE: Duration = Duration::from_secs(5);
 
+/// The environment variable that says how large a capture may become.
+pub const LIMIT_VARIABLE: &str = "REHEARSAL_CAPTURE_LIMIT";
+/// What it is without one.
+pub const DEFAULT_LIMIT: Size = Size::mebibytes(256);
+/// How much of a capture is searched at a time.
+const CHUNK: usize = 64 << 10;
+
+/// How large a capture may become that nobody gives another limit: `REHEARSAL_CAPTURE_LIMIT`, or 256 MiB.
+pub fn limit() -> Result<Size, SizeError> {
+    match std::env::var_os(LIMIT_VARIABLE) {
+        Some(text) if !text.is_empty() => text.to_string_lossy().parse(),
+        _ => Ok(DEFAULT_LIMIT),
+    }
+}
+
 /// A file with the packets of one card of a machine, since the machine's QEMU runs or since the capture began.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Capture {
     /// The machine.
     pub machine: MachineName,
@@ -31,20 +48,30 @@ pub struct Capture {
     pub file: PathBuf,
     /// Whether QEMU still writes to it.
     pub(super) open: bool,
+    limit: Size,
+    full: watch::Receiver<Option<Full>>,
+}
+
+impl Capture {
+    /// When and why it was ended before its machine was, if it was.
+    #[must_use]
+    pub fn full(&self) -> Option<Full> {
+        self.full.borrow().clone()
+    }
 }
 
 impl Lab {
-    /// Captures the packets of a machine's cards from now on, also after it was switched off and on again. If that is so
-    /// already, nothing changes.
-    pub async fn capture(&self, machine: &str) -> Result<(), LabError> {
+    /// Captures the packets of a machine's cards from now on, also after it was switched off and on again, in files that may
+    /// become so large. If that is so already, nothing changes.
+    pub async fn capture(&self, machine: &str, limit: Size) -> Result<(), LabError> {
         let machine = self.machine(machine).ok_or_else(|| LabError::NoMachine(machine.to_owned()))?;
-        if self.captured().contains(machine.name()) {
+        if self.captured().contains_key(machine.name()) {
             return Ok(());
         }
         if machine.cards() == 0 {
             return Err(LabError::NoCard(machine.name().clone()));
         }
-        self.record(machine, self.pace().deadline(PULSE)).await
+        self.record(machine, limit, self.pace().deadline(PULSE)).await
     }
 
     /// The files so far, in the order in which they were begun.
@@ -53,21 +80,21 @@ impl Lab {
         self.captures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The machines that are captured whenever they run.
+    /// The machines that are captured whenever they run, and how large a file of them may become.
     #[must_use]
-    pub fn captured(&self) -> BTreeSet<MachineName> {
-        self.captures().into_iter().map(|capture| capture.machine).collect()
+    pub fn captured(&self) -> BTreeMap<MachineName, Size> {
+        self.captures().into_iter().map(|capture| (capture.machine, capture.limit)).collect()
     }
 
     /// Lets a machine that has just started write its packets to new files.
-    pub(super) async fn record(&self, machine: &Machine, deadline: Deadline) -> Result<(), LabError> {
+    pub(super) async fn record(&self, machine: &Machine, limit: Size, deadline: Deadline) -> Result<(), LabError> {
         for capture in self.captures.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
             capture.open &= capture.machine != *machine.name();
         }
         for card in 0..machine.cards() {
             let file = new_file(&self.logs, machine.name())?;
-            machine.capture(card, &file, deadline).await?;
-            let capture = Capture { machine: machine.name().clone(), file, open: true };
+            let full = machine.capture(card, &file, limit, deadline).await?;
+            let capture = Capture { machine: machine.name().clone(), file, open: true, limit, full };
             self.captures.lock().unwrap_or_else(PoisonError::into_inner).push(capture);
         }
         Ok(())
@@ -87,6 +114,10 @@ impl Lab {
         let text = crate::network::flows::clock::pulse(at);
         for (capture, from) in written.iter().zip(before) {
             let look = || async {
+                // What is full will never hold it.
+                if capture.full().is_some() {
+                    return Ok(());
+                }
                 match has(&capture.file, from, text.as_bytes()) {
                     Ok(true) => Ok(()),
                     Ok(false) => Err("it is not there yet".to_owned()),
@@ -121,7 +152,9 @@ impl Lab {
     /// Whether what the network carries now stands in this file.
     fn hears(&self, capture: &Capture) -> bool {
         let machine = self.machines.get(&capture.machine);
-        capture.open && machine.is_some_and(|machine| machine.is_linked() && machine.is_running())
+        capture.open
+            && capture.full().is_none()
+            && machine.is_some_and(|machine| machine.is_linked() && machine.is_running())
     }
 }
 
@@ -154,13 +187,21 @@ fn length(file: &Path) -> u64 {
     file.metadata().map_or(0, |metadata| metadata.len())
 }
 
-/// Whether the file has the text behind this place.
+/// Whether the file has the text behind this place. It is searched in pieces: somebody may just be filling it.
 fn has(file: &Path, from: u64, text: &[u8]) -> std::io::Result<bool> {
     let mut file = File::open(file)?;
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes.windows(text.len()).any(|window| window == text))
+    loop {
+        // A text may stand across the edge of two pieces.
+        bytes.drain(..bytes.len().saturating_sub(text.len()));
+        if file.by_ref().take(CHUNK as u64).read_to_end(&mut bytes)? == 0 {
+            return Ok(false);
+        }
+        if bytes.windows(text.len()).any(|window| window == text) {
+            return Ok(true);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -207,5 +248,15 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "the pulse").unwrap();
         assert_eq!(has(file.path(), from, text).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_text_is_found_across_the_edge_of_two_pieces() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for before in [CHUNK - 5, CHUNK - 2, CHUNK, 3 * CHUNK - 1] {
+            std::fs::write(file.path(), [&vec![b'x'; before], &b"pulse, and more"[..]].concat()).unwrap();
+            assert!(has(file.path(), 0, b"pulse").unwrap(), "{before}");
+            assert!(!has(file.path(), before as u64 + 1, b"pulse").unwrap(), "{before}");
+        }
     }
 }

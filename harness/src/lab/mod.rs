@@ -29,7 +29,10 @@ pub mod topology;
 mod window;
 
 pub use budget::{Budget, BudgetError, Permit, Wait};
-pub use capture::{Capture, HOST};
+pub use capture::{
+    Capture, DEFAULT_LIMIT as DEFAULT_CAPTURE_LIMIT, HOST, LIMIT_VARIABLE as CAPTURE_LIMIT_VARIABLE,
+    limit as capture_limit,
+};
 pub use keep::{Found, Paper, Wanted};
 pub use power::Rebooted;
 pub use running::Lab;

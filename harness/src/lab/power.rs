@@ -105,8 +105,8 @@ impl Lab {
     async fn up(&self, spec: &Spec, logs: &Path) -> Result<Machine, LabError> {
         let machine = Machine::start(spec, self.network.keeper(), logs, self.pace.deadline(SHUTDOWN)).await?;
         let deadline = self.pace.deadline(BOOT);
-        if self.captured().contains(&spec.name) {
-            self.record(&machine, deadline).await?;
+        if let Some(limit) = self.captured().get(&spec.name) {
+            self.record(&machine, *limit, deadline).await?;
         }
         machine.wait_for_agent(deadline).await?;
         let given_up = Deadline::after(BOOT.mul_f64(self.pace.factor()) + GIVEN_UP);

@@ -6,8 +6,9 @@ use super::template::{Template, files_of};
 use super::topology::Topology;
 use crate::machine::{Origin, Spec};
 use crate::seed::disk;
+use crate::size::Size;
 use futures_util::future::{try_join, try_join_all};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,17 +32,17 @@ impl Lab {
         logs: &Path,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Self, LabError> {
-        Self::thaw_captured(template, topology, setup, purpose, logs, &BTreeSet::new(), progress).await
+        Self::thaw_captured(template, topology, setup, purpose, logs, &BTreeMap::new(), progress).await
     }
 
-    /// Makes a copy in which the packets of some machines are captured from its first moment on.
+    /// Makes a copy in which the packets of some machines are captured from its first moment on, up to a size of each file.
     pub async fn thaw_captured(
         template: &Arc<Template>,
         topology: &Topology,
         setup: &Setup,
         purpose: Purpose,
         logs: &Path,
-        captured: &BTreeSet<String>,
+        captured: &BTreeMap<String, Size>,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Self, LabError> {
         let workspace = setup.workspace()?;
@@ -50,8 +51,8 @@ impl Lab {
         let identity = template.identity().clone();
         let mut lab = Self::start(topology, specs, identity, setup.pace, workspace, logs).await?;
         lab.template = Some(template.clone());
-        for machine in captured {
-            lab.capture(machine).await?;
+        for (machine, limit) in captured {
+            lab.capture(machine, *limit).await?;
         }
         lab.go_on(progress).await?;
         Ok(lab)

@@ -1,13 +1,70 @@
-//! What goes through a guest's network cards, written to files.
+//! What goes through a guest's network cards, written to files, up to a limit: a guest can send as much as it likes, and must not
+//! fill this host's disk.
 
 use super::process::{Machine, MachineError};
+use super::qmp::Qmp;
+use crate::size::Size;
 use crate::time::Deadline;
+use jiff::Timestamp;
 use qapi::qmp;
-use std::path::Path;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// How much of a packet is kept, in bytes: a whole Ethernet frame. A card that leaves the cutting to its network (TSO) sends
 /// longer ones; of these the headers tell the length.
 const KEPT: u32 = 1536;
+
+/// How often a capture's size is looked at. An emulated card writes less than 20 MiB meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long QEMU may take to end a capture, until it is told again.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// So much stays free on the disk of a capture.
+const SPARE: Size = Size::mebibytes(512);
+
+/// A capture that was ended before its machine was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Full {
+    /// When that was seen.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Fullness,
+}
+
+/// Why a capture was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fullness {
+    /// It has reached its limit.
+    Limit(Size),
+    /// No more than this is free on its disk.
+    Disk(Size),
+}
+
+impl fmt::Display for Fullness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limit(limit) => write!(f, "has reached its limit of {limit}"),
+            Self::Disk(free) => write!(f, "was ended because only {free} are free on its disk"),
+        }
+    }
+}
+
+impl Fullness {
+    /// What whoever wants to see more can do.
+    #[must_use]
+    pub fn cure(self) -> &'static str {
+        match self {
+            Self::Limit(_) => {
+                "`limit` of do.capture allows a capture to become larger, and REHEARSAL_CAPTURE_LIMIT=1GiB all of them"
+            }
+            Self::Disk(_) => "make room where the results are, or let REHEARSAL_RESULTS name another place",
+        }
+    }
+}
 
 impl Machine {
     /// How many network cards it has.
@@ -16,10 +73,16 @@ impl Machine {
         self.cards
     }
 
-    /// Writes all packets of one card to a file from now on, until the machine ends (qemu(1), `filter-dump`). The file is
-    /// there already: so its maker says who may read it. What writes it is no device: the guest knows nothing of it, and a
-    /// frozen machine has nothing of it.
-    pub async fn capture(&self, card: usize, file: &Path, deadline: Deadline) -> Result<(), MachineError> {
+    /// Writes all packets of one card to a file from now on, until the machine ends (qemu(1), `filter-dump`), the file has reached
+    /// the limit, or its disk is nearly full; the answer tells when. The file is there already: so its maker says who may read it.
+    /// What writes it is no device: the guest knows nothing of it, and a frozen machine has nothing of it.
+    pub async fn capture(
+        &self,
+        card: usize,
+        file: &Path,
+        limit: Size,
+        deadline: Deadline,
+    ) -> Result<watch::Receiver<Option<Full>>, MachineError> {
         let base = qmp::NetfilterProperties {
             netdev: format!("net{card}"),
             insert: None,
@@ -29,8 +92,49 @@ impl Machine {
         };
         let filter_dump = qmp::FilterDumpProperties { base, file: file.display().to_string(), maxlen: Some(KEPT) };
         let id = format!("capture{card}");
-        let command = qmp::object_add(qmp::ObjectOptions::filter_dump { id, filter_dump });
+        let command = qmp::object_add(qmp::ObjectOptions::filter_dump { id: id.clone(), filter_dump });
         let done = self.qmp.execute(command, deadline).await;
-        done.map(drop).map_err(|source| MachineError::Control { machine: self.name().clone(), source })
+        done.map_err(|source| MachineError::Control { machine: self.name().clone(), source })?;
+        let (sender, full) = watch::channel(None);
+        tokio::spawn(keep_small(Arc::downgrade(&self.qmp), id, file.to_owned(), limit, sender));
+        Ok(full)
+    }
+}
+
+/// Ends a capture when it is full. The machine may end at any time.
+async fn keep_small(qmp: Weak<Qmp>, id: String, file: PathBuf, limit: Size, full: watch::Sender<Option<Full>>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Some(qmp) = qmp.upgrade() else { return };
+        // A file that cannot be looked at is not written to, either.
+        let Ok(Some(reason)) = fullness(&file, limit, SPARE) else { continue };
+        full.send_if_modified(|told| told.is_none() && told.replace(Full { at: Timestamp::now(), reason }).is_none());
+        let ending = qmp::object_del { id: id.clone() };
+        if qmp.execute(ending, Deadline::after(ENDING)).await.is_ok() {
+            return;
+        }
+    }
+}
+
+fn fullness(file: &Path, limit: Size, spare: Size) -> io::Result<Option<Fullness>> {
+    if file.metadata()?.len() >= limit.as_bytes() {
+        return Ok(Some(Fullness::Limit(limit)));
+    }
+    let free = Size::free_at(file)?;
+    Ok((free < spare).then_some(Fullness::Disk(free)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capture_is_full_by_its_size_or_by_its_disk() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), [0; 100]).unwrap();
+        let of = |limit, spare| fullness(file.path(), Size::bytes(limit), Size::bytes(spare)).unwrap();
+        assert_eq!(of(101, 0), None);
+        assert_eq!(of(100, 0), Some(Fullness::Limit(Size::bytes(100))));
+        assert!(matches!(of(101, u64::MAX), Some(Fullness::Disk(_))));
     }
 }

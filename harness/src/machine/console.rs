@@ -3,12 +3,14 @@
 //! A guest is not trusted: what it prints is bounded in the log and made harmless for whoever looks into it, and its lines are
 //! cut before they are matched.
 
+use super::log::Log;
 use super::terminal::Terminal;
 use crate::harmless::{Shows, Sieve};
+use crate::size::Size;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::watch;
 
@@ -50,7 +52,7 @@ impl fmt::Display for Badness {
 }
 
 /// The log keeps this much of what a guest prints.
-const LOG_LIMIT: u64 = 32 << 20;
+const LOG_LIMIT: Size = Size::mebibytes(32);
 /// How long an unfinished fatal line may take to say more.
 const LINE_PATIENCE: Duration = Duration::from_millis(500);
 /// A longer line is matched by its beginning only.
@@ -63,9 +65,8 @@ pub(super) async fn follow(
     log: &Path,
     found: watch::Sender<Option<Badness>>,
 ) -> std::io::Result<()> {
-    let mut file = tokio::fs::File::create(log).await?;
-    let (mut scanner, mut sieve) = (Scanner::default(), Sieve::new(Shows::Text));
-    let mut written = 0;
+    let mut log = Log::create(log, LOG_LIMIT).await?;
+    let mut scanner = Scanner::default();
     let mut buffer = vec![0; 16 << 10];
     let mut publish = |badness: Badness| {
         found.send_if_modified(|seen| seen.is_none() && seen.replace(badness).is_none());
@@ -88,19 +89,12 @@ pub(super) async fn follow(
             Ok(count) => count,
         };
         terminal.show(&buffer[..count]);
-        if written < LOG_LIMIT {
-            // A full disk must not stop the reading, or the guest would hang on its console.
-            let text = sieve.pass(&buffer[..count]);
-            let _ = file.write_all(text.as_bytes()).await;
-            let _ = file.flush().await;
-            written += text.len() as u64;
-        }
+        log.add(&buffer[..count]).await;
         scanner.scan(&buffer[..count]).into_iter().for_each(&mut publish);
     }
     terminal.close();
     scanner.unfinished().into_iter().for_each(publish);
-    let _ = file.write_all(sieve.end().as_bytes()).await;
-    file.flush().await
+    log.end().await
 }
 
 #[derive(Default)]
@@ -141,6 +135,7 @@ fn judge(line: &[u8]) -> Option<Badness> {
 mod tests {
     use super::*;
     use rstest::rstest;
+    use tokio::io::AsyncWriteExt as _;
     use tokio::net::UnixStream;
 
     #[rstest]

@@ -19,6 +19,7 @@ mod capture;
 mod console;
 mod freeze;
 mod link;
+mod log;
 mod memory;
 mod power;
 mod process;
@@ -26,15 +27,18 @@ mod qmp;
 pub mod spec;
 pub mod ssh;
 mod terminal;
+mod trouble;
 mod verbs;
 mod waker;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use agent::fuzz;
 pub use agent::{AgentError, Commands, Output};
+pub use capture::{Full, Fullness};
 pub use console::{Badness, FATAL_PATTERNS};
 pub use link::Link;
-pub use process::{Machine, MachineError, Trouble};
+pub use process::{Machine, MachineError};
 pub use spec::{Boot, Frozen, Guest, MachineName, NetworkCard, Origin, Spec};
 pub use terminal::{Terminal, Watcher};
+pub use trouble::Trouble;
 pub use verbs::{VerbError, quoted};

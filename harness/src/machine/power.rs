@@ -1,6 +1,7 @@
 //! A guest that ends by its own will: its services stop, its file systems are written, and then QEMU is gone.
 
-use super::process::{Machine, MachineError, Trouble};
+use super::process::{Machine, MachineError};
+use super::trouble::Trouble;
 use crate::time::Deadline;
 use qapi::qmp;
 

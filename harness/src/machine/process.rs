@@ -4,26 +4,37 @@ use super::agent::{Agent, AgentError, Commands};
 use super::argv::{Descriptors, argv};
 use super::console::{self, Badness};
 use super::freeze;
+use super::log::Log;
 use super::memory::Ram;
 use super::qmp::{Qmp, QmpError};
 use super::spec::{MachineName, Origin, Spec};
 use super::terminal::Terminal;
+use super::trouble::{Trouble, ending};
 use super::waker::Waker;
+use crate::host::memory::Kills;
 use crate::host::raw::tie_to_thread;
 use crate::network::{Keeper, NetworkError};
+use crate::size::Size;
 use crate::time::{Deadline, Expired};
 use command_fds::{CommandFdExt, FdMapping};
-use std::fmt;
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as Socket;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+
+/// The log keeps this much of what QEMU says: a guest that makes it complain could do so without an end.
+const WORDS_LIMIT: Size = Size::mebibytes(1);
+/// How long a QEMU may take to end after it has closed its control channel.
+const ENDING: Duration = Duration::from_secs(10);
+/// How long it may take until all stands in the log that a QEMU has said which has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Why a machine did not start or stop.
 #[derive(Debug, thiserror::Error)]
@@ -93,32 +104,11 @@ pub enum MachineError {
     },
 }
 
-/// What can befall a machine at any time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
-    /// QEMU ended without being told to.
-    Exited {
-        /// How it ended, and its last words.
-        how: String,
-    },
-    /// The console showed that the guest will not recover.
-    Console(Badness),
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exited { how } => write!(f, "QEMU ended by itself: {how}"),
-            Self::Console(badness) => badness.fmt(f),
-        }
-    }
-}
-
 /// A running guest. Dropping it kills QEMU.
 #[derive(Debug)]
 pub struct Machine {
     name: MachineName,
-    pub(super) qmp: Qmp,
+    pub(super) qmp: Arc<Qmp>,
     pub(super) agent: Agent,
     pub(super) waker: Waker,
     pub(super) ram: Option<Ram>,
@@ -149,17 +139,17 @@ impl Machine {
         let (console, console_theirs) = Socket::pair().map_err(prepare("a socket"))?;
         let (waker, waker_theirs) = Socket::pair().map_err(prepare("a socket"))?;
         let words = logs.join(format!("qemu-{name}.log"));
-        let stderr = File::create(&words).map_err(prepare(&format!("{}", words.display())))?;
+        let said = Log::create(&words, WORDS_LIMIT).await.map_err(prepare(&format!("{}", words.display())))?;
         let ram = ram(spec).await.map_err(prepare("its RAM"))?;
         let mut inherited: Vec<OwnedFd> =
             [qmp_theirs, agent_theirs, console_theirs, waker_theirs].map(OwnedFd::from).into();
         inherited.extend(ram.as_ref().map(Ram::descriptor).transpose().map_err(prepare("its RAM"))?);
-        let child = spawn(spec, keeper, inherited, stderr).await?;
+        let child = spawn(spec, keeper, inherited).await?;
 
         let pid = child.id();
         let (kill, killed) = oneshot::channel();
         let (exit_sender, exited) = watch::channel(None);
-        let supervisor = tokio::spawn(supervise(child, killed, exit_sender, words));
+        let supervisor = tokio::spawn(supervise(child, killed, exit_sender, said, words));
         let (badness_sender, badness) = watch::channel(None);
         let log = logs.join(format!("console-{name}.log"));
         let console = asynchronous(console).map_err(prepare("its console"))?;
@@ -176,7 +166,7 @@ impl Machine {
         let (cards, kill) = (spec.cards.len(), Some(kill));
         Ok(Self {
             name,
-            qmp,
+            qmp: Arc::new(qmp),
             agent,
             waker,
             ram,
@@ -241,7 +231,7 @@ impl Machine {
         };
         match done {
             Err(AgentError::Gone) => {
-                let trouble = tokio::time::timeout(std::time::Duration::from_secs(2), self.trouble()).await;
+                let trouble = tokio::time::timeout(Duration::from_secs(2), self.trouble()).await;
                 trouble.map_or(Ok(Err(AgentError::Gone)), Err)
             }
             done => Ok(done),
@@ -251,11 +241,18 @@ impl Machine {
     /// Completes when something befalls the machine; never, if nothing does.
     pub async fn trouble(&self) -> Trouble {
         let (mut exited, mut badness) = (self.exited.clone(), self.badness.clone());
+        let mut ended = self.exited.clone();
         tokio::select! {
             Ok(how) = exited.wait_for(Option::is_some) => Trouble::Exited { how: how.clone().unwrap_or_default() },
             Ok(seen) = badness.wait_for(Option::is_some) => {
                 let seen = seen.clone();
                 seen.map_or_else(|| Trouble::Exited { how: String::new() }, Trouble::Console)
+            }
+            () = self.qmp.closed() => {
+                // A QEMU that ends does so, too.
+                let how = tokio::time::timeout(ENDING, ended.wait_for(Option::is_some)).await;
+                let how = how.ok().and_then(Result::ok).map(|how| how.clone().unwrap_or_default());
+                how.map_or(Trouble::Uncontrolled, |how| Trouble::Exited { how })
             }
             else => std::future::pending().await,
         }
@@ -264,7 +261,7 @@ impl Machine {
     /// Ends QEMU at once, as pulling the plug does, and waits until it is gone.
     pub async fn stop(mut self, deadline: Deadline) -> Result<(), MachineError> {
         // A QEMU that does not listen is killed below.
-        let _ = self.qmp.quit(deadline.at_most(std::time::Duration::from_secs(2))).await;
+        let _ = self.qmp.quit(deadline.at_most(Duration::from_secs(2))).await;
         if let Some(kill) = self.kill.take() {
             let _ = kill.send(());
         }
@@ -290,7 +287,7 @@ async fn connected(stream: UnixStream, spec: &Spec, deadline: Deadline) -> Resul
 }
 
 /// `inherited` in the order of [`Descriptors::INHERITED`]; the last, the RAM, is there or not.
-async fn spawn(spec: &Spec, keeper: &Keeper, inherited: Vec<OwnedFd>, stderr: File) -> Result<Child, MachineError> {
+async fn spawn(spec: &Spec, keeper: &Keeper, inherited: Vec<OwnedFd>) -> Result<Child, MachineError> {
     let (program, machine) = (spec.qemu.clone(), spec.name.clone());
     let descriptors = Descriptors::INHERITED;
     let arguments = argv(spec, descriptors);
@@ -299,7 +296,12 @@ async fn spawn(spec: &Spec, keeper: &Keeper, inherited: Vec<OwnedFd>, stderr: Fi
         .run(move || {
             let _entered = runtime.enter();
             let mut command = Command::new(&program);
-            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).kill_on_drop(true);
+            command
+                .args(arguments)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .kill_on_drop(true);
             let Descriptors { qmp, agent, console, waker, memory } = descriptors;
             let numbers = [qmp, agent, console, waker, memory];
             let mappings = inherited.into_iter().zip(numbers);
@@ -322,11 +324,18 @@ async fn supervise(
     mut child: Child,
     killed: oneshot::Receiver<()>,
     exited: watch::Sender<Option<String>>,
+    said: Log,
     words: PathBuf,
 ) {
+    let kills = Kills::so_far();
+    let following = child.stderr.take().map(|stderr| tokio::spawn(said.follow(stderr)));
     tokio::select! {
         status = child.wait() => {
-            let _ = exited.send(Some(ending(status, &words)));
+            // Its last words are still on their way.
+            if let Some(following) = following {
+                let _ = tokio::time::timeout(LAST_WORDS, following).await;
+            }
+            let _ = exited.send(Some(ending(status, Kills::so_far().since(kills), &words)));
         }
         // Told to, or the machine was dropped.
         _ = killed => {
@@ -335,18 +344,9 @@ async fn supervise(
     }
 }
 
-fn ending(status: std::io::Result<ExitStatus>, words: &Path) -> String {
-    let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-    let said = std::fs::read(words).unwrap_or_default();
-    let said = String::from_utf8_lossy(&said);
-    let tail: Vec<_> = said.lines().rev().take(5).collect();
-    let tail: Vec<_> = tail.into_iter().rev().collect();
-    if tail.is_empty() { status } else { format!("{status}: {}", tail.join(" / ")) }
-}
-
 /// If QEMU has died, that is the reason why it does not answer.
 async fn died_or(machine: MachineName, mut exited: watch::Receiver<Option<String>>, source: QmpError) -> MachineError {
-    let patience = Deadline::after(std::time::Duration::from_secs(2));
+    let patience = Deadline::after(Duration::from_secs(2));
     match patience.bound("QEMU to end", exited.wait_for(Option::is_some)).await {
         Ok(Ok(how)) => {
             MachineError::Trouble { machine, trouble: Trouble::Exited { how: how.clone().unwrap_or_default() } }

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// A QEMU that a guest has taken over is a guest. Nothing that it is asked has long answers.
@@ -38,6 +39,7 @@ pub enum QmpError {
 pub(super) struct Qmp {
     service: Service,
     events: JoinHandle<()>,
+    closed: watch::Receiver<bool>,
 }
 
 impl Qmp {
@@ -51,13 +53,24 @@ impl Qmp {
             .await?
             .map_err(QmpError::Connection)?;
         let (service, events) = stream.into_parts();
-        Ok(Self { service, events: events.spawn_tokio() })
+        let (sender, closed) = watch::channel(false);
+        let events = tokio::spawn(async move {
+            events.into_future().await;
+            sender.send_replace(true);
+        });
+        Ok(Self { service, events, closed })
+    }
+
+    /// Completes when QEMU has closed the connection, or has sent what makes no sense; never, if we close it.
+    pub(super) async fn closed(&self) {
+        if self.closed.clone().wait_for(|closed| *closed).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Sends one command and waits for its result.
     pub(super) async fn execute<C: QmpCommand>(&self, command: C, deadline: Deadline) -> Result<C::Ok, QmpError> {
-        let answer =
-            deadline.bound(format_args!("QEMU to answer `{}`", C::NAME), self.service.execute(command)).await?;
+        let answer = deadline.bound(format!("QEMU to answer `{}`", C::NAME), self.service.execute(command)).await?;
         answer.map_err(|error| QmpError::Refused { command: C::NAME, reason: error.to_string() })
     }
 

@@ -3,8 +3,9 @@
 //! The verbs and their names follow the NixOS test driver, which many know.
 
 use super::agent::{AgentError, Output, summary};
-use super::process::{Machine, Trouble};
+use super::process::Machine;
 use super::spec::MachineName;
+use super::trouble::Trouble;
 use crate::time::{Deadline, Expired};
 
 /// Why a verb did not do what it says.

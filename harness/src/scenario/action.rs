@@ -205,6 +205,7 @@ impl Action {
             Self::Fio(fio) => fio.check(flaws),
             Self::Impair(impairment) => impairment.check(flaws),
             Self::Egress(egress) => egress.check(lab, flaws),
+            Self::Capture(capture) => capture.check(flaws),
             Self::Spool(spool) => {
                 account(&spool.of);
                 spool.check(flaws);
@@ -237,7 +238,7 @@ impl Action {
                     check_path(path, flaws);
                 }
             }
-            Self::Inventory(_) | Self::State(_) | Self::Units(_) | Self::Service(_) | Self::Mark(_) | Self::Clock(_) | Self::Link(_) | Self::Power(_) | Self::Reboot(_) | Self::Capture(_) | Self::Flows(_)
+            Self::Inventory(_) | Self::State(_) | Self::Units(_) | Self::Service(_) | Self::Mark(_) | Self::Clock(_) | Self::Link(_) | Self::Power(_) | Self::Reboot(_) | Self::Flows(_)
             // Which checkpoints there are is a matter of all steps.
             | Self::Checkpoint(_) | Self::Rewind(_) => {}
         }

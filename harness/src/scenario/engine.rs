@@ -2,7 +2,7 @@
 
 use super::format::{Cell, Kind, Scenario};
 use super::interrupt::Interrupt;
-use super::judgement::{asked_of_lab, beginning, chain, failure, judge, omitted, unjudged};
+use super::judgement::{asked_of_lab, befell, beginning, chain, failure, judge, omitted, unjudged};
 use super::preparation::Preparation;
 use super::refusal::refused_login;
 use super::resume::Start;
@@ -140,6 +140,9 @@ impl Engine<'_> {
         self.note_flows(play, lab.as_ref(), &mut start.notes).await;
         self.end(play, lab).await?;
         ended?;
+        if result.outcome != Verdict::Skipped {
+            start.notes.captured.ended_early(None)?;
+        }
         let mut failed = result.steps.iter().filter(|step| step.outcome == StepOutcome::Failed);
         failed.next().map_or(Ok(()), |first| {
             let more = failed.count();
@@ -216,7 +219,7 @@ impl Engine<'_> {
             let Some(lab) = place.as_ref() else { return Err("there is no lab any more".into()) };
             let outcome = tokio::select! {
                 outcome = self.steps(play, lab, start, result) => outcome,
-                (machine, trouble) = lab.trouble() => Err(format!("machine {machine}: {trouble}")),
+                trouble = lab.trouble() => Err(befell(play.cell, start.next, &trouble)),
                 () = self.interrupt.wished() => Err("interrupted".into()),
             };
             let (index, step) = match outcome? {

@@ -4,6 +4,7 @@ use super::format::{Cell, Kind, Scenario};
 use super::step::{Action, Looking, Power, Step};
 use super::steps::{Done, StepError, with};
 use crate::evidence::{Beginning, Part, ScenarioResult, StepOutcome, StepResult, Verdict};
+use crate::machine::{MachineName, Trouble};
 
 /// The result of a cell of which nothing is known yet.
 #[must_use]
@@ -41,6 +42,15 @@ pub(super) fn asked_of_lab(action: &Action) -> String {
 
 pub(super) fn failure(index: usize, step: &StepResult) -> String {
     format!("step {} on {}, \"{}\": {} → {}", index + 1, step.machine, step.name, step.asked, step.answered)
+}
+
+/// What befell a machine, and at which step; steps from `next` on are not done.
+pub(super) fn befell(cell: &Cell, next: usize, (machine, trouble): &(MachineName, Trouble)) -> String {
+    let place = cell.steps.get(next).map_or_else(
+        || "after the last step".to_owned(),
+        |step| format!("at step {}, \"{}\"", next + 1, step.name.get_ref()),
+    );
+    format!("machine {machine}: {trouble}; {place}")
 }
 
 /// In the control no symptom may hold; everything else is as it is.

@@ -3,7 +3,7 @@
 use super::engine::{Engine, Play};
 use super::steps::{Notes, Stage};
 use crate::evidence::{Part, StepOutcome, StepResult};
-use crate::lab::Lab;
+use crate::lab::{CAPTURE_LIMIT_VARIABLE, Lab};
 use std::time::{Duration, Instant};
 
 /// How long a command may take: nominal.
@@ -41,7 +41,8 @@ impl Engine<'_> {
         let Some(Preparation { captured, errand }) = self.course.preparation else { return Ok(()) };
         if captured {
             let mut stage = Stage::new(lab, &play.cell.lab.topology.domain, notes, self.say)?;
-            stage.begin_capture(None, "the preparation").await.map_err(|error| error.to_string())?;
+            let limit = crate::lab::capture_limit().map_err(|error| format!("{CAPTURE_LIMIT_VARIABLE}: {error}"))?;
+            stage.begin_capture(None, "the preparation", limit).await.map_err(|error| error.to_string())?;
         }
         let Some(errand) = errand else { return Ok(()) };
         let step = errand.done(lab).await?;

@@ -19,8 +19,8 @@ impl Engine<'_> {
         notes: &Notes,
     ) -> Result<Lab, LabError> {
         let purpose = if play.cell.has_checkpoints(from) { Purpose::Freeze } else { Purpose::Use };
-        let (topology, captured) = (&play.cell.lab.topology, &notes.captured.machines);
-        Lab::thaw_captured(template, topology, self.setup, purpose, &play.logs, captured, &|_| ()).await
+        let (topology, captured) = (&play.cell.lab.topology, notes.captured.limits());
+        Lab::thaw_captured(template, topology, self.setup, purpose, &play.logs, &captured, &|_| ()).await
     }
 
     /// Carries out a step that concerns the whole lab: another one takes its place.

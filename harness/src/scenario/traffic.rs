@@ -5,6 +5,7 @@ use super::step::{Step, check_machine};
 use crate::lab::{HOST, Topology};
 use crate::mistake::{Flaw, Flaws};
 use crate::network::flows::{Destination, Host};
+use crate::size::Size;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
@@ -16,6 +17,20 @@ pub struct Capture {
     /// What the moment is called. The files stand in the results, as `capture-mail-1.pcap`.
     #[schemars(with = "String")]
     pub name: Spanned<String>,
+    /// How large each file may become, as in `"64MiB"`; without it, `REHEARSAL_CAPTURE_LIMIT` or 256 MiB. A capture that reaches
+    /// its limit is ended there, and the scenario fails at its end, unless a step says that it is `full`.
+    #[schemars(with = "Option<String>")]
+    pub limit: Option<Spanned<String>>,
+}
+
+impl Capture {
+    /// The limit is a size.
+    pub(super) fn check(&self, flaws: &mut Flaws) {
+        if let Some(limit) = &self.limit {
+            let size = limit.get_ref().parse::<Size>();
+            flaws.take(size.map_err(|error| Flaw::new(error.to_string(), limit.span())));
+        }
+    }
 }
 
 /// Whom the machine contacted of its own accord. A full name of the lab means the address that it is for, and those that the machine
@@ -42,6 +57,9 @@ pub struct Egress {
     /// counted is what the machine sent. The rule is loaded after the capture has begun.
     #[serde(default)]
     pub counted: Vec<FilterCounter>,
+    /// The machine's capture has reached its limit, and was ended there: what is judged is all before that.
+    #[serde(default)]
+    pub full: bool,
 }
 
 /// Who asked whom; without `on`, by the packets of all machines.

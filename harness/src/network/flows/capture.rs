@@ -3,6 +3,7 @@
 use pcap_parser::traits::PcapReaderIterator as _;
 use pcap_parser::{LegacyPcapReader, Linktype, PcapBlockOwned, PcapError};
 use std::io::Read;
+use std::ops::ControlFlow;
 
 /// How much of a file is read at a time. A packet is no longer than 64 KiB, or what the capture keeps of it.
 const CHUNK: usize = 1 << 18;
@@ -49,8 +50,12 @@ pub struct Frame<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Hands over one frame after the other. A file that ends in the middle of a frame is no error: the answer says where.
-pub fn read(source: impl Read, mut each: impl FnMut(Frame<'_>)) -> Result<Option<Cut>, CaptureError> {
+/// Hands over one frame after the other, until somebody has had enough and says why. A file that ends in the middle of a frame is no
+/// error: the answer says where.
+pub fn read(
+    source: impl Read,
+    mut each: impl FnMut(Frame<'_>) -> ControlFlow<&'static str>,
+) -> Result<Option<Cut>, CaptureError> {
     let mut reader = match LegacyPcapReader::new(CHUNK, source) {
         Ok(reader) => reader,
         Err(PcapError::Eof | PcapError::Incomplete(_) | PcapError::UnexpectedEof) => return Ok(Some(cut(0))),
@@ -70,7 +75,10 @@ pub fn read(source: impl Read, mut each: impl FnMut(Frame<'_>)) -> Result<Option
                     }
                     PcapBlockOwned::Legacy(block) => {
                         let micros = i64::from(block.ts_sec) * 1_000_000 + i64::from(block.ts_usec / fraction);
-                        each(Frame { number, micros, length: block.origlen, bytes: block.data });
+                        let frame = Frame { number, micros, length: block.origlen, bytes: block.data };
+                        if let ControlFlow::Break(reason) = each(frame) {
+                            return Ok(Some(Cut { offset, reason: reason.into() }));
+                        }
                         number += 1;
                     }
                     PcapBlockOwned::NG(_) => {}
@@ -124,7 +132,11 @@ pub(super) mod tests {
 
     fn lengths(bytes: &[u8]) -> (Vec<usize>, Option<Cut>) {
         let mut lengths = Vec::new();
-        let cut = read(bytes, |frame| lengths.push(frame.bytes.len())).unwrap();
+        let each = |frame: Frame<'_>| {
+            lengths.push(frame.bytes.len());
+            ControlFlow::Continue(())
+        };
+        let cut = read(bytes, each).unwrap();
         (lengths, cut)
     }
 
@@ -132,10 +144,25 @@ pub(super) mod tests {
     fn frames_come_in_order_with_their_times() {
         let file = file(&[(1_700_000_000_000_001, vec![1; 60]), (1_700_000_000_999_999, vec![2; 61])]);
         let mut seen = Vec::new();
-        let cut =
-            read(&file[..], |frame| seen.push((frame.number, frame.micros, frame.length, frame.bytes[0]))).unwrap();
+        let each = |frame: Frame<'_>| {
+            seen.push((frame.number, frame.micros, frame.length, frame.bytes[0]));
+            ControlFlow::Continue(())
+        };
+        let cut = read(&file[..], each).unwrap();
         assert_eq!(seen, [(0, 1_700_000_000_000_001, 60, 1), (1, 1_700_000_000_999_999, 61, 2)]);
         assert_eq!(cut, None);
+    }
+
+    #[test]
+    fn whoever_has_had_enough_gets_no_more() {
+        let file = file(&[(0, vec![0; 60]), (1, vec![0; 60]), (2, vec![0; 60])]);
+        let mut seen = 0;
+        let each = |frame: Frame<'_>| {
+            seen += 1;
+            if frame.number == 1 { ControlFlow::Break("enough") } else { ControlFlow::Continue(()) }
+        };
+        let cut = read(&file[..], each).unwrap();
+        assert_eq!((seen, cut), (2, Some(Cut { offset: 24 + 76, reason: "enough".into() })));
     }
 
     /// 24 bytes of header, then 16 + 60 for each frame.
@@ -171,9 +198,9 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_no_capture_is_refused() {
-        assert!(matches!(read(&[b'x'; 100][..], |_| ()), Err(CaptureError::Form)));
+        assert!(matches!(read(&[b'x'; 100][..], |_| ControlFlow::Continue(())), Err(CaptureError::Form)));
         let mut other = file(&[]);
         other[20] = 113;
-        assert!(matches!(read(&other[..], |_| ()), Err(CaptureError::Link(113))));
+        assert!(matches!(read(&other[..], |_| ControlFlow::Continue(())), Err(CaptureError::Link(113))));
     }
 }

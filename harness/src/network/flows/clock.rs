@@ -8,6 +8,7 @@
 use super::capture::{CaptureError, Frame, read};
 use jiff::Timestamp;
 use std::io::Read;
+use std::ops::ControlFlow;
 
 /// Where pulses go to: the discard service (RFC 863). To a broadcast nobody answers that a port is closed (RFC 1122, 3.2.2).
 pub const PORT: u16 = 9;
@@ -54,6 +55,7 @@ impl Clock {
         let mut pulses = Vec::new();
         read(capture, |Frame { number, micros, bytes, .. }| {
             pulses.extend(pulse_in(bytes).map(|host| Pulse { frame: number, file: micros, host }));
+            ControlFlow::Continue(())
         })?;
         Ok(Self { pulses })
     }
@@ -90,7 +92,11 @@ mod tests {
         let file = file(frames);
         let clock = Clock::of(&file[..]).unwrap();
         let mut times = Vec::new();
-        read(&file[..], |frame| times.push(clock.host_time(&frame).map(Timestamp::as_microsecond))).unwrap();
+        let each = |frame: Frame<'_>| {
+            times.push(clock.host_time(&frame).map(Timestamp::as_microsecond));
+            ControlFlow::Continue(())
+        };
+        read(&file[..], each).unwrap();
         times
     }
 

@@ -9,6 +9,15 @@ use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::net::IpAddr;
+use std::ops::ControlFlow;
+
+/// How many conversations are put together. A machine that wants to exhaust our memory invents an address for each packet.
+const MOST_TALKS: usize = 1 << 16;
+/// What is said where they are more.
+const TOO_MANY: &str = "there are more than 65536 conversations";
+/// How many addresses a machine may give itself on its links, and how many names all addresses may have together: the same.
+const MOST_ADDRESSES: usize = 1 << 10;
+const MOST_NAMES: usize = 1 << 14;
 
 /// The machine whose cards were captured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,27 +30,30 @@ pub struct Viewpoint {
 
 /// What addresses are called. The first name of an address is the one to show.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Names(BTreeMap<IpAddr, Vec<String>>);
+pub struct Names {
+    of: BTreeMap<IpAddr, Vec<String>>,
+    all: usize,
+}
 
 impl Names {
-    /// Makes a name of an address known.
+    /// Makes a name of an address known, unless there are far too many already: some are told by others' DNS.
     pub fn add(&mut self, address: IpAddr, name: &str) {
-        let names = self.0.entry(address).or_default();
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
+        if self.all < MOST_NAMES && !self.is(address, name) {
+            self.of.entry(address).or_default().push(name.to_owned());
+            self.all += 1;
         }
     }
 
     /// The name to show.
     #[must_use]
     pub fn of(&self, address: IpAddr) -> Option<&str> {
-        self.0.get(&address)?.first().map(String::as_str)
+        self.of.get(&address)?.first().map(String::as_str)
     }
 
     /// Whether the address is called so.
     #[must_use]
     pub fn is(&self, address: IpAddr, name: &str) -> bool {
-        self.0.get(&address).is_some_and(|names| names.iter().any(|known| known == name))
+        self.of.get(&address).is_some_and(|names| names.iter().any(|known| known == name))
     }
 }
 
@@ -54,6 +66,8 @@ pub struct Flows {
     /// Frames that belong to flows but have no time: their capture has no pulse.
     untimed: u64,
     frames: u64,
+    /// It was given up: there are too many conversations.
+    crowded: bool,
     /// What DNS told the machine.
     learned: Names,
 }
@@ -93,18 +107,19 @@ impl Flows {
         Self { view, since, ..Self::default() }
     }
 
-    /// Adds the packets of a capture. The clock is that of the same capture.
+    /// Adds the packets of a capture, up to one that begins a conversation too many. The clock is that of the same capture.
     pub fn add(&mut self, clock: &Clock, capture: impl Read) -> Result<Option<Cut>, CaptureError> {
         read(capture, |frame| {
-            self.frames += 1;
             if let Sight::Ip(packet) = look(frame.bytes) {
                 let at = clock.host_time(&frame);
                 let answers = packet.protocol == Protocol::Udp && packet.from.port == Some(naming::PORT);
                 if answers && self.view.cards.contains(&packet.to_card) {
                     naming::learn(frame.bytes, &mut self.learned);
                 }
-                self.packet(&packet, at, u64::from(frame.length));
+                self.packet(&packet, at, u64::from(frame.length))?;
             }
+            self.frames += 1;
+            ControlFlow::Continue(())
         })
     }
 
@@ -114,21 +129,27 @@ impl Flows {
         self.frames
     }
 
+    /// Whether there were more conversations than are put together: then not all packets are in them.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.crowded
+    }
+
     /// How many packets have no time, and so are not known to be since a moment.
     #[must_use]
     pub fn untimed(&self) -> u64 {
         self.untimed
     }
 
-    fn packet(&mut self, packet: &Packet, at: Option<Timestamp>, length: u64) {
+    fn packet(&mut self, packet: &Packet, at: Option<Timestamp>, length: u64) -> ControlFlow<&'static str> {
         let (sent, arrived) = (self.view.cards.contains(&packet.from_card), self.view.cards.contains(&packet.to_card));
-        if sent && own_on_link(packet.from.address) {
+        if sent && own_on_link(packet.from.address) && self.view.addresses.len() < MOST_ADDRESSES {
             self.view.addresses.insert(packet.from.address);
         }
         let for_all = packet.to_card[0] & 1 == 1;
         // A bridge shows what is for others while it does not know where they are.
         if !(sent || arrived || for_all) {
-            return;
+            return ControlFlow::Continue(());
         }
         self.untimed += u64::from(at.is_none());
         let counts = self.since.is_none_or(|since| at.is_some_and(|at| at >= since));
@@ -136,24 +157,29 @@ impl Flows {
             if let Some(talk) = self.talks.get_mut(&Key::new(protocol, from, to)).filter(|_| counts) {
                 talk.refused();
             }
-            return;
+            return ControlFlow::Continue(());
         }
         let own = |end: &End| self.view.addresses.contains(&end.address);
         // What a router passes on is in its captures twice: as it arrives, and as it leaves.
         let leaves_again = sent && !own(&packet.from) && !own(&packet.to);
         let key = Key::new(packet.protocol, packet.from, packet.to);
+        if self.talks.len() >= MOST_TALKS && !self.talks.contains_key(&key) {
+            self.crowded = true;
+            return ControlFlow::Break(TOO_MANY);
+        }
         let talk = self.talks.entry(key).or_insert_with(|| Talk::begun_by(packet));
         talk.correct(packet);
         if counts && !leaves_again {
             talk.count(packet, at, length);
         }
+        ControlFlow::Continue(())
     }
 
     /// These names, and those that DNS told the machine.
     #[must_use]
     pub fn names(&self, known: &Names) -> Names {
         let mut names = known.clone();
-        for (address, learned) in &self.learned.0 {
+        for (address, learned) in &self.learned.of {
             for name in learned {
                 names.add(*address, name);
             }

@@ -162,3 +162,28 @@ fn contacts_are_held_against_a_list(#[case] may: &[&str], #[case] strangers: &[&
     assert_eq!(verdict.strangers.iter().map(ToString::to_string).collect::<Vec<_>>(), strangers);
     assert_eq!(verdict.missing.iter().map(ToString::to_string).collect::<Vec<_>>(), missing);
 }
+
+/// A machine that invents an address for each packet takes no more memory than that.
+#[test]
+fn conversations_have_an_upper_bound() {
+    let ports = (1..=60_000).map(|port| (port, 30)).chain((1..=60_000).map(|port| (port, 31)));
+    let frames = ports.take(MOST_TALKS + 10).map(|(port, host)| udp(MAIL, port, host, 9, 0));
+    let frames: Vec<_> = frames.collect();
+    let view = Viewpoint { cards: [card(MAIL)].into(), addresses: [address(MAIL)].into() };
+    let mut flows = Flows::seen_by(view, None);
+    let file = capture(&frames);
+    let cut = flows.add(&Clock::of(&file[..]).unwrap(), &file[..]).unwrap();
+    assert_eq!(cut.unwrap().reason, TOO_MANY);
+    assert!(flows.is_crowded());
+    assert_eq!(flows.flows(&names()).len(), MOST_TALKS);
+}
+
+#[test]
+fn names_have_an_upper_bound() {
+    let mut names = Names::default();
+    for number in 0..2 * MOST_NAMES {
+        names.add(address(MAIL), &format!("{}.example", number % 100));
+        names.add(std::net::Ipv4Addr::from_bits(u32::try_from(number).unwrap()).into(), "one");
+    }
+    assert_eq!(names.of.values().map(Vec::len).sum::<usize>(), MOST_NAMES);
+}

@@ -1,5 +1,6 @@
 //! What every verb of the file format does in a lab.
 
+mod captured;
 mod configuration;
 mod delivery;
 mod diagnosis;

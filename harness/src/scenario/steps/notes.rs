@@ -1,6 +1,6 @@
 //! What steps leave for later ones.
 
-use super::{forecast, guest, moments, spool, traffic};
+use super::{captured, forecast, guest, moments, spool};
 use crate::drift::{Contents, Inventory};
 use crate::mail::mailbox::Holding;
 use crate::mail::message::MessageId;
@@ -30,7 +30,7 @@ pub(in crate::scenario) struct Notes {
     pub(super) spools: BTreeMap<String, spool::Taken>,
     /// What is captured of machines' packets.
     #[serde(default)]
-    pub(in crate::scenario) captured: traffic::Captured,
+    pub(in crate::scenario) captured: captured::Captured,
     /// How many files of figures there are.
     #[serde(default)]
     pub(super) figures: u32,

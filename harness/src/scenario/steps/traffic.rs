@@ -3,17 +3,16 @@
 use super::super::step::{Capture, Egress, FlowsSince};
 use super::notes::Exhibit;
 use super::{Done, Notes, Stage, StepError, judged};
-use crate::lab::{Lab, LabError};
+use crate::lab::{self, CAPTURE_LIMIT_VARIABLE as LIMIT_VARIABLE, Lab, LabError};
 use crate::network::flows::clock::Clock;
 use crate::network::flows::sockets::{self, Socket};
 use crate::network::flows::{
     Contact, Cut, CutCapture, Destination, Exchange, Flow, Flows, FlowsOfLab, FlowsOfMachine, Names, Viewpoint, judge,
     record,
 };
+use crate::size::Size;
 use crate::time::Deadline;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,81 +20,17 @@ use std::time::Duration;
 /// How long the last pulse of a lab is waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// What steps have left about captures.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::scenario) struct Captured {
-    /// The machines whose packets are captured whenever they run.
-    pub(in crate::scenario) machines: BTreeSet<String>,
-    /// Moments by name, by the host's clock.
-    moments: BTreeMap<String, Timestamp>,
-    /// The files so far, in the order in which they were begun, each with its machine.
-    files: Vec<(String, PathBuf)>,
-    /// The steps since the first capture, as they began.
-    steps: Vec<Begun>,
-}
-
-/// A step that began.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Begun {
-    number: usize,
-    name: String,
-    at: Timestamp,
-}
-
-impl Captured {
-    /// Takes note of the files that a lab has begun.
-    pub(in crate::scenario) fn note_files(&mut self, lab: &Lab) {
-        for capture in lab.captures() {
-            if !self.files.iter().any(|(_, known)| *known == capture.file) {
-                self.files.push((capture.machine.to_string(), capture.file));
-            }
-        }
-    }
-
-    /// Takes note of a step that begins.
-    pub(in crate::scenario) fn note_step(&mut self, index: usize, name: &str) {
-        if !self.machines.is_empty() {
-            self.steps.push(Begun { number: index + 1, name: name.to_owned(), at: Timestamp::now() });
-        }
-    }
-
-    /// The files belong to an earlier run, and are not here.
-    pub(in crate::scenario) fn forget_files(&mut self) {
-        self.files.clear();
-        self.moments.clear();
-    }
-
-    fn files_of(&self, machine: &str) -> Vec<PathBuf> {
-        self.files.iter().filter(|(of, _)| of == machine).map(|(_, file)| file.clone()).collect()
-    }
-
-    /// A contact that may not be.
-    fn told(&self, contact: &Contact) -> String {
-        let Contact { first, sent, answer, .. } = contact;
-        format!(
-            "{contact} was contacted at {} {} ({} packets, {answer})",
-            first.strftime("%H:%M:%S%.3fZ"),
-            self.step_at(*first),
-            sent.packets
-        )
-    }
-
-    /// The step during which something happened.
-    fn step_at(&self, at: Timestamp) -> String {
-        let begun = self.steps.iter().rev().find(|step| step.at <= at);
-        begun.map_or_else(
-            || "before the first step".into(),
-            |step| format!("during step {}, \"{}\"", step.number, step.name),
-        )
-    }
-}
-
 impl Stage<'_> {
     pub(super) async fn capture(&mut self, on: Option<&str>, capture: &Capture) -> Result<Done, StepError> {
         let name = capture.name.get_ref();
-        let machines = self.begin_capture(on, name).await.map_err(|error| StepError::Broken(error.to_string()))?;
+        let limit = capture.limit.as_ref().map_or_else(lab::capture_limit, |limit| limit.get_ref().parse());
+        let limit = limit.map_err(|error| StepError::Broken(format!("{LIMIT_VARIABLE}: {error}")))?;
+        let machines = self.begin_capture(on, name, limit).await;
+        let machines = machines.map_err(|error| StepError::Broken(error.to_string()))?;
+        // From a capture that has ended nobody learns what is sent from now on.
+        for machine in &machines {
+            self.notes.captured.ended_early(Some(machine)).map_err(StepError::Broken)?;
+        }
         let asked = format!("capture all packets of {}, from `{name}` on", machines.join(", "));
         Ok(Done { asked, answered: "they are captured".into(), transcript: None })
     }
@@ -105,15 +40,19 @@ impl Stage<'_> {
         &mut self,
         on: Option<&str>,
         name: &str,
+        limit: Size,
     ) -> Result<Vec<String>, LabError> {
         let running = self.lab.machines().map(|machine| machine.name().to_string());
         let machines: Vec<_> = running.filter(|name| on.is_none_or(|on| on == name)).collect();
         for machine in &machines {
-            self.lab.capture(machine).await?;
+            self.lab.capture(machine, limit).await?;
         }
         let at = self.lab.pulse().await?;
         let captured = &mut self.notes.captured;
         captured.machines.extend(machines.iter().cloned());
+        for machine in &machines {
+            captured.limits.entry(machine.clone()).or_insert(limit);
+        }
         captured.moments.insert(name.to_owned(), at);
         captured.note_files(self.lab);
         Ok(machines)
@@ -121,11 +60,18 @@ impl Stage<'_> {
 
     pub(super) async fn egress(&mut self, on: &str, egress: &Egress) -> Result<Done, StepError> {
         let since = self.captured_at(egress.since.get_ref())?;
-        let seen = self.timed_since(on, since).await?;
+        let (seen, unlike) = if egress.full {
+            let seen = self.seen_since(on, since).await?.timed()?;
+            let has_ended = self.notes.captured.expect_end(on);
+            (seen, (!has_ended).then(|| "its capture has not reached its limit".to_owned()))
+        } else {
+            (self.complete_since(on, since).await?, None)
+        };
         let may: Vec<Destination> = egress.named().filter_map(|text| text.get_ref().parse().ok()).collect();
         let contacts = Contact::all(&seen.flows);
         let verdict = judge(&contacts, &may, &seen.names);
         let mut wrong = self.strangers(on, &verdict.strangers).await;
+        wrong.extend(unlike);
         if egress.exactly.is_some() {
             wrong.extend(verdict.missing.iter().map(|destination| format!("{destination} was not contacted")));
         }
@@ -149,7 +95,7 @@ impl Stage<'_> {
         let machines = on.map_or_else(|| self.notes.captured.machines.clone(), |on| [on.to_owned()].into());
         let mut all = Vec::new();
         for machine in &machines {
-            all.extend(self.timed_since(machine, since).await?.flows);
+            all.extend(self.complete_since(machine, since).await?.flows);
         }
         let exchanges: Vec<_> = Exchange::all(&all).iter().map(ToString::to_string).collect();
         let machines = Vec::from_iter(machines).join(", ");
@@ -165,16 +111,14 @@ impl Stage<'_> {
         since.ok_or_else(|| StepError::Broken(format!("no step has made the capture `{name}`")))
     }
 
-    /// What the captures of a machine show by now, if the time of all of it is known.
-    async fn timed_since(&mut self, on: &str, since: Timestamp) -> Result<Seen, StepError> {
+    /// What the captures of a machine show by now, if that is all that was sent.
+    async fn complete_since(&mut self, on: &str, since: Timestamp) -> Result<Seen, StepError> {
         let seen = self.seen_since(on, since).await?;
-        if seen.untimed > 0 {
-            return Err(StepError::Broken(format!(
-                "the time of {} packets is not known: no pulse of the lab's reached their capture",
-                seen.untimed
-            )));
+        self.notes.captured.ended_early(Some(on)).map_err(StepError::Broken)?;
+        if seen.crowded {
+            return Err(StepError::Broken(format!("{on} has too many conversations: not all packets can be judged")));
         }
-        Ok(seen)
+        seen.timed()
     }
 
     /// What the captures of a machine show by now.
@@ -214,9 +158,22 @@ pub(super) struct Seen {
     /// Captures that end in the middle of something.
     cuts: Vec<(PathBuf, Cut)>,
     untimed: u64,
+    /// There are too many conversations: not all are among the flows.
+    crowded: bool,
 }
 
 impl Seen {
+    /// The same, if the time of each packet is known.
+    fn timed(self) -> Result<Self, StepError> {
+        if self.untimed == 0 {
+            return Ok(self);
+        }
+        let untimed = self.untimed;
+        Err(StepError::Broken(format!(
+            "the time of {untimed} packets is not known: no pulse of the lab's reached their capture"
+        )))
+    }
+
     fn transcript(&self) -> String {
         let mut text = String::new();
         for flow in &self.flows {
@@ -255,14 +212,15 @@ pub(in crate::scenario) async fn flows_of(lab: &Lab, notes: &mut Notes) -> Resul
         let Seen { flows, frames, cuts, .. } = seen(lab, notes, machine, None, &names).await?;
         let captures = notes.captured.files_of(machine).iter().map(|file| name_of(file)).collect();
         let frames = frames.into_iter().map(|(file, frames)| (name_of(&file), frames)).collect();
-        let cuts = cuts.into_iter().map(|(file, cut)| CutCapture { file: name_of(&file), cut }).collect();
+        let mut cuts: Vec<_> = cuts.into_iter().map(|(file, cut)| CutCapture { file: name_of(&file), cut }).collect();
+        cuts.extend(notes.captured.cuts_of(machine));
         let addresses = lab.viewpoint(machine).addresses.into_iter().collect();
         all.machines.push(FlowsOfMachine { machine: machine.clone(), addresses, captures, frames, cuts, flows });
     }
     Exhibit::json(record::FILE.into(), &all).map(Some).map_err(|error| error.to_string())
 }
 
-fn name_of(file: &Path) -> String {
+pub(super) fn name_of(file: &Path) -> String {
     file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
@@ -293,39 +251,13 @@ fn read(files: Vec<PathBuf>, view: Viewpoint, since: Option<Timestamp>, names: &
         cuts.extend(cut.map(|cut| (file.clone(), cut)));
     }
     let names = flows.names(names);
-    Ok(Seen { flows: flows.flows(&names), names, frames, cuts, untimed: flows.untimed() })
+    let (untimed, crowded) = (flows.untimed(), flows.is_crowded());
+    Ok(Seen { flows: flows.flows(&names), names, frames, cuts, untimed, crowded })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::flows::{Answer, Count, Party, Protocol};
-
-    #[rstest::rstest]
-    #[case::before(5, "before the first step")]
-    #[case::in_the_first(10, "during step 2, \"alice logs in\"")]
-    #[case::in_the_last(25, "during step 3, \"nobody was contacted\"")]
-    fn a_contact_is_told_with_its_step(#[case] second: i64, #[case] step: &str) {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let begun = |number, name: &str, second| Begun { number, name: name.into(), at: at(second) };
-        let steps = vec![begun(2, "alice logs in", 10), begun(3, "nobody was contacted", 20)];
-        let captured = Captured { steps, ..Captured::default() };
-        let to =
-            Party { address: "192.0.2.99".parse().unwrap(), port: Some(443), name: Some("stranger.example".into()) };
-        let contact = Contact {
-            to,
-            protocol: Protocol::Tcp,
-            first: at(second),
-            flows: 1,
-            sent: Count { packets: 3, bytes: 222 },
-            received: Count::default(),
-            answer: Answer::None,
-        };
-        let expected = format!(
-            "stranger.example:443/tcp (192.0.2.99) was contacted at 00:00:{second:02}.000Z {step} (3 packets, no answer)"
-        );
-        assert_eq!(captured.told(&contact), expected);
-    }
 
     /// A capture that is missing, empty or something else is named.
     #[rstest::rstest]

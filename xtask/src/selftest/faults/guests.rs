@@ -2,8 +2,10 @@
 
 use super::super::runs::{EASY, ENDLESS, QEMU, Stage};
 use super::super::{Outcome, Report};
+use super::host::where_mounted;
 use super::scenario;
 use anyhow::Context as _;
+use harness::lab::CAPTURE_LIMIT_VARIABLE as LIMIT_VARIABLE;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -20,6 +22,8 @@ const MEMORY: u64 = 600 << 10;
 pub(super) fn run(stage: &Stage, all: bool, report: &mut Report) {
     report.row("faults: a guest prints what steers terminals", || steers(stage));
     report.row("faults: a guest's agent talks without an end", || floods(stage));
+    report.row("faults: a guest sends packets without an end, and they are captured", || floods_network(stage));
+    report.row("faults: the same, and the disk of the results is small", || floods_disk(stage));
     report.row("faults: a guest's clock jumps back by a day, then ahead by a year", || clock_jumps(stage));
     if all {
         report.row("faults: a guest's agent is killed, and stays away", || agent_gone(stage));
@@ -52,7 +56,8 @@ fn harmless(text: &str) -> bool {
     text.chars().all(|c| matches!(c, '\n' | '\t') || !(c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)))
 }
 
-fn files_below(directory: &std::path::Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
+/// All files below a directory; a link is an error.
+pub(super) fn files_below(directory: &std::path::Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
     let mut files = Vec::new();
     for entry in fs_err::read_dir(directory)? {
         let entry = entry?;
@@ -75,6 +80,47 @@ fn floods(stage: &Stage) -> anyhow::Result<Outcome> {
     stage.wait_until_clear()?;
     anyhow::ensure!(peak < MEMORY, "the runner took {} MiB", peak >> 10);
     Ok(Outcome::Passed(format!("\"{words}\"; the runner took {} MiB at most", peak >> 10)))
+}
+
+/// All packets are captured while the machine broadcasts this many of 1400 bytes.
+fn broadcasts(packets: usize) -> String {
+    let send = format!(
+        "socket(S, AF_INET, SOCK_DGRAM, 17); setsockopt(S, SOL_SOCKET, SO_BROADCAST, 1); \
+                        $to = sockaddr_in(9, inet_aton(\"10.20.0.255\")); send(S, \"x\" x 1400, 0, $to) for 1..{packets}"
+    );
+    let capture = "[[step]]\nname = \"packets are captured\"\ndo.capture = { name = \"all\" }\n";
+    let flood =
+        scenario(&[("it sends and sends", &format!("perl -MSocket -e '{send}'")), ("a while passes", "sleep 1")]);
+    flood.replacen("[[step]]", &format!("{capture}[[step]]"), 1)
+}
+
+fn floods_network(stage: &Stage) -> anyhow::Result<Outcome> {
+    let ended = stage.start_file(&broadcasts(20_000), &[(LIMIT_VARIABLE, "4MiB")])?.end()?;
+    let words =
+        "its capture capture-directory-1.pcap has reached its limit of 4.0 MiB during step 2, \"it sends and sends\"";
+    let said = ended.failed_with(&["machine directory: ", words, LIMIT_VARIABLE])?;
+    anyhow::ensure!(ended.code == Some(1), "its status is {:?}", ended.code);
+    let file = stage.results().join("latest/bad-day::main/capture-directory-1.pcap");
+    let size = fs_err::metadata(&file)?.len() >> 20;
+    anyhow::ensure!((4..20).contains(&size), "the capture has {size} MiB");
+    stage.wait_until_clear()?;
+    Ok(Outcome::Passed(format!("the capture has {size} of 28 MiB: {}", sentence(&said, words))))
+}
+
+fn floods_disk(stage: &Stage) -> anyhow::Result<Outcome> {
+    let results = stage.results();
+    // Less than what is to stay free: no packet is worth a full disk.
+    let mount = format!("mkdir -p '{0}'; mount -t tmpfs -o size=200m none '{0}'", results.display());
+    stage.write(&broadcasts(2000))?;
+    let ended = where_mounted(stage, &mount)?.end()?;
+    let words = "was ended because only";
+    let said = ended.failed_with(&[
+        "machine directory: its capture capture-directory-1.pcap",
+        words,
+        "MiB are free on its disk",
+    ])?;
+    stage.wait_until_clear()?;
+    Ok(Outcome::Passed(sentence(&said, words)))
 }
 
 /// The most memory that a process has had, in KiB (proc(5), `VmHWM`).

@@ -3,25 +3,18 @@
 use super::super::runs::{EASY, Stage};
 use super::super::{Outcome, Report, builder::Builder};
 use super::scenario;
-use crate::say;
-use harness::host::memory;
 use nix::sys::signal::Signal;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 /// How long a runner is stopped: longer than any reply takes to come.
 const STOPPED: Duration = Duration::from_secs(6);
 
-/// What the group leaves: enough for a runner, and too little for a guest.
-const GROUP_MIB: u64 = 400;
-
 pub(super) fn run(stage: &Stage, report: &mut Report) {
     report.row("faults: the runner is stopped in a step, and goes on", || stopped(stage));
     report.row("faults: two runs at once in one cache", || two(stage));
     report.row("faults: the cache is read-only", || read_only(stage));
     report.row("faults: no room for results", || no_room(stage));
-    report.row("faults: a control group that leaves too little memory", || no_memory(stage));
 }
 
 fn stopped(stage: &Stage) -> anyhow::Result<Outcome> {
@@ -51,14 +44,13 @@ fn two(stage: &Stage) -> anyhow::Result<Outcome> {
     Ok(Outcome::Passed("both thaw the same template, and pass".into()))
 }
 
-/// The runner in a mount namespace of its own, where `mount` was done.
-fn where_mounted(stage: &Stage, mount: &str) -> anyhow::Result<Builder> {
+/// The runner with the scenario that was written, in a mount namespace of its own where `mount` was done.
+pub(super) fn where_mounted(stage: &Stage, mount: &str) -> anyhow::Result<Builder> {
     after(stage, mount, &["unshare", "--mount", "--propagation", "private", "sh"])
 }
 
-/// The runner, where a script was carried out by this shell before.
-fn after(stage: &Stage, script: &str, shell: &[&str]) -> anyhow::Result<Builder> {
-    stage.write(&scenario(&[EASY]))?;
+/// The same, where a script was carried out by this shell before.
+pub(super) fn after(stage: &Stage, script: &str, shell: &[&str]) -> anyhow::Result<Builder> {
     let inner = stage.command(&[]);
     let mut command = Command::new(shell[0]);
     command.args(&shell[1..]).args(["-ec", &format!("{script}\nexec \"$@\""), "sh"]);
@@ -68,6 +60,7 @@ fn after(stage: &Stage, script: &str, shell: &[&str]) -> anyhow::Result<Builder>
 }
 
 fn read_only(stage: &Stage) -> anyhow::Result<Outcome> {
+    stage.write(&scenario(&[EASY]))?;
     let home = stage.site.home();
     let home = home.display();
     let run = where_mounted(stage, &format!("mount --bind '{home}' '{home}'; mount -o remount,ro,bind '{home}'"))?;
@@ -77,6 +70,7 @@ fn read_only(stage: &Stage) -> anyhow::Result<Outcome> {
 }
 
 fn no_room(stage: &Stage) -> anyhow::Result<Outcome> {
+    stage.write(&scenario(&[EASY]))?;
     let results = stage.results();
     let mount = format!("mkdir -p '{0}'; mount -t tmpfs -o size=16k,nr_inodes=64 none '{0}'", results.display());
     let said = where_mounted(stage, &mount)?.end()?.failed_with(&["No space left on device"])?;
@@ -84,39 +78,8 @@ fn no_room(stage: &Stage) -> anyhow::Result<Outcome> {
     Ok(Outcome::Passed(told(stage, &said, "No space left")))
 }
 
-/// A group that is gone with this.
-struct Group(PathBuf);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir(&self.0) {
-            say::note(format_args!("the control group stays: {}: {error}", self.0.display()));
-        }
-    }
-}
-
-fn no_memory(stage: &Stage) -> anyhow::Result<Outcome> {
-    let Some(group) = memory::groups().into_iter().find(|group| group.directory().join(group.limit_file()).exists())
-    else {
-        return Ok(Outcome::Skipped("this host has no control groups that limit memory".into()));
-    };
-    let directory = group.directory().join(format!("rehearsal-{}", std::process::id()));
-    if let Err(error) = std::fs::create_dir(&directory) {
-        return Ok(Outcome::Skipped(format!("{}: {error}", directory.display())));
-    }
-    let group = (Group(directory), group.limit_file());
-    let limit = group.0.0.join(group.1);
-    if let Err(error) = fs_err::write(&limit, (GROUP_MIB << 20).to_string()) {
-        return Ok(Outcome::Skipped(error.to_string()));
-    }
-    let join = format!("echo $$ > '{}/cgroup.procs'", group.0.0.display());
-    let said =
-        after(stage, &join, &["sh"])?.end()?.failed_with(&["MiB of memory are wanted, and the control group"])?;
-    stage.wait_until_clear()?;
-    Ok(Outcome::Passed(told(stage, &said, "control group")))
-}
-
-fn told(stage: &Stage, said: &str, words: &str) -> String {
+/// What ended a run, in a line.
+pub(super) fn told(stage: &Stage, said: &str, words: &str) -> String {
     // What ended the run rather than what was said beside it.
     let ends = |line: &&str| line.contains("FAIL") || line.contains("Error");
     let all = || said.lines().filter(|line| line.contains(words));

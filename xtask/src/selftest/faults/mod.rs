@@ -4,7 +4,9 @@
 mod guests;
 mod host;
 mod kills;
+mod memory;
 mod outside;
+mod secrets;
 
 use super::runs::Stage;
 use super::{Given, Outcome, Report, labs};
@@ -28,9 +30,12 @@ pub(super) fn run(given: &Given, all: bool, report: &mut Report) {
     report.row("faults: a scenario passes, and its lab stays as a template", || passes(&stage));
     kills::run(&stage, kills::Phase::Thaw, report);
     kills::run(&stage, kills::Phase::Step, report);
+    report.row("faults: QEMU closes its control channel in a step", || kills::uncontrolled(&stage));
     guests::run(&stage, all, report);
     host::run(&stage, report);
+    memory::run(&stage, report);
     outside::run(&stage, report);
+    secrets::run(&stage, report);
     report.row("faults: a scenario passes after all that", || passes(&stage));
     labs::cycles(given, report, if all { ALL_CYCLES } else { CYCLES });
 }
