@@ -139,7 +139,7 @@ impl Session {
         let cache = Cache::open_default().context("failed to open the cache")?;
         harness::host::workspace::Workspace::sweep(&cache.labs())?;
         let setup = Setup::of_this_host(&selection, &project().join("cloud-init"), &cache);
-        let available = memory::available().context("/proc/meminfo does not tell how much memory is available")?;
+        memory::available().context("/proc/meminfo does not tell how much memory is available")?;
         let cores = jobs_of_this_host();
         let budget = Budget::shared(&cache.shares(), u32::try_from(cores)?)
             .context("failed to share this host with other runs")?;
@@ -150,7 +150,7 @@ impl Session {
             None => Run::create(&results)?,
         };
         let run = run.seen_from(&project());
-        Head::new(Host::of(&selection, &setup.qemu_version, available.mib())).begin(run.directory())?;
+        Head::new(Host::of(&selection, &setup.qemu_version, budget.memory_mib())).begin(run.directory())?;
         self.voice.expect(accelerator.name(), Typical::load(&cache.times()));
         let voice = self.voice.clone();
         run.watch(Box::new(move |scenario, cell, happening| voice.watch(scenario, cell, happening)));

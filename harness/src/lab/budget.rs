@@ -150,6 +150,12 @@ impl Budget {
         })
     }
 
+    /// How much memory guests of this process can have now, in MiB, if nobody else wants any.
+    #[must_use]
+    pub fn memory_mib(&self) -> u32 {
+        self.memory.measure.take().0
+    }
+
     /// RAM for a lab, for as long as the permit lives. `waiting` is called if it cannot be had at once.
     pub async fn memory(&self, mib: u32, waiting: &(dyn Fn(&Wait) + Sync)) -> Result<Permit, BudgetError> {
         self.memory.take(mib, waiting).await

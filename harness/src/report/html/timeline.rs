@@ -104,7 +104,13 @@ fn tick(seconds: f64) -> String {
         0.0 => "0 s".into(),
         short if short < 1.0 => format!("{short:.1} s"),
         short if short < 60.0 => format!("{short:.0} s"),
-        long => format!("{:.0} min", long / 60.0),
+        long => {
+            let whole = std::time::Duration::from_secs_f64(long.round()).as_secs();
+            match (whole / 60, whole % 60) {
+                (minutes, 0) => format!("{minutes} min"),
+                (minutes, seconds) => format!("{minutes}:{seconds:02} min"),
+            }
+        }
     }
 }
 
@@ -120,6 +126,17 @@ fn anchor_at(place: f64) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[rstest::rstest]
+    #[case(0.0, "0 s")]
+    #[case(0.2, "0.2 s")]
+    #[case(30.0, "30 s")]
+    #[case(60.0, "1 min")]
+    #[case(90.0, "1:30 min")]
+    #[case(7200.0, "120 min")]
+    fn no_two_marks_are_called_the_same(#[case] seconds: f64, #[case] words: &str) {
+        assert_eq!(tick(seconds), words);
+    }
 
     #[rstest::rstest]
     #[case(0.4, 5)]
