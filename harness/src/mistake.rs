@@ -159,7 +159,8 @@ impl From<Flaw> for Flaws {
 }
 
 /// The known name that a person most likely meant: one that differs by few letters for its length.
-pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |known: &str| strsim::damerau_levenshtein(name, known);
     let near = known.iter().copied().min_by_key(|known| distance(known))?;
     let close = distance(near) <= (name.chars().count() / 3).max(1);

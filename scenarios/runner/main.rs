@@ -5,6 +5,7 @@ mod session;
 mod voice;
 
 use anyhow::{Context as _, anyhow};
+use harness::mistake::nearest;
 use harness::network::become_root_of_own_user_namespace;
 use harness::report::text;
 use harness::scenario::{Cell, Scenario, Tier};
@@ -52,10 +53,17 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<ExitCode> {
+    let wanted = Wanted::take(arguments);
+    if let Some(mistake) = wanted.mistake(scenarios) {
+        eprintln!("Error: {mistake}");
+        return Ok(End::Invalid.into());
+    }
+    let (chosen, left_out) = wanted.of(scenarios);
+    let trials = |session: &Arc<Session>| trials(&[&chosen, &left_out], &wanted, session);
     if arguments.list {
         harness::host::pipe::end_quietly_without_reader();
         let session = Arc::new(Session::new(Voice::Lines { several: false }));
-        libtest_mimic::run(arguments, trials(scenarios, &session, Tier::Quick)).exit();
+        libtest_mimic::run(arguments, trials(&session)).exit();
     }
     // From here on errors stand among words of guests, and are made harmless with them: colours would be, too.
     let plain = || miette::MietteHandlerOpts::new().color(false).terminal_links(false).build();
@@ -66,7 +74,6 @@ fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<Exit
     }
     let jobs = arguments.test_threads.unwrap_or_else(session::jobs_of_this_host);
     arguments.test_threads = Some(jobs);
-    let (chosen, left_out) = chosen(arguments, scenarios);
     let plain = arguments.logfile.is_some() || arguments.format.is_some() || arguments.quiet;
     let names: Vec<_> = chosen.iter().map(|(scenario, cell)| name(scenario, cell)).collect();
     let voice = Voice::new(&names, jobs, plain);
@@ -75,30 +82,72 @@ fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<Exit
         arguments.logfile = Some("/dev/null".to_owned());
     }
     let session = Arc::new(Session::new(voice));
-    let conclusion = libtest_mimic::run(arguments, trials(scenarios, &session, asked(arguments, scenarios)));
+    let conclusion = libtest_mimic::run(arguments, trials(&session));
     session.finish(&conclusion, &chosen, &left_out)
-}
-
-/// The tier that a person asks for. Who names one cell in full means that cell, whatever its tier.
-fn asked(arguments: &Arguments, scenarios: &[Scenario]) -> Tier {
-    let cells = scenarios.iter().flat_map(|scenario| scenario.cells.iter().map(|cell| name(scenario, cell)));
-    let named = arguments.filter.as_ref().is_some_and(|filter| cells.into_iter().any(|cell| cell == *filter));
-    if arguments.include_ignored || arguments.ignored || named { Tier::Full } else { Tier::Quick }
 }
 
 /// A cell with its scenario.
 type Chosen<'s> = (&'s Scenario, &'s Cell);
 
-/// The cells that a filter selects: those that run, and those that the tier leaves out.
-fn chosen<'s>(arguments: &Arguments, scenarios: &'s [Scenario]) -> (Vec<Chosen<'s>>, Vec<Chosen<'s>>) {
-    let tier = asked(arguments, scenarios);
-    let cells = scenarios.iter().flat_map(|scenario| scenario.cells.iter().map(move |cell| (scenario, cell)));
-    let selected = cells.filter(|(scenario, cell)| {
-        let name = name(scenario, cell);
-        let selects = |filter: &String| if arguments.exact { name == *filter } else { name.contains(filter) };
-        arguments.filter.as_ref().is_none_or(selects) && !arguments.skip.iter().any(selects)
-    });
-    selected.partition(|(_, cell)| tier == Tier::Full || cell.tier == Tier::Quick)
+/// More parts of names than the one that libtest's command line has room for, each in a line.
+const FILTERS_VARIABLE: &str = "REHEARSAL_FILTERS";
+
+/// What a person wants to run.
+struct Wanted {
+    /// Parts of names, of which one is enough; no part is all.
+    filters: Vec<String>,
+    /// The last so many filters are for this program only, so each must be part of a name. The first one is cargo's, which it
+    /// hands to all tests.
+    own: usize,
+    /// Whether a filter is a whole name.
+    exact: bool,
+    /// Parts of names that are not wanted.
+    skip: Vec<String>,
+    /// Also what is for full runs.
+    full: bool,
+    /// Nothing else.
+    only_extra: bool,
+}
+
+impl Wanted {
+    /// Takes the filters from the command line, and those that do not fit there.
+    fn take(arguments: &mut Arguments) -> Self {
+        let more = std::env::var(FILTERS_VARIABLE).unwrap_or_default();
+        let own = more.lines().count();
+        let filters = arguments.filter.take().into_iter().chain(more.lines().map(str::to_owned)).collect();
+        let only_extra = arguments.ignored;
+        let full = arguments.include_ignored || only_extra;
+        Self { filters, own, exact: arguments.exact, skip: std::mem::take(&mut arguments.skip), full, only_extra }
+    }
+
+    /// A filter that is part of no name, and what there is instead.
+    fn mistake(&self, scenarios: &[Scenario]) -> Option<String> {
+        let cells: Vec<_> = scenarios.iter().flat_map(|of| of.cells.iter().map(|cell| name(of, cell))).collect();
+        let own = &self.filters[self.filters.len() - self.own..];
+        let wrong = own.iter().find(|filter| !cells.iter().any(|cell| cell.contains(*filter)))?;
+        let known: Vec<_> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+        let all: Vec<_> = known.iter().copied().chain(cells.iter().map(String::as_str)).collect();
+        let near = nearest(wrong, &all).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+        Some(format!("no cell's name contains `{wrong}`; {near}there are scenarios: {}", known.join(", ")))
+    }
+
+    fn selects(&self, name: &str) -> bool {
+        let is_meant = |filter: &String| if self.exact { name == *filter } else { name.contains(filter) };
+        (self.filters.is_empty() || self.filters.iter().any(is_meant)) && !self.skip.iter().any(is_meant)
+    }
+
+    /// Whether a cell is one for full runs. Who names one in full means that cell, whatever its tier.
+    fn is_extra(&self, (scenario, cell): &Chosen<'_>) -> bool {
+        cell.tier == Tier::Full && (self.full || !self.filters.contains(&name(scenario, cell)))
+    }
+
+    /// The cells that are wanted: those that run, and those that the tier leaves out.
+    fn of<'s>(&self, scenarios: &'s [Scenario]) -> (Vec<Chosen<'s>>, Vec<Chosen<'s>>) {
+        let cells = scenarios.iter().flat_map(|scenario| scenario.cells.iter().map(move |cell| (scenario, cell)));
+        let selected = cells.filter(|(scenario, cell)| self.selects(&name(scenario, cell)));
+        let selected = selected.filter(|chosen| !self.only_extra || self.is_extra(chosen));
+        selected.partition(|chosen| self.full || !self.is_extra(chosen))
+    }
 }
 
 fn name(scenario: &Scenario, cell: &Cell) -> String {
@@ -131,17 +180,13 @@ fn scenarios() -> anyhow::Result<Vec<Scenario>> {
 }
 
 /// A cell that is for full runs is an ignored test in others: libtest's and nextest's word for what is left out.
-fn trials(scenarios: &[Scenario], session: &Arc<Session>, tier: Tier) -> Vec<Trial> {
-    let cells =
-        scenarios.iter().flat_map(|scenario| scenario.cells.iter().map(move |cell| (scenario.clone(), cell.clone())));
-    cells
-        .map(|(scenario, cell)| {
-            let session = session.clone();
-            let left_out = cell.tier == Tier::Full && tier == Tier::Quick;
-            let test = Trial::ignorable_test(name(&scenario, &cell), move || {
-                session.test(&scenario, &cell).map_err(|error| Failed::from(text::lines(&format!("{error:#}"))))
-            });
-            test.with_ignored_flag(left_out)
-        })
-        .collect()
+fn trials(cells: &[&[Chosen<'_>]], wanted: &Wanted, session: &Arc<Session>) -> Vec<Trial> {
+    let trial = |chosen: &Chosen<'_>| {
+        let (session, scenario, cell) = (session.clone(), chosen.0.clone(), chosen.1.clone());
+        let test = Trial::ignorable_test(name(&scenario, &cell), move || {
+            session.test(&scenario, &cell).map_err(|error| Failed::from(text::quoted(&format!("{error:#}"), "")))
+        });
+        test.with_ignored_flag(wanted.is_extra(chosen))
+    };
+    cells.iter().copied().flatten().map(trial).collect()
 }

@@ -22,9 +22,6 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-/// Memory that is left to this host beside its guests.
-const RESERVE: u64 = 1 << 30;
-
 /// The directory for results; `rehearsal` in cargo's target directory, unless the user names another.
 const RESULTS_VARIABLE: &str = "REHEARSAL_RESULTS";
 
@@ -143,9 +140,9 @@ impl Session {
         harness::host::workspace::Workspace::sweep(&cache.labs())?;
         let setup = Setup::of_this_host(&selection, &project().join("cloud-init"), &cache);
         let available = memory::available().context("/proc/meminfo does not tell how much memory is available")?;
-        let memory = available.without(RESERVE);
         let cores = jobs_of_this_host();
-        let budget = Budget::new(memory, u32::try_from(cores)?);
+        let budget = Budget::shared(&cache.shares(), u32::try_from(cores)?)
+            .context("failed to share this host with other runs")?;
         let stock = Stock::open(cache.clone()).context("failed to open the templates of labs")?;
         let results = std::env::var_os(RESULTS_VARIABLE).map_or_else(|| target().join("rehearsal"), PathBuf::from);
         let run = match nextest_run() {
@@ -153,7 +150,7 @@ impl Session {
             None => Run::create(&results)?,
         };
         let run = run.seen_from(&project());
-        Head::new(Host::of(&selection, &setup.qemu_version, memory.mib())).begin(run.directory())?;
+        Head::new(Host::of(&selection, &setup.qemu_version, available.mib())).begin(run.directory())?;
         self.voice.expect(accelerator.name(), Typical::load(&cache.times()));
         let voice = self.voice.clone();
         run.watch(Box::new(move |scenario, cell, happening| voice.watch(scenario, cell, happening)));

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 const EXAMPLE: &str = "\
 Steps with `record = true` are compared with snapshots in scenarios/snapshots/ by each `cargo xtask test`. This runs the scenarios,
 shows what is not as recorded, and asks for each whether it is right. Where nobody can be asked, all is left for
-`cargo insta review --include-ignored`, or for another run with --accept.
+`cargo insta review`, or for another run with --accept.
 
 Example, after a role's configuration was changed:
 

@@ -21,6 +21,7 @@ Examples:
     cargo xtask test --yes                 all that is quick; builds what is missing
     cargo xtask test pam-loss              one scenario
     cargo xtask test pam-loss::control     one cell
+    cargo xtask test egress relay          several
     cargo xtask test --tier full           everything
     cargo xtask test logins --etc my-etc   whether logins work with files of your own
     cargo xtask test rewind --repeat 20 --until-failure      whether it fails now and then";
@@ -29,8 +30,9 @@ Examples:
 #[derive(ClapArgs, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Args {
-    /// Part of the name of a scenario or cell, such as `pam-loss` or `pam-loss::control`; all, if none is given
-    filter: Option<String>,
+    /// Parts of names of scenarios or cells, such as `pam-loss` or `pam-loss::control`; all, if none is given
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
     /// Install missing programs without asking
     #[arg(long)]
     yes: bool,
@@ -66,12 +68,12 @@ pub(crate) struct Args {
 impl Args {
     /// A run of cells that measure, one at a time, with results of its own; what it says goes to standard error.
     pub(crate) fn measuring(filter: String, results: PathBuf) -> Self {
-        Self { filter: Some(filter), tier: Tier::Full, jobs: Some(1), aside: Some(results), ..Self::default() }
+        Self { filters: vec![filter], tier: Tier::Full, jobs: Some(1), aside: Some(results), ..Self::default() }
     }
 
     /// A run that records.
     pub(crate) fn recording(filter: Option<String>, tier: Tier, scenarios: Option<PathBuf>) -> Self {
-        Self { filter, scenarios, tier, ..Self::default() }
+        Self { filters: filter.into_iter().collect(), scenarios, tier, ..Self::default() }
     }
 }
 
@@ -109,7 +111,8 @@ pub(crate) fn run_for(args: Args, purpose: Purpose) -> anyhow::Result<ExitCode> 
     let runner = build_runner()?;
     let rounds = Rounds { repeat: args.repeat, until_failure: args.until_failure };
     let mut command = Command::new(runner);
-    command.args(args.filter);
+    // libtest's command line has room for one.
+    command.env("REHEARSAL_FILTERS", args.filters.join("\n"));
     if let Some(directory) = args.scenarios {
         command.env("REHEARSAL_SCENARIOS", std::path::absolute(directory)?);
     }

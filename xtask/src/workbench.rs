@@ -4,7 +4,6 @@ use crate::image;
 use anyhow::Context as _;
 use harness::cache::Cache;
 use harness::host::accelerator::{self, Selection};
-use harness::host::memory;
 use harness::host::workspace::Workspace;
 use harness::image::Image;
 use harness::lab::{Budget, Media, Setup, Stock, Topology};
@@ -51,9 +50,9 @@ impl Workbench {
             disks.push(media);
         }
         setup.media = images.iter().map(|image| (image.name.clone(), Media::from(image))).collect();
-        let available = memory::available().context("/proc/meminfo does not tell how much memory is available")?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let budget = Budget::new(available, u32::try_from(cores)?);
+        let budget = Budget::shared(&cache.shares(), u32::try_from(cores)?)
+            .context("failed to share this host with other runs")?;
         let scratch = Workspace::create(&cache.labs(), "scratch").context("failed to make a directory for logs")?;
         Ok(Self { cache, selection, setup, budget, scratch, _images: images, _disks: disks })
     }

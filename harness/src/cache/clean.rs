@@ -63,6 +63,7 @@ impl Cache {
                 let is_ours = rooms.contains(&path)
                     || path == self.secret()
                     || path == self.times()
+                    || path == self.shares()
                     || EntryName::parse(name.trim_end_matches(".lock")).is_some()
                     || name.starts_with(REMOVED)
                     || name.starts_with("plan-")
@@ -130,9 +131,10 @@ mod tests {
             fs::create_dir(other).unwrap();
         }
         fs::write(cache.secret(), "x").unwrap();
+        fs::create_dir(cache.shares()).unwrap();
         cache.clean(&Kind::ALL, SystemTime::now() + Duration::from_secs(1)).unwrap();
         cache.sweep().unwrap();
         assert_eq!(cache.strangers().unwrap(), others);
-        assert!(running.path().exists() && cache.secret().exists());
+        assert!(running.path().exists() && cache.secret().exists() && cache.shares().exists());
     }
 }

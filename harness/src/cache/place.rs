@@ -86,6 +86,12 @@ impl Cache {
         self.root.join("labs")
     }
 
+    /// Where processes write down what they have taken of this host's memory and cores.
+    #[must_use]
+    pub fn shares(&self) -> PathBuf {
+        self.root.join("shares")
+    }
+
     /// The file that the secrets of labs are derived from. It stays when entries go.
     #[must_use]
     pub fn secret(&self) -> PathBuf {

@@ -22,6 +22,13 @@ pub fn lines(text: &str) -> String {
     clean(text, true)
 }
 
+/// The same for a program's output, as after a few words of ours: each further line begins with `indent` and a bar. So it is no
+/// line of ours, and no command to a workflow of GitHub's, which takes what begins with two colons behind any space.
+#[must_use]
+pub fn quoted(text: &str, indent: &str) -> String {
+    lines(text).trim_end().replace('\n', &format!("\n{indent}| "))
+}
+
 /// The same JSON, with everything escaped that steers, as JSON escapes it: [`serde_json`] does so for the first 32 characters only.
 #[must_use]
 pub fn json(text: &str) -> String {
@@ -93,6 +100,11 @@ mod tests {
     #[test]
     fn lines_stay_lines() {
         assert_eq!(lines("one\r\n\ttwo\u{1b}c\n"), "one\n\ttwo\\u{1b}c\n");
+    }
+
+    #[test]
+    fn no_further_line_begins_with_what_was_said() {
+        assert_eq!(quoted("differs:\n::error::x\n  ::y\n", "  "), "differs:\n  | ::error::x\n  |   ::y");
     }
 
     #[test]

@@ -1,62 +1,123 @@
-//! How many labs may run at once: as many as memory holds, and no more booting ones than cores can carry.
+//! How many labs may run at once: as many as memory holds, and no more booting ones than cores can carry. All processes of one cache
+//! share both, as under nextest, where each cell is a process.
 
-use crate::host::memory::{Available, Limit};
+use super::ledger::{Ask, Ledger, Turn};
+use crate::host::memory::{self, Available, Limit};
 use std::fmt;
-use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-/// What this host has for labs. Whoever waits is served in the order of asking; and nobody asks twice for the same thing,
-/// so nobody waits for ever.
+/// Memory that is left to this host beside its guests, in bytes.
+const RESERVE: u64 = 1 << 30;
+
+/// How often who waits looks whether it can be served. That a process was killed, and its share is free, nobody is told.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What this host has for labs. Whoever waits is served in the order of asking, whatever process it is in; and nobody asks twice for
+/// the same thing, so nobody waits for ever.
 #[derive(Debug)]
 pub struct Budget {
     memory: Pot,
     boots: Pot,
 }
 
-/// A share of the budget, given back when it is dropped.
+/// A share of the budget, given back when it is dropped, or when its process ends.
 #[derive(Debug)]
 pub struct Permit {
-    _share: OwnedSemaphorePermit,
+    _share: Ask,
 }
 
-/// What was asked for can never be given.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{wanted} {what} are wanted, and {giver} {total}")]
-pub struct TooMuch {
-    what: &'static str,
-    giver: &'static str,
-    wanted: u32,
-    total: u32,
+/// No share can be had.
+#[derive(Debug, thiserror::Error)]
+pub enum BudgetError {
+    /// What was asked for can never be given.
+    #[error("{wanted} {what} are wanted, and {giver} {total}")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// Who has it, and a verb.
+        giver: &'static str,
+        /// So much.
+        wanted: u32,
+        /// All there is.
+        total: u32,
+    },
+    /// Who has what cannot be read or written.
+    #[error("failed to take a share of this host's {what} in {}", directory.display())]
+    Ledger {
+        /// Of what.
+        what: &'static str,
+        /// Where it is written down.
+        directory: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
 }
 
 const HOST: &str = "this host has";
 
+/// How much there is of something.
+#[derive(Debug, Clone, Copy)]
+enum Measure {
+    /// Memory that guests can have now.
+    Memory,
+    /// So much, always.
+    Fixed(u32),
+    #[cfg(test)]
+    Given(Available),
+}
+
+impl Measure {
+    /// How much, and who has it.
+    fn take(self) -> (u32, &'static str) {
+        let memory = match self {
+            Self::Fixed(amount) => return (amount, HOST),
+            Self::Memory => memory::available().map(|available| available.without(RESERVE)),
+            #[cfg(test)]
+            Self::Given(available) => Some(available),
+        };
+        let memory = memory.unwrap_or(Available { bytes: 0, limit: Limit::Host });
+        let giver = match memory.limit {
+            Limit::Host => HOST,
+            Limit::Group => "the control group that this runs in leaves",
+        };
+        (memory.mib(), giver)
+    }
+}
+
 #[derive(Debug)]
 struct Pot {
     what: &'static str,
-    /// Who has it, and a verb.
-    giver: &'static str,
-    total: u32,
-    left: Arc<Semaphore>,
+    ledger: Ledger,
+    measure: Measure,
 }
 
 impl Pot {
-    fn new(what: &'static str, giver: &'static str, total: u32) -> Self {
-        Self { what, giver, total, left: Arc::new(Semaphore::new(total as usize)) }
+    fn open(what: &'static str, directory: PathBuf, measure: Measure) -> io::Result<Self> {
+        Ok(Self { what, ledger: Ledger::open(directory)?, measure })
     }
 
-    async fn take(&self, wanted: u32, waiting: &(dyn Fn(&Wait) + Sync)) -> Result<Permit, TooMuch> {
-        let too_much = TooMuch { what: self.what, giver: self.giver, wanted, total: self.total };
-        if wanted > self.total {
-            return Err(too_much);
+    async fn take(&self, wanted: u32, waiting: &(dyn Fn(&Wait) + Sync)) -> Result<Permit, BudgetError> {
+        let broken =
+            |source| BudgetError::Ledger { what: self.what, directory: self.ledger.directory().to_owned(), source };
+        let mut ask = self.ledger.ask(wanted).map_err(broken)?;
+        let mut waits = false;
+        loop {
+            match self.ledger.turn(&mut ask, || self.measure.take().0).map_err(broken)? {
+                Turn::Given => return Ok(Permit { _share: ask }),
+                Turn::Never { total } => {
+                    let (_, giver) = self.measure.take();
+                    return Err(BudgetError::TooMuch { what: self.what, giver, wanted, total });
+                }
+                Turn::Later { left, total } if !waits => {
+                    waiting(&Wait { what: self.what, wanted, left, total });
+                    waits = true;
+                }
+                Turn::Later { .. } => {}
+            }
+            tokio::time::sleep(LOOK).await;
         }
-        if let Ok(share) = self.left.clone().try_acquire_many_owned(wanted) {
-            return Ok(Permit { _share: share });
-        }
-        let left = u32::try_from(self.left.available_permits()).unwrap_or(u32::MAX);
-        waiting(&Wait { what: self.what, wanted, left, total: self.total });
-        let share = self.left.clone().acquire_many_owned(wanted).await.map_err(|_| too_much)?;
-        Ok(Permit { _share: share })
     }
 }
 
@@ -76,42 +137,43 @@ impl fmt::Display for Wait {
 }
 
 impl Budget {
-    /// A budget of RAM for guests, and of cores for those that boot.
-    #[must_use]
-    pub fn new(memory: Available, cores: u32) -> Self {
-        let giver = match memory.limit {
-            Limit::Host => HOST,
-            Limit::Group => "the control group that this runs in leaves",
-        };
-        Self {
-            memory: Pot::new("MiB of memory", giver, memory.mib()),
-            boots: Pot::new("cores for booting guests", HOST, cores),
-        }
+    /// This host's RAM for guests, and its cores for those that boot. Who has what stands in `directory`, for all processes that share
+    /// it.
+    pub fn shared(directory: &Path, cores: u32) -> io::Result<Self> {
+        Self::of(directory, Measure::Memory, cores)
+    }
+
+    fn of(directory: &Path, memory: Measure, cores: u32) -> io::Result<Self> {
+        Ok(Self {
+            memory: Pot::open("MiB of memory", directory.join("memory"), memory)?,
+            boots: Pot::open("cores for booting guests", directory.join("boots"), Measure::Fixed(cores))?,
+        })
     }
 
     /// RAM for a lab, for as long as the permit lives. `waiting` is called if it cannot be had at once.
-    pub async fn memory(&self, mib: u32, waiting: &(dyn Fn(&Wait) + Sync)) -> Result<Permit, TooMuch> {
+    pub async fn memory(&self, mib: u32, waiting: &(dyn Fn(&Wait) + Sync)) -> Result<Permit, BudgetError> {
         self.memory.take(mib, waiting).await
     }
 
     /// Cores for a lab that boots; never more than there are.
-    pub async fn boot(&self, processors: u32, waiting: &(dyn Fn(&Wait) + Sync)) -> Result<Permit, TooMuch> {
-        self.boots.take(processors.min(self.boots.total), waiting).await
+    pub async fn boot(&self, processors: u32, waiting: &(dyn Fn(&Wait) + Sync)) -> Result<Permit, BudgetError> {
+        self.boots.take(processors.min(self.boots.measure.take().0), waiting).await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
-    fn available(mib: u64, limit: Limit) -> Available {
-        Available { bytes: mib << 20, limit }
+    fn budget(directory: &Path, mib: u64, limit: Limit) -> Budget {
+        Budget::of(directory, Measure::Given(Available { bytes: mib << 20, limit }), 2).unwrap()
     }
 
     #[tokio::test]
     async fn who_waits_says_for_what_and_is_served_in_order() {
-        let budget = Arc::new(Budget::new(available(3000, Limit::Host), 2));
+        let directory = tempfile::tempdir().unwrap();
+        let budget = Arc::new(budget(directory.path(), 3000, Limit::Host));
         let first = budget.memory(2000, &|_| panic!("there is room")).await.unwrap();
         let order = Arc::new(Mutex::new(Vec::new()));
         let (asked, mut has_asked) = tokio::sync::mpsc::unbounded_channel();
@@ -124,7 +186,7 @@ mod tests {
                 drop(permit);
             }));
             let words = has_asked.recv().await.unwrap();
-            assert!(words.starts_with(&format!("waits for {mib} MiB of memory")), "{words}");
+            assert_eq!(words, format!("waits for {mib} MiB of memory: 1000 of 3000 are free"));
         }
         drop(first);
         for job in jobs {
@@ -136,11 +198,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_can_never_be_given_is_an_error_and_a_boot_takes_what_there_is() {
-        let budget = Budget::new(available(1000, Limit::Host), 2);
-        let error = budget.memory(1500, &|_| ()).await.unwrap_err();
+        let directory = tempfile::tempdir().unwrap();
+        let own = budget(directory.path(), 1000, Limit::Host);
+        let error = own.memory(1500, &|_| ()).await.unwrap_err();
         assert_eq!(error.to_string(), "1500 MiB of memory are wanted, and this host has 1000");
-        budget.boot(3, &|_| panic!("all cores are free")).await.unwrap();
-        let error = Budget::new(available(700, Limit::Group), 2).memory(1500, &|_| ()).await.unwrap_err();
+        own.boot(3, &|_| panic!("all cores are free")).await.unwrap();
+        let error = budget(directory.path(), 700, Limit::Group).memory(1500, &|_| ()).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "1500 MiB of memory are wanted, and the control group that this runs in leaves 700"

@@ -17,6 +17,7 @@ mod capture;
 mod freeze;
 mod keep;
 mod key;
+mod ledger;
 mod power;
 mod running;
 mod setup;
@@ -27,7 +28,7 @@ mod thaw;
 pub mod topology;
 mod window;
 
-pub use budget::{Budget, Permit, TooMuch, Wait};
+pub use budget::{Budget, BudgetError, Permit, Wait};
 pub use capture::{
     Capture, DEFAULT_LIMIT as DEFAULT_CAPTURE_LIMIT, HOST, LIMIT_VARIABLE as CAPTURE_LIMIT_VARIABLE,
     limit as capture_limit,

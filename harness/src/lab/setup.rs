@@ -1,6 +1,6 @@
 //! What labs are made with, and what can go wrong.
 
-use super::budget::{TooMuch, Wait};
+use super::budget::{BudgetError, Wait};
 use super::template::TemplateFlaw;
 use super::topology::{Definition, Topology};
 use crate::cache::{Cache, EntryName};
@@ -278,7 +278,7 @@ pub enum LabError {
     Template(#[from] TemplateFlaw),
     /// This host is too small.
     #[error(transparent)]
-    TooMuch(#[from] TooMuch),
+    Budget(#[from] BudgetError),
     /// The room was used up while the template was made.
     #[error("the file system of {} is full: {reason}; `cargo xtask clean` makes room", place.display())]
     Full {

@@ -104,22 +104,36 @@ pub fn pending(directory: &Path) -> io::Result<Vec<Pending>> {
 }
 
 fn diff(before: &str, after: &str) -> String {
-    let (before, after) = (format!("{before}\n"), format!("{after}\n"));
+    // Nothing is no line, and not an empty one.
+    let lines = |text: &str| if text.is_empty() { String::new() } else { format!("{text}\n") };
+    let (before, after) = (lines(before), lines(after));
     let diff = TextDiff::from_lines(&before, &after);
     let text = diff.unified_diff().context_radius(2).to_string();
     text.trim_end().to_owned()
 }
 
 fn file(record: &Record) -> String {
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let source = format!("scenarios/{}.toml", record.scenario);
-    // JSON's texts are YAML's, too.
     format!(
         "---\nsource: {}\ndescription: {}\n---\n{}\n",
-        quoted(&source),
-        quoted(&record.step),
+        scalar(&source),
+        scalar(&record.step),
         record.text.trim_end()
     )
+}
+
+/// A text as YAML, in quotes where insta has them: else accepting a snapshot by `cargo insta` would change its head.
+fn scalar(text: &str) -> String {
+    const WORDS: [&str; 8] = ["yes", "no", "true", "false", "on", "off", "null", "~"];
+    let is_plain = |c: char| !c.is_control() && !":{}[],#`\"'\\".contains(c);
+    let begins_plainly = |c: char| !" &*?|-<>=!%@.".contains(c);
+    let is_word =
+        WORDS.contains(&text.to_lowercase().as_str()) || text.starts_with("0x") || text.parse::<f64>().is_ok();
+    if text.starts_with(begins_plainly) && !text.ends_with(' ') && text.chars().all(is_plain) && !is_word {
+        return text.to_owned();
+    }
+    // JSON's texts are YAML's, too.
+    serde_json::Value::from(text).to_string()
 }
 
 /// What stands behind the head.
@@ -149,6 +163,7 @@ mod tests {
         let propose = Snapshots::new(directory.path(), OnDifference::Propose);
         assert!(tell.compare(&record("a\nb")).unwrap().unwrap().starts_with("there is no snapshot"));
         assert_eq!(propose.compare(&record("a\nb")).unwrap(), None);
+        assert_eq!(pending(directory.path()).unwrap()[0].diff, "@@ -0,0 +1,2 @@\n+a\n+b");
         pending(directory.path()).unwrap()[0].accept().unwrap();
         assert_eq!(tell.compare(&record("a\nb\n")).unwrap(), None);
         let diff = tell.compare(&record("a\nc")).unwrap().unwrap();
@@ -158,6 +173,20 @@ mod tests {
         // What was proposed and is not so any more goes.
         tell.compare(&record("a\nb")).unwrap();
         assert!(pending(directory.path()).unwrap().is_empty());
+    }
+
+    #[rstest::rstest]
+    #[case::plain("scenarios/pam-loss.toml", "scenarios/pam-loss.toml")]
+    #[case::sentence("alice logs in by IMAP", "alice logs in by IMAP")]
+    #[case::comma("mail, and more", "\"mail, and more\"")]
+    #[case::apostrophe("alice's login", "\"alice's login\"")]
+    #[case::key("key: value", "\"key: value\"")]
+    #[case::number("1e3", "\"1e3\"")]
+    #[case::word("No", "\"No\"")]
+    #[case::nothing("", "\"\"")]
+    #[case::dash("- x", "\"- x\"")]
+    fn a_head_has_quotes_where_insta_has_them(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(scalar(text), expected);
     }
 
     #[test]

@@ -22,7 +22,7 @@ fn annotation(result: &ScenarioResult) -> String {
     let mut properties = vec![format!("file={}", property(&result.file))];
     properties.extend(result.failed_step().and_then(|step| step.line).map(|line| format!("line={line}")));
     properties.push(format!("title={}", property(&result.title())));
-    let reason = text::line(result.reason.as_deref().unwrap_or("it failed"));
+    let reason = text::lines(result.reason.as_deref().unwrap_or("it failed"));
     format!("::error {}::{}\n", properties.join(","), data(&reason))
 }
 
@@ -93,8 +93,10 @@ fn row(result: &ScenarioResult) -> String {
 /// Text in a table of Markdown: nothing in it is markup.
 fn cell(said: &str) -> String {
     let mut escaped = String::new();
-    for c in text::line(said).chars() {
+    for c in text::lines(said).trim_end().chars() {
         match c {
+            '\n' => escaped.push_str("<br>"),
+            '\t' => escaped.push(' '),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
@@ -128,6 +130,7 @@ mod tests {
         let report = report(vec![cell_of("fault", Verdict::Failed, Some(said), Vec::new())]);
         let annotations = annotations(&report);
         assert_eq!(annotations.lines().count(), 1, "{annotations}");
+        assert!(annotations.contains("NO%0A::set-output"), "{annotations}");
         assert!(annotations.contains("100%25") && !annotations.contains('\u{1b}'));
         insta::assert_snapshot!(job_summary(&report));
     }

@@ -21,7 +21,7 @@ pub fn render(report: &Report) -> String {
         lines.push_str("interrupted: this is what there was\n");
     }
     for result in report.with(Verdict::Failed) {
-        let reason = text::line(result.reason.as_deref().unwrap_or("no reason is known"));
+        let reason = text::quoted(result.reason.as_deref().unwrap_or("no reason is known"), INDENT);
         let _ = writeln!(lines, "  failed   {}: {reason}", result.title());
         if let Some(line) = result.failed_step().and_then(|step| step.line) {
             let _ = writeln!(lines, "           {}:{line}", result.file);
@@ -41,6 +41,9 @@ pub fn render(report: &Report) -> String {
     }
     lines
 }
+
+/// What stands before a further line of a reason.
+const INDENT: &str = "           ";
 
 /// Cells, or waits, that are named; more are counted only.
 const SHOWN: usize = 3;
@@ -65,6 +68,10 @@ mod tests {
         let told = super::render(&close);
         assert!(told.contains("waited 9.0 of 10.0 s for mail to wake\\u{1b}[2J\n"), "{told}");
         assert!(told.contains("and 1 more waits took most of their time"), "{told}");
+        let mut recorded = mixed();
+        recorded.cells[1].result.reason = Some("it is not as recorded:\n-a\n+b\u{1b}[2J\n".into());
+        let told = super::render(&recorded);
+        assert!(told.contains(": it is not as recorded:\n           | -a\n           | +b\\u{1b}[2J\n"), "{told}");
         let mut nothing = report(Vec::new());
         nothing.interrupted = true;
         insta::assert_snapshot!(super::render(&nothing), @"

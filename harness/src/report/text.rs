@@ -1,6 +1,6 @@
 //! Words of a report: what a guest said is made harmless, numbers are as a person reads them.
 
-pub use crate::harmless::{line, lines};
+pub use crate::harmless::{line, lines, quoted};
 
 /// Seconds as a person reads them.
 #[must_use]

@@ -7,7 +7,7 @@ use super::layers::{Making, Storage};
 use super::load::Load;
 use super::measures::Fio;
 use super::step::{Concern, check_account, check_machine};
-use super::traffic::{Capture, Egress};
+use super::traffic::{Capture, Egress, FlowsSince};
 use super::verb::{
     Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Overhear,
     Paths, Power, Requests, Rewind, Run, Seen, Service, SmtpLogin, SshLogin, State, Units, Write,
@@ -94,6 +94,8 @@ pub enum Action {
     Capture(Capture),
     /// See whom the machine contacted since a capture, by its packets.
     Egress(Egress),
+    /// Look at who asked whom since a capture, by the packets of the machine, or of all machines. It is for `record`.
+    Flows(FlowsSince),
     /// Switch the machine off or on.
     Power(Power),
     /// Keep the state of the whole lab under a name.
@@ -132,7 +134,7 @@ impl Action {
 
     /// Whether it is about all machines where it names none.
     pub(super) fn can_concern_all(&self) -> bool {
-        matches!(self, Self::Capture(_))
+        matches!(self, Self::Capture(_) | Self::Flows(_))
     }
 
     /// Whether it only looks, so that looking again changes nothing. Of a command its author must know.
@@ -236,7 +238,7 @@ impl Action {
                     check_path(path, flaws);
                 }
             }
-            Self::Inventory(_) | Self::State(_) | Self::Units(_) | Self::Service(_) | Self::Mark(_) | Self::Clock(_) | Self::Link(_) | Self::Power(_) | Self::Reboot(_)
+            Self::Inventory(_) | Self::State(_) | Self::Units(_) | Self::Service(_) | Self::Mark(_) | Self::Clock(_) | Self::Link(_) | Self::Power(_) | Self::Reboot(_) | Self::Flows(_)
             // Which checkpoints there are is a matter of all steps.
             | Self::Checkpoint(_) | Self::Rewind(_) => {}
         }

@@ -11,7 +11,7 @@ use super::steps::{Exhibit, Notes, Stage};
 use crate::etc::OwnEtc;
 use crate::evidence::{Happening, Part, Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::harmless::shortened;
-use crate::lab::{Budget, Lab, Permit, Progress, Setup, Stock, Template, TooMuch, Window};
+use crate::lab::{Budget, BudgetError, Lab, Permit, Progress, Setup, Stock, Template, Window};
 use crate::record::Snapshots;
 use crate::time::noting;
 use jiff::Timestamp;
@@ -159,7 +159,7 @@ impl Engine<'_> {
             self.lab(play, format!("the lab {wait}"));
         };
         let memory = self.budget.memory(topology.memory_mib(), &waiting);
-        self.unless_interrupted::<_, TooMuch>(memory).await
+        self.unless_interrupted::<_, BudgetError>(memory).await
     }
 
     /// The lab that the cell begins in, running.

@@ -62,8 +62,8 @@ const REMEMBERED: &str = "SEARCH ";
 fn text(action: &Action, done: &Done) -> String {
     let transcript = done.transcript.as_deref().unwrap_or_default();
     let shown = match action {
-        // Versions are what it is about.
-        Action::State(_) => return transcript.trim_end().to_owned(),
+        // It is the same on every day; versions are what it is about.
+        Action::State(_) | Action::Flows(_) => return transcript.trim_end().to_owned(),
         // How often sssd asks depends on what it remembers, too: which requests there are is what counts.
         Action::Requests(_) => each_once(&normal(transcript)),
         _ => normal(transcript),

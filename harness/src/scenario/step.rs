@@ -15,7 +15,7 @@ pub(super) use super::configuration::*;
 pub(super) use super::impairment::*;
 pub(super) use super::layers::*;
 pub(super) use super::load::{Arrival, Load};
-pub(super) use super::traffic::{Capture, Egress, FilterLog};
+pub(super) use super::traffic::{Capture, Egress, FilterCounter, FilterLog, FlowsSince};
 pub(super) use super::verb::*;
 
 /// One step.
@@ -160,6 +160,10 @@ impl Step {
         }
         if self.record && self.action.concern() != Concern::Guest {
             flaws.push(Flaw::new("this step shows nothing that could be recorded", span.clone()));
+        }
+        if self.record && matches!(self.action, Action::Egress(_)) {
+            let flaw = Flaw::new("what this step shows has other times and numbers in each run", span.clone());
+            flaws.push(flaw.with_help("`do.flows`, with the same `since`, shows what can be recorded"));
         }
         if self.symptom && !self.action.expects() {
             let flaw = Flaw::new("this step expects nothing that could be a symptom", span);

@@ -56,6 +56,21 @@ pub struct Egress {
     /// The machine's capture has reached its limit, and was ended there: what is judged is all before that.
     #[serde(default)]
     pub full: bool,
+    /// `[{ on = "edge", comment = "refused", to = ["stranger.example:80/tcp"] }]`: what a rule of that machine's packet filter has
+    /// counted is what the machine sent. The rule is loaded after the capture has begun.
+    #[serde(default)]
+    pub counted: Vec<FilterCounter>,
+}
+
+/// Who asked whom; without `on`, by the packets of all machines.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlowsSince {
+    /// Since this moment, which an earlier `do.capture` has named. Each contact is shown once, by name, as
+    /// `mail → directory:636/tcp, answered`; times, counts and order are different in each run, and what is for all of a network is
+    /// nobody's.
+    #[schemars(with = "String")]
+    pub since: Spanned<String>,
 }
 
 /// What a packet filter logs of what it refuses.
@@ -68,6 +83,22 @@ pub struct FilterLog {
     /// What its lines begin with, as in `log prefix "perimeter-refused "` of nftables.
     #[schemars(with = "String")]
     pub prefix: Spanned<String>,
+}
+
+/// What a packet filter counts: with `nft list ruleset`, the packets of the rules that have a comment. Of a contact that nobody
+/// answered it counts every packet; of another one the first, and maybe the rest.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilterCounter {
+    /// The machine whose kernel filters.
+    #[schemars(with = "String")]
+    pub on: Spanned<String>,
+    /// The comment of the rule, or of several, as in `counter drop comment "refused"`.
+    #[schemars(with = "String")]
+    pub comment: Spanned<String>,
+    /// What the rule is for, written as in `only`: nobody else sends anything by it.
+    #[schemars(with = "Vec<String>")]
+    pub to: Spanned<Vec<Spanned<String>>>,
 }
 
 impl Egress {
@@ -88,13 +119,28 @@ impl Egress {
                 flaws.push(Flaw::new("without a prefix nobody knows which lines are the filter's", log.prefix.span()));
             }
         }
-        for text in self.named() {
+        for counter in &self.counted {
+            check_machine(&counter.on, lab, flaws);
+            if counter.to.get_ref().is_empty() {
+                flaws.push(Flaw::new("a rule for nobody counts nothing", counter.to.span()));
+            }
+        }
+        let counted = self.counted.iter().flat_map(|counter| counter.to.get_ref());
+        for text in self.named().chain(counted) {
             let parsed = text.get_ref().parse::<Destination>();
             let parsed = parsed.map_err(|error| Flaw::new(error.to_string(), text.span()).with_help(Destination::FORM));
             if let (Some(destination), Some(lab)) = (flaws.take(parsed), lab) {
                 check_host(&destination.host, text, lab, flaws);
             }
         }
+    }
+}
+
+/// The moment that a step looks back to, by packets.
+fn looks_back_to(action: &Action) -> Option<&Spanned<String>> {
+    match action {
+        Action::Egress(Egress { since, .. }) | Action::Flows(FlowsSince { since }) => Some(since),
+        _ => None,
     }
 }
 
@@ -115,27 +161,25 @@ fn check_host(host: &Host, text: &Spanned<String>, lab: &Topology, flaws: &mut F
 pub(super) fn check_captures<'s>(steps: impl Iterator<Item = &'s Step>, flaws: &mut Flaws) {
     let mut made: Vec<(&str, Option<&str>)> = Vec::new();
     for step in steps {
-        match &step.action {
-            Action::Capture(capture) => {
-                let name = capture.name.get_ref().as_str();
-                if made.iter().any(|(known, _)| *known == name) {
-                    flaws.push(Flaw::new("an earlier capture has this name", capture.name.span()));
-                }
-                made.push((name, step.on.as_ref().map(|on| on.get_ref().as_str())));
+        if let Action::Capture(capture) = &step.action {
+            let name = capture.name.get_ref().as_str();
+            if made.iter().any(|(known, _)| *known == name) {
+                flaws.push(Flaw::new("an earlier capture has this name", capture.name.span()));
             }
-            Action::Egress(egress) => {
-                let (name, machine) = (egress.since.get_ref(), step.machine());
-                let found: Vec<_> = made.iter().filter(|(known, _)| known == name).collect();
-                if found.is_empty() {
-                    let message = format!("no earlier step makes a capture `{name}`");
-                    let known = made.iter().map(|(known, _)| *known);
-                    flaws.push(Flaw::unknown(message, egress.since.span(), name, known));
-                } else if !found.iter().any(|(_, on)| on.is_none_or(|on| on == machine)) {
-                    let flaw = Flaw::new(format!("capture `{name}` is not of {machine}"), egress.since.span());
-                    flaws.push(flaw.with_help("a capture without `on` is of all machines"));
-                }
+            made.push((name, step.on.as_ref().map(|on| on.get_ref().as_str())));
+        }
+        if let Some(since) = looks_back_to(&step.action) {
+            let (name, machine) = (since.get_ref(), step.on.as_ref().map(|on| on.get_ref().as_str()));
+            let found: Vec<_> = made.iter().filter(|(known, _)| known == name).collect();
+            if found.is_empty() {
+                let message = format!("no earlier step makes a capture `{name}`");
+                let known = made.iter().map(|(known, _)| *known);
+                flaws.push(Flaw::unknown(message, since.span(), name, known));
+            } else if !found.iter().any(|(_, on)| on.is_none() || *on == machine) {
+                let of = machine.unwrap_or("all machines");
+                let flaw = Flaw::new(format!("capture `{name}` is not of {of}"), since.span());
+                flaws.push(flaw.with_help("a capture without `on` is of all machines"));
             }
-            _ => {}
         }
     }
 }
@@ -146,9 +190,7 @@ pub(super) fn looks_back_over(steps: &[Step], index: usize) -> bool {
     let is_before = |name: &str| {
         steps[..=index].iter().any(|step| matches!(&step.action, Action::Capture(made) if made.name.get_ref() == name))
     };
-    steps[index..]
-        .iter()
-        .any(|step| matches!(&step.action, Action::Egress(egress) if is_before(egress.since.get_ref())))
+    steps[index..].iter().filter_map(|step| looks_back_to(&step.action)).any(|since| is_before(since.get_ref()))
 }
 
 #[cfg(test)]
@@ -175,6 +217,10 @@ mod tests {
     #[case::too_late("name = 'later'", "name = 'other'", &["no earlier step makes a capture `later`"])]
     #[case::twice("name = 'later'", "name = 'all'", &["an earlier capture has this name", "no earlier step makes a capture `later`"])]
     #[case::of_another("on = 'mail'\ndo.egress", "on = 'directory'\ndo.egress", &["capture `later` is not of directory"])]
+    #[case::of_one_for_all("on = 'mail'\ndo.egress = { since = 'later', exactly = [] }", "do.flows = { since = 'later' }", &["capture `later` is not of all machines"])]
+    #[case::flows("do.egress = { since = 'later', exactly = [] }", "do.flows = { since = 'later' }", &[])]
+    #[case::flows_of_all("on = 'mail'\ndo.egress = { since = 'later', exactly = [] }", "do.flows = { since = 'all' }", &[])]
+    #[case::unknown_flows("on = 'mail'\ndo.egress = { since = 'later', exactly = [] }", "do.flows = { since = 'al' }", &["no earlier step makes a capture `al`"])]
     #[case::of_all("on = 'mail'\ndo.egress = { since = 'later'", "on = 'directory'\ndo.egress = { since = 'all'", &[])]
     fn moments_are_known(#[case] text: &str, #[case] other: &str, #[case] expected: &[&str]) {
         let mut flaws = Flaws::default();
@@ -188,6 +234,14 @@ mod tests {
     #[case::no_list("", "needs one list")]
     #[case::two_lists(", only = [], exactly = []", "needs one list")]
     #[case::nonsense(", only = ['directory:636']", "`directory:636` is no destination: a port needs its protocol")]
+    #[case::counted_nonsense(
+        ", only = [], counted = [{ on = 'edge', comment = 'refused', to = ['directory:636'] }]",
+        "`directory:636` is no destination"
+    )]
+    #[case::counted_for_nobody(
+        ", only = [], counted = [{ on = 'edge', comment = 'refused', to = [] }]",
+        "a rule for nobody counts nothing"
+    )]
     fn lists_are_lists_of_destinations(#[case] lists: &str, #[case] words: &str) {
         let step = &steps(&STEPS.replacen(", exactly = []", lists, 1))[3];
         let mut flaws = Flaws::default();
@@ -199,7 +253,12 @@ mod tests {
     #[case::later("later", false)]
     #[case::earlier("all", true)]
     fn packets_from_before_a_checkpoint_are_not_kept_with_it(#[case] since: &str, #[case] expected: bool) {
-        let steps = steps(&STEPS.replacen("since = 'later'", &format!("since = '{since}'"), 1));
-        assert_eq!(looks_back_over(&steps, 1), expected);
+        let egress = "do.egress = { since = 'later', exactly = [] }";
+        for look in [
+            format!("do.egress = {{ since = '{since}', exactly = [] }}"),
+            format!("do.flows = {{ since = '{since}' }}"),
+        ] {
+            assert_eq!(looks_back_over(&steps(&STEPS.replacen(egress, &look, 1)), 1), expected);
+        }
     }
 }

@@ -39,6 +39,9 @@ pub(super) fn page(scenario: &Value, lab: &Value) -> String {
     page.section("`[[step]]`", "Step", MARKS);
     page.section("`[[invariant]]`", "Invariant", INVARIANTS);
     page.verbs();
+    page.heading("Layers of storage", &scenario["$defs"]["Layer"]["description"]);
+    page.text += "Each is a table of one key, as in `{ raid10 = {} }`.\n\n";
+    page.alternatives("Layer", "");
     let mut labs = Page { text: page.text, root: lab };
     labs.heading("Labs", &lab["description"]);
     labs.text += "A lab is a file in `scenarios/labs/`, or the table `[topology]` of a scenario.\n\n";
@@ -101,14 +104,20 @@ impl Page<'_> {
 
     fn verbs(&mut self) {
         self.text += "\n## Verbs\n\nA step does one thing: `do.` and one of these.\n\n";
-        let verbs = self.root["$defs"]["Action"]["oneOf"].as_array().cloned().unwrap_or_default();
-        for verb in &verbs {
-            let Some((name, schema)) = verb["properties"].as_object().and_then(|properties| properties.iter().next())
+        self.alternatives("Action", "do.");
+    }
+
+    /// What can stand in the place of a type that is a table of one key, each with its own keys.
+    fn alternatives(&mut self, definition: &str, before: &str) {
+        let alternatives = self.root["$defs"][definition]["oneOf"].as_array().cloned().unwrap_or_default();
+        for alternative in &alternatives {
+            let Some((name, schema)) =
+                alternative["properties"].as_object().and_then(|properties| properties.iter().next())
             else {
                 continue;
             };
             let definition = self.resolved(schema);
-            let _ = write!(self.text, "### `do.{name}`\n\n{}", words(&verb["description"]));
+            let _ = write!(self.text, "### `{before}{name}`\n\n{}", words(&alternative["description"]));
             if definition["properties"].is_object() || definition["type"] == "object" {
                 self.text += "\n\n";
                 self.keys(&definition);
@@ -154,12 +163,25 @@ impl Page<'_> {
             Some("array") => match schema["items"]["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
                 Some("Step" | "Invariant" | "Segment" | "Definition" | "FurtherCard") => "tables, see below".into(),
                 Some("Selection") => "a list of `{ variable = [\"value\", …] }`".into(),
+                Some("Layer") => "tables, see [Layers of storage](#layers-of-storage)".into(),
+                Some(_) if self.resolved(&schema["items"])["properties"].is_object() => {
+                    format!("tables, each {}", self.table(&self.resolved(&schema["items"])))
+                }
                 _ if schema["items"]["type"] == "object" => "a list of `{ variable = \"value\", … }`".into(),
+                _ if schema["items"]["type"] == "integer" => "a list of numbers".into(),
                 _ => "a list of texts".into(),
             },
+            Some("object") if schema["properties"].is_object() => self.table(&schema),
             Some("object") => "a table".into(),
             _ => "any".into(),
         }
+    }
+
+    /// A table that is small enough to stand in a cell, with its keys.
+    fn table(&self, object: &Value) -> String {
+        let keys = object["properties"].as_object().into_iter().flatten();
+        let keys: Vec<_> = keys.map(|(name, schema)| format!("`{name}` ({})", self.kind(schema))).collect();
+        format!("a table of {}", keys.join(", "))
     }
 }
 

@@ -62,6 +62,7 @@ pub(super) fn run(given: &Given, report: &mut Report) {
     report.row("runs: the guest panics", || panics(&stage));
     report.row("runs: QEMU ends at once", || qemu_ends(&stage));
     report.row("runs: a wrong machine in a scenario", || wrong_machine(&stage));
+    report.row("runs: a scenario that nobody has is asked for", || unknown_filter(&stage));
     report.row("runs: a scenario passes after all that", || passes(&stage));
 }
 
@@ -204,6 +205,13 @@ fn wrong_machine(stage: &Stage) -> anyhow::Result<Outcome> {
     run.failed_with(&["there is no machine `direktory` in lab `alone`", "bad-day.toml:5"])?;
     stage.wait_until_clear()?;
     Ok(Outcome::Passed(said(&run.said, "there is no machine")))
+}
+
+fn unknown_filter(stage: &Stage) -> anyhow::Result<Outcome> {
+    let run = stage.start("directory", &[EASY], &[("REHEARSAL_FILTERS", "bad-dya")])?.end()?;
+    run.failed_with(&["no cell's name contains `bad-dya`; did you mean `bad-day`?"])?;
+    stage.wait_until_clear()?;
+    Ok(Outcome::Passed(said(&run.said, "no cell's name")))
 }
 
 /// The sentence with these words.

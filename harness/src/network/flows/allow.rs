@@ -53,12 +53,8 @@ impl Learner {
     /// was needed.
     pub fn learn(&mut self, machine: &FlowsOfMachine, lab: &str, why: impl Fn(&Flow) -> String) {
         for flow in machine.flows.iter().filter(|flow| flow.direction == Direction::Outgoing) {
-            let for_many = match flow.to.address {
-                IpAddr::V4(address) => address.is_multicast() || address.is_broadcast(),
-                IpAddr::V6(address) => address.is_multicast() || address.is_unicast_link_local(),
-            };
             let is_lab = flow.to.name.as_deref() == Some(lab);
-            if flow.contact.is_none() || for_many || is_lab {
+            if flow.contact.is_none() || flow.is_for_many() || is_lab {
                 continue;
             }
             let to = flow.to.name.clone().unwrap_or_else(|| flow.to.address.to_string());

@@ -43,9 +43,7 @@ impl Contact {
             known.flows += 1;
             known.sent += flow.sent;
             known.received += flow.received;
-            if known.answer != Answer::Answered && flow.answer != Answer::None {
-                known.answer = flow.answer;
-            }
+            known.answer = known.answer.or(flow.answer);
         }
         contacts.sort_by_key(|contact| contact.first);
         contacts

@@ -140,6 +140,17 @@ pub enum Answer {
     Refused,
 }
 
+impl Answer {
+    /// The better of the two: any answer is better than none, and one that does not refuse is the best.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Answered, _) | (_, Self::None) => self,
+            _ => other,
+        }
+    }
+}
+
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -186,4 +197,29 @@ pub struct Flow {
     pub last: Option<Timestamp>,
     /// The first packet with which `from` opened something, or said something. Without one it has only acknowledged.
     pub contact: Option<Timestamp>,
+}
+
+impl Flow {
+    /// Whether it is for all of a network, and for nobody alone.
+    #[must_use]
+    pub fn is_for_many(&self) -> bool {
+        match self.to.address {
+            IpAddr::V4(address) => address.is_multicast() || address.is_broadcast(),
+            IpAddr::V6(address) => address.is_multicast() || address.is_unicast_link_local(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case(Answer::None, Answer::Refused, Answer::Refused)]
+    #[case(Answer::Refused, Answer::Answered, Answer::Answered)]
+    #[case(Answer::None, Answer::Answered, Answer::Answered)]
+    #[case(Answer::None, Answer::None, Answer::None)]
+    fn the_better_answer_counts_whichever_came_first(#[case] one: Answer, #[case] other: Answer, #[case] best: Answer) {
+        assert_eq!((one.or(other), other.or(one)), (best, best));
+    }
 }

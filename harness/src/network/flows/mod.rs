@@ -11,6 +11,8 @@ pub mod capture;
 pub mod clock;
 mod contact;
 mod destination;
+mod exchange;
+pub mod filter_counter;
 pub mod filter_log;
 mod flow;
 mod gather;
@@ -38,6 +40,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
 pub use capture::{CaptureError, Cut};
 pub use contact::{Contact, Verdict, judge};
 pub use destination::{Destination, DestinationError, Host};
+pub use exchange::Exchange;
 pub use flow::{Answer, Beginning, Count, Direction, Flow, Party, Protocol};
 pub use gather::{Flows, Names, Viewpoint};
 pub use record::{CutCapture, FlowsOfLab, FlowsOfMachine};

@@ -4,6 +4,7 @@ mod captured;
 mod configuration;
 mod delivery;
 mod diagnosis;
+mod filter;
 mod forecast;
 mod guest;
 mod load;
@@ -139,6 +140,7 @@ impl<'a> Stage<'a> {
             Action::Impair(impairment) => self.impair(on, impairment).await,
             Action::Capture(capture) => self.capture(step.on.as_ref().map(|on| on.get_ref().as_str()), capture).await,
             Action::Egress(egress) => self.egress(on, egress).await,
+            Action::Flows(flows) => self.flows(step.on.as_ref().map(|on| on.get_ref().as_str()), flows).await,
             Action::Inventory(inventory) => self.inventory(on, inventory).await,
             Action::Drift(drift) => self.drift(on, drift).await,
             // They are about the lab that this is a part of: the engine does them.

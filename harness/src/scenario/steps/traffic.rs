@@ -1,24 +1,21 @@
 //! Packets of machines: capturing them, and whom they show to be contacted.
 
-use super::super::step::{Capture, Egress, FilterLog};
+use super::super::step::{Capture, Egress, FlowsSince};
 use super::notes::Exhibit;
 use super::{Done, Notes, Stage, StepError, judged};
 use crate::lab::{self, CAPTURE_LIMIT_VARIABLE as LIMIT_VARIABLE, Lab, LabError};
 use crate::network::flows::clock::Clock;
-use crate::network::flows::filter_log::{self, Logged};
 use crate::network::flows::sockets::{self, Socket};
 use crate::network::flows::{
-    Contact, Cut, CutCapture, Destination, Flow, Flows, FlowsOfLab, FlowsOfMachine, Names, Viewpoint, judge, record,
+    Contact, Cut, CutCapture, Destination, Exchange, Flow, Flows, FlowsOfLab, FlowsOfMachine, Names, Viewpoint, judge,
+    record,
 };
 use crate::size::Size;
 use crate::time::Deadline;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// How far the clocks of a guest and of the host may be apart, and how late a kernel may log.
-const LOG_LATENCY: SignedDuration = SignedDuration::from_secs(2);
 
 /// How long the last pulse of a lab is waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -62,29 +59,10 @@ impl Stage<'_> {
     }
 
     pub(super) async fn egress(&mut self, on: &str, egress: &Egress) -> Result<Done, StepError> {
-        let broken = |reason: String| StepError::Broken(reason);
-        self.lab.pulse().await.map_err(|error| broken(error.to_string()))?;
-        self.notes.captured.note_files(self.lab);
-        let unlike = if egress.full {
-            (!self.notes.captured.expect_end(on)).then(|| "its capture has not reached its limit".to_owned())
-        } else {
-            self.notes.captured.ended_early(Some(on)).map_err(broken)?;
-            None
-        };
-        let since = self.notes.captured.moments.get(egress.since.get_ref()).copied();
-        let since =
-            since.ok_or_else(|| broken(format!("no step has made the capture `{}`", egress.since.get_ref())))?;
-        let names = self.lab.names();
-        let seen = seen(self.lab, self.notes, on, Some(since), &names).await.map_err(broken)?;
-        if seen.untimed > 0 {
-            return Err(broken(format!(
-                "the time of {} packets is not known: no pulse of the lab's reached their capture",
-                seen.untimed
-            )));
-        }
-        if seen.crowded && !egress.full {
-            return Err(broken(format!("{on} has too many conversations: not all packets can be judged")));
-        }
+        let since = self.captured_at(egress.since.get_ref())?;
+        let seen = self.timed_since(on, since, egress.full).await?;
+        let is_unlike = egress.full && !self.notes.captured.expect_end(on);
+        let unlike = is_unlike.then(|| "its capture has not reached its limit".to_owned());
         let may: Vec<Destination> = egress.named().filter_map(|text| text.get_ref().parse().ok()).collect();
         let contacts = Contact::all(&seen.flows);
         let verdict = judge(&contacts, &may, &seen.names);
@@ -94,9 +72,10 @@ impl Stage<'_> {
             wrong.extend(verdict.missing.iter().map(|destination| format!("{destination} was not contacted")));
         }
         if let Some(log) = &egress.logged {
-            let log = self.filter_log(on, log, since).await?;
-            let found = filter_log::compare(&log, &seen.flows, since + LOG_LATENCY);
-            wrong.extend((!found.is_empty()).then(|| found.to_string()));
+            wrong.extend(self.contradicted_by_log(on, log, &seen, since).await?);
+        }
+        if !egress.counted.is_empty() {
+            wrong.extend(self.contradicted_by_counters(on, &egress.counted, &seen, since).await?);
         }
         let asked = format!("whom {on} contacted since `{}`, by its packets", egress.since.get_ref());
         let known: Vec<_> = contacts.iter().map(ToString::to_string).collect();
@@ -104,6 +83,55 @@ impl Stage<'_> {
         let answered = if wrong.is_empty() { known } else { format!("{known}: {}", wrong.join("; ")) };
         let transcript = Some(seen.transcript());
         judged(wrong.is_empty(), Done { asked, answered, transcript })
+    }
+
+    pub(super) async fn flows(&mut self, on: Option<&str>, flows: &FlowsSince) -> Result<Done, StepError> {
+        let name = flows.since.get_ref();
+        let since = self.captured_at(name)?;
+        let machines = on.map_or_else(|| self.notes.captured.machines.clone(), |on| [on.to_owned()].into());
+        let mut all = Vec::new();
+        for machine in &machines {
+            all.extend(self.timed_since(machine, since, false).await?.flows);
+        }
+        let exchanges: Vec<_> = Exchange::all(&all).iter().map(ToString::to_string).collect();
+        let machines = Vec::from_iter(machines).join(", ");
+        let asked = format!("who asked whom since `{name}`, by the packets of {machines}");
+        let answered = format!("{} kinds of contacts", exchanges.len());
+        let transcript = if exchanges.is_empty() { "nobody asked anybody".into() } else { exchanges.join("\n") };
+        Ok(Done { asked, answered, transcript: Some(transcript) })
+    }
+
+    /// When the moment of this name was.
+    fn captured_at(&self, name: &str) -> Result<Timestamp, StepError> {
+        let since = self.notes.captured.moments.get(name).copied();
+        since.ok_or_else(|| StepError::Broken(format!("no step has made the capture `{name}`")))
+    }
+
+    /// What the captures of a machine show by now, if the time of all of it is known, and nothing is missing; or what stands before
+    /// the place where they were ended.
+    async fn timed_since(&mut self, on: &str, since: Timestamp, full: bool) -> Result<Seen, StepError> {
+        let seen = self.seen_since(on, since).await?;
+        if !full {
+            self.notes.captured.ended_early(Some(on)).map_err(StepError::Broken)?;
+            if seen.crowded {
+                let reason = format!("{on} has too many conversations: not all packets can be judged");
+                return Err(StepError::Broken(reason));
+            }
+        }
+        if seen.untimed > 0 {
+            return Err(StepError::Broken(format!(
+                "the time of {} packets is not known: no pulse of the lab's reached their capture",
+                seen.untimed
+            )));
+        }
+        Ok(seen)
+    }
+
+    /// What the captures of a machine show by now.
+    pub(super) async fn seen_since(&mut self, on: &str, since: Timestamp) -> Result<Seen, StepError> {
+        self.lab.pulse().await.map_err(|error| StepError::Broken(error.to_string()))?;
+        self.notes.captured.note_files(self.lab);
+        seen(self.lab, self.notes, on, Some(since), &self.lab.names()).await.map_err(StepError::Broken)
     }
 
     /// Contacts that may not be, each with the process that has a socket for it now, if one has.
@@ -123,26 +151,14 @@ impl Stage<'_> {
         };
         strangers.iter().map(told).collect()
     }
-
-    /// What a packet filter has logged of a machine since a moment, and shortly before: whatever was refused since then is among it.
-    async fn filter_log(&self, on: &str, log: &FilterLog, since: Timestamp) -> Result<Vec<Logged>, StepError> {
-        let from = (since - LOG_LATENCY).as_second();
-        let command =
-            format!("journalctl --sync; journalctl --dmesg --quiet --no-pager --output short-unix --since @{from}");
-        let text = self.machine(log.on.get_ref())?.succeed(&command, self.deadline()).await?;
-        // It stands before other machines, too.
-        let own = self.lab.viewpoint(on).addresses;
-        let logged = text.lines().filter_map(|line| Logged::read(line, log.prefix.get_ref()));
-        Ok(logged.filter(|logged| own.contains(&logged.from.0)).collect())
-    }
 }
 
 /// What the captures of a machine show.
 #[derive(Debug, Default)]
-struct Seen {
-    flows: Vec<Flow>,
+pub(super) struct Seen {
+    pub(super) flows: Vec<Flow>,
     /// What addresses are called, also by what the machine asked DNS.
-    names: Names,
+    pub(super) names: Names,
     /// How many frames were read of each capture.
     frames: Vec<(PathBuf, u64)>,
     /// Captures that end in the middle of something.
