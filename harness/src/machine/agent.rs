@@ -68,6 +68,9 @@ pub enum AgentError {
     /// The connection ended: QEMU is gone.
     #[error("the connection to the guest agent ended")]
     Gone,
+    /// It does not answer.
+    #[error("the guest agent has not answered for {} s: it hangs, or the guest does", ANSWER.as_secs())]
+    Silent,
     /// No answer in time.
     #[error(transparent)]
     Expired(#[from] Expired),
@@ -185,7 +188,10 @@ impl Commands {
         deadline: Deadline,
     ) -> Result<T, AgentError> {
         self.requests.send(request).await.map_err(|_| AgentError::Gone)?;
-        let answer = deadline.bound(what, answer).await?.map_err(|_| AgentError::Gone)?;
+        let answer = deadline.bound(what, answer).await?;
+        // Whoever serves requests gives one up that gets no answer, or ends with QEMU.
+        let given_up = |_| if self.requests.is_closed() { AgentError::Gone } else { AgentError::Silent };
+        let answer = answer.map_err(given_up)?;
         answer.map_err(|failure| match failure {
             Failure::Broken => AgentError::Gone,
             Failure::Flood => AgentError::Flood,

@@ -93,8 +93,7 @@ impl Machine {
         let filter_dump = qmp::FilterDumpProperties { base, file: file.display().to_string(), maxlen: Some(KEPT) };
         let id = format!("capture{card}");
         let command = qmp::object_add(qmp::ObjectOptions::filter_dump { id: id.clone(), filter_dump });
-        let done = self.qmp.execute(command, deadline).await;
-        done.map_err(|source| MachineError::Control { machine: self.name().clone(), source })?;
+        self.controlled(self.qmp.execute(command, deadline).await).await?;
         let (sender, full) = watch::channel(None);
         tokio::spawn(keep_small(Arc::downgrade(&self.qmp), id, file.to_owned(), limit, sender));
         Ok(full)

@@ -14,14 +14,12 @@ use std::path::Path;
 impl Machine {
     /// Stops the guest's processors. Its clocks stand still.
     pub async fn pause(&self, deadline: Deadline) -> Result<(), MachineError> {
-        self.qmp.execute(qmp::stop {}, deadline).await.map_err(|source| self.control(source))?;
-        Ok(())
+        self.controlled(self.qmp.execute(qmp::stop {}, deadline).await).await.map(drop)
     }
 
     /// Lets the guest's processors run.
     pub async fn resume(&self, deadline: Deadline) -> Result<(), MachineError> {
-        self.qmp.execute(qmp::cont {}, deadline).await.map_err(|source| self.control(source))?;
-        Ok(())
+        self.controlled(self.qmp.execute(qmp::cont {}, deadline).await).await.map(drop)
     }
 
     /// Writes a paused guest to the files of `frozen` and ends it. All that it wrote to its disk is in the disk's file
@@ -30,7 +28,7 @@ impl Machine {
         let machine = self.name().clone();
         let Some(ram) = self.ram.take() else { return Err(MachineError::CannotFreeze { machine }) };
         // Completing the migration also writes back what QEMU still holds of the disk.
-        save(&self.qmp, &frozen.devices, deadline).await.map_err(|source| self.control(source))?;
+        self.controlled(save(&self.qmp, &frozen.devices, deadline).await).await?;
         let path = frozen.memory.clone();
         let saved = tokio::task::spawn_blocking(move || ram.save(&path)).await.map_err(std::io::Error::other);
         let what = format!("its RAM as {}", frozen.memory.display());
@@ -42,16 +40,13 @@ impl Machine {
     pub async fn snapshot(&self, name: &str, deadline: Deadline) -> Result<(), MachineError> {
         let command_line = format!("savevm {name}");
         let command = qmp::human_monitor_command { command_line, cpu_index: None };
-        let said = self.qmp.execute(command, deadline).await.map_err(|source| self.control(source))?;
+        let said = self.controlled(self.qmp.execute(command, deadline).await).await?;
         // The human monitor answers a success with nothing.
         if said.trim().is_empty() {
             return Ok(());
         }
-        Err(self.control(QmpError::Refused { command: "savevm", reason: said.trim().to_owned() }))
-    }
-
-    fn control(&self, source: QmpError) -> MachineError {
-        MachineError::Control { machine: self.name().clone(), source }
+        let source = QmpError::Refused { command: "savevm", reason: said.trim().to_owned() };
+        Err(MachineError::Control { machine: self.name().clone(), source })
     }
 }
 

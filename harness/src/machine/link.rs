@@ -20,8 +20,7 @@ impl Machine {
     pub async fn set_link(&self, link: Link, deadline: Deadline) -> Result<(), MachineError> {
         for index in 0..self.cards {
             let command = qmp::set_link { name: format!("net{index}"), up: link == Link::Up };
-            let done = self.qmp.execute(command, deadline).await;
-            done.map_err(|source| MachineError::Control { machine: self.name().clone(), source })?;
+            self.controlled(self.qmp.execute(command, deadline).await).await?;
         }
         self.linked.store(link == Link::Up, Ordering::Relaxed);
         Ok(())

@@ -14,8 +14,7 @@ impl Machine {
     pub async fn end_at_reboot(&self, deadline: Deadline) -> Result<(), MachineError> {
         let reboot = Some(qmp::RebootAction::shutdown);
         let action = qmp::set_action { reboot, shutdown: None, panic: None, watchdog: None };
-        let done = self.qmp.execute(action, deadline).await;
-        done.map(drop).map_err(|source| MachineError::Control { machine: self.name().clone(), source })
+        self.controlled(self.qmp.execute(action, deadline).await).await.map(drop)
     }
 
     /// Waits until the guest, which was told to, has ended.

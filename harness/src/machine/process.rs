@@ -258,6 +258,20 @@ impl Machine {
         }
     }
 
+    /// What QEMU answered to a command. A connection that broke is a sign that something has befallen the machine: then that is the
+    /// better answer.
+    pub(super) async fn controlled<T>(&self, done: Result<T, QmpError>) -> Result<T, MachineError> {
+        let machine = || self.name.clone();
+        match done {
+            Ok(answer) => Ok(answer),
+            Err(source @ QmpError::Broken { .. }) => match tokio::time::timeout(2 * ENDING, self.trouble()).await {
+                Ok(trouble) => Err(MachineError::Trouble { machine: machine(), trouble }),
+                Err(_) => Err(MachineError::Control { machine: machine(), source }),
+            },
+            Err(source) => Err(MachineError::Control { machine: machine(), source }),
+        }
+    }
+
     /// Ends QEMU at once, as pulling the plug does, and waits until it is gone.
     pub async fn stop(mut self, deadline: Deadline) -> Result<(), MachineError> {
         // A QEMU that does not listen is killed below.

@@ -2,6 +2,7 @@
 
 use super::bounded::{Bounded, Bounds};
 use crate::time::Deadline;
+use qapi::ExecuteError;
 use qapi::futures::{QapiService, QmpStreamTokio};
 use qapi::qmp::{self, QmpCommand};
 use std::io;
@@ -22,7 +23,16 @@ pub enum QmpError {
     /// QEMU did not greet, or the connection broke.
     #[error("QMP connection to QEMU failed")]
     Connection(#[source] io::Error),
-    /// QEMU refused the command, or the connection broke during it.
+    /// The connection broke during a command.
+    #[error("QMP connection to QEMU broke during `{command}`")]
+    Broken {
+        /// The command.
+        command: &'static str,
+        /// How.
+        #[source]
+        source: io::Error,
+    },
+    /// QEMU refused the command.
     #[error("QEMU refused `{command}`: {reason}")]
     Refused {
         /// The command.
@@ -71,7 +81,10 @@ impl Qmp {
     /// Sends one command and waits for its result.
     pub(super) async fn execute<C: QmpCommand>(&self, command: C, deadline: Deadline) -> Result<C::Ok, QmpError> {
         let answer = deadline.bound(format!("QEMU to answer `{}`", C::NAME), self.service.execute(command)).await?;
-        answer.map_err(|error| QmpError::Refused { command: C::NAME, reason: error.to_string() })
+        answer.map_err(|error| match error {
+            ExecuteError::Io(source) => QmpError::Broken { command: C::NAME, source },
+            refused @ ExecuteError::Qapi(_) => QmpError::Refused { command: C::NAME, reason: refused.to_string() },
+        })
     }
 
     /// Tells QEMU to end at once; the guest is not asked.

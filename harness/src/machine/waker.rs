@@ -9,6 +9,7 @@
 use super::process::Machine;
 use super::verbs::{VerbError, quoted};
 use crate::time::Deadline;
+use std::time::Duration;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
@@ -66,6 +67,9 @@ impl Waker {
     }
 }
 
+/// How long it may take until it is known that a QEMU has ended whose port was closed.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 impl Machine {
     /// Starts the waker, unless it waits already.
     pub async fn post_waker(&self, deadline: Deadline) -> Result<(), VerbError> {
@@ -88,8 +92,12 @@ impl Machine {
         };
         match answer {
             Ok(Ok(answer)) if answer == "awake" => Ok(()),
-            Ok(Ok(answer)) => Err(failed(answer)),
-            Ok(Err(error)) => Err(failed(error.to_string())),
+            Ok(Ok(answer)) if !answer.is_empty() => Err(failed(answer)),
+            // A port that closes is a sign that QEMU has ended: then that is the better answer.
+            Ok(closed) => match tokio::time::timeout(PATIENCE, self.trouble()).await {
+                Ok(trouble) => Err(VerbError::Trouble { machine: machine(), trouble }),
+                Err(_) => Err(failed(closed.err().map_or("its port was closed".into(), |error| error.to_string()))),
+            },
             Err(source) => Err(VerbError::Expired { machine: machine(), source }),
         }
     }
