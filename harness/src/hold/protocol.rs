@@ -187,6 +187,8 @@ pub struct Machine {
     pub address: Ipv4Addr,
     /// Whether it runs.
     pub runs: bool,
+    /// The machine of the lab that runs it, if one does.
+    pub inside: Option<String>,
 }
 
 impl From<Output> for Reply {

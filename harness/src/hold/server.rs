@@ -104,14 +104,18 @@ impl Desk {
             fqdn: host.fqdn.clone(),
             address: host.address,
             runs,
+            inside: window.inside(&host.name).map(ToString::to_string),
         });
         Status { machines: machines.collect(), ..status }
     }
 
     async fn connect(&self, stream: &mut UnixStream, machine: &str, port: u16) -> Result<(), Refusal> {
         let window = self.window()?;
-        running(&window, machine)?;
         let address = SocketAddr::from((host(&window, machine)?.address, port));
+        // Of a machine inside another one nobody knows here whether it runs: its port tells.
+        if window.inside(machine).is_none() {
+            running(&window, machine)?;
+        }
         let dialled = window.dial(address, window.pace().deadline(CONNECTING)).await;
         let mut port = dialled.map_err(|error| Refusal::Broken(format!("{machine}:{port}: {error}")))?;
         drop(window);
@@ -185,5 +189,10 @@ fn host<'w>(window: &'w Window, name: &str) -> Result<&'w Host, Refusal> {
 
 fn running<'w>(window: &'w Window, name: &str) -> Result<&'w Running, Refusal> {
     host(window, name)?;
-    window.running(name).ok_or_else(|| Refusal::Broken(format!("machine {name} is switched off, or not there")))
+    window.running(name).ok_or_else(|| {
+        Refusal::Broken(match window.inside(name) {
+            Some(host) => format!("machine {name} is run by {host}: neither its console nor its guest agent is ours"),
+            None => format!("machine {name} is switched off, or not there"),
+        })
+    })
 }

@@ -24,6 +24,8 @@ pub struct Lab {
     pub(super) network: Arc<Namespace>,
     pub(super) specs: Vec<Spec>,
     pub(super) hosts: Vec<Host>,
+    /// Machines that others run, each with the one that does.
+    pub(super) inside: BTreeMap<MachineName, MachineName>,
     pub(super) identity: Identity,
     pub(super) pace: Pace,
     workspace: Workspace,
@@ -57,6 +59,7 @@ impl Lab {
             network,
             specs,
             hosts: topology.hosts(),
+            inside: topology.all_inside(),
             identity,
             pace,
             workspace,

@@ -211,6 +211,14 @@ impl Topology {
         self.machines.iter().enumerate().filter(|(_, machine)| !machine.absent && machine.inside.is_none())
     }
 
+    /// The machines that others run, each with the one that does.
+    pub(super) fn all_inside(&self) -> BTreeMap<MachineName, MachineName> {
+        let guests = self.machines.iter().filter(|machine| !machine.absent);
+        guests
+            .filter_map(|guest| Some((guest.name.get_ref().clone(), guest.inside.as_ref()?.get_ref().clone())))
+            .collect()
+    }
+
     /// The machines that run inside `host`, with their numbers.
     pub(super) fn inside<'a>(&'a self, host: &'a MachineName) -> impl Iterator<Item = (usize, &'a Definition)> {
         let inside = move |machine: &Definition| machine.inside.as_ref().is_some_and(|name| name.get_ref() == host);

@@ -18,6 +18,7 @@ pub struct Window {
     hosts: Arc<[Host]>,
     identity: Arc<Identity>,
     machines: Arc<BTreeMap<MachineName, Running>>,
+    inside: Arc<BTreeMap<MachineName, MachineName>>,
     pace: Pace,
 }
 
@@ -43,6 +44,7 @@ impl Lab {
             hosts: self.hosts.clone().into(),
             identity: self.identity().clone().into(),
             machines: Arc::new(running.collect()),
+            inside: Arc::new(self.inside.clone()),
             pace: self.pace(),
         }
     }
@@ -64,6 +66,12 @@ impl Window {
     #[must_use]
     pub fn running(&self, name: &str) -> Option<&Running> {
         self.machines.iter().find(|(known, _)| known.as_str() == name).map(|(_, running)| running)
+    }
+
+    /// Who runs a machine, if another one of the lab does: whether it runs, only that one knows.
+    #[must_use]
+    pub fn inside(&self, name: &str) -> Option<&MachineName> {
+        self.inside.iter().find(|(known, _)| known.as_str() == name).map(|(_, host)| host)
     }
 
     /// The keys and passwords of the lab.

@@ -76,8 +76,9 @@ fn connect(lab: &Reached, machine: &str) -> anyhow::Result<Remote> {
         Ok((pipe.into_std()?, key))
     });
     let (pipe, key) = asked.map_err(|error| match error.downcast_ref() {
-        Some(TalkError::Refused(Refusal::Broken(_))) => error
-            .context(format!("no ssh to {machine}; `cargo xtask exec --agent {machine} -- …` needs no network there")),
+        Some(TalkError::Refused(Refusal::Broken(_))) => error.context(format!(
+            "no ssh to {machine}; where the lab itself runs it, `cargo xtask exec --agent {machine} -- …` needs no network there"
+        )),
         _ => error,
     })?;
     Remote::login(pipe, &key.0).with_context(|| format!("no ssh to {machine}"))

@@ -7,7 +7,11 @@ use std::fmt::Write as _;
 pub(super) fn standing(card: &Card, status: &Status, several: bool) -> String {
     let mut text = format!("\n{}\n\n", headline(card, status));
     for machine in &status.machines {
-        let off = if machine.runs { "" } else { "   off, or not there" };
+        let off = match &machine.inside {
+            Some(host) => format!("   run by {host}"),
+            None if machine.runs => String::new(),
+            None => "   off, or not there".to_owned(),
+        };
         let _ = writeln!(text, "  {:<12} {:<14} {}{off}", machine.name, machine.address, machine.fqdn);
     }
     let lab = if several { format!(" --lab {}", card.name) } else { String::new() };
@@ -82,6 +86,7 @@ mod tests {
             fqdn: format!("{name}.lan.test"),
             address: [10, 20, 0, last].into(),
             runs,
+            inside: None,
         };
         Status {
             state,
