@@ -136,10 +136,25 @@ pub struct Inbox {
     /// Its content is remembered under this name.
     pub remember: Option<String>,
     /// It holds what it did when that was remembered: the same messages with the same UIDs, flags and bytes, and each
-    /// message once that the server has accepted from earlier steps.
+    /// message that the server has accepted from earlier steps.
     pub holds: Option<String>,
+    /// How often each of those is there.
+    #[serde(default)]
+    pub each: Copies,
     /// Before that its first message gets these flags, such as `\Flagged`.
     pub flag: Option<String>,
+}
+
+/// How often an inbox has a message that was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Copies {
+    /// Exactly once.
+    #[default]
+    Once,
+    /// Once or more. Who is cut off between taking a message and saying so gets it again (RFC 1047): after a power cut a
+    /// message may be there twice, but none may be missing.
+    AtLeastOnce,
 }
 
 impl Spool {
