@@ -9,6 +9,7 @@ use harness::cache::{Cache, Kind};
 use harness::image::{Asked, Catalogue, Image, Progress, Source, ensure};
 use harness::release::Archive;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -103,12 +104,13 @@ pub(crate) fn build(names: &[String], refresh: bool, cache: &Cache) -> anyhow::R
     names.iter().map(|name| one(&catalogue, name, refresh, cache)).collect()
 }
 
-/// Builds what most scenarios need: not the images of releases, which take a release to be made first. A cell that wants
-/// one has it built.
-pub(crate) fn build_common(cache: &Cache) -> anyhow::Result<()> {
+/// Builds those of these images that packages make: not the images of releases, which take a release to be made first. A cell
+/// that wants one has it built.
+pub(crate) fn build_common(names: &BTreeSet<String>, cache: &Cache) -> anyhow::Result<()> {
     let catalogue = catalogue()?;
     let common = catalogue.bootable().filter(|recipe| !matches!(recipe.source, Source::Release(_)));
-    common.map(|recipe| one(&catalogue, &recipe.name, false, cache)).collect::<anyhow::Result<Vec<_>>>().map(drop)
+    let wanted = common.filter(|recipe| names.contains(&recipe.name));
+    wanted.map(|recipe| one(&catalogue, &recipe.name, false, cache)).collect::<anyhow::Result<Vec<_>>>().map(drop)
 }
 
 /// Where the project's recipes are.

@@ -1,14 +1,17 @@
 //! `cargo xtask test`: checks the host, builds images, and runs the scenarios in guests.
 
 use crate::exit::End;
+use crate::workbench::project;
 use crate::{image, say, setup};
 use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
 use harness::cache::Cache;
 use harness::etc::OwnEtc;
 use harness::host::raw::tie_to_thread;
+use harness::scenario::Scenario;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -106,7 +109,7 @@ pub(crate) fn run_for(args: Args, purpose: Purpose) -> anyhow::Result<ExitCode> 
     if !args.list {
         setup::ensure_tools(args.yes)?;
         let cache = Cache::open_default().context("failed to open the cache")?;
-        image::build_common(&cache)?;
+        image::build_common(&images_for(&args), &cache)?;
     }
     let runner = build_runner()?;
     let rounds = Rounds { repeat: args.repeat, until_failure: args.until_failure };
@@ -142,6 +145,21 @@ pub(crate) fn run_for(args: Args, purpose: Purpose) -> anyhow::Result<ExitCode> 
     // The runner gets SIGINT and SIGTERM from us, takes its labs down, and only then do we end; if we are killed, it is.
     let runner = Runner::watched()?;
     repeated(rounds, || runner.run(&mut command))
+}
+
+/// The images of the cells that may run. What is wrong with a file or a filter is the runner's to tell.
+fn images_for(args: &Args) -> BTreeSet<String> {
+    let directory = args.scenarios.clone().unwrap_or_else(|| project("scenarios"));
+    let files = Scenario::files_in(&directory).unwrap_or_default();
+    let scenarios: Vec<_> = files.iter().filter_map(|file| Scenario::load(file).ok()).collect();
+    let cells = scenarios.iter().flat_map(|scenario| scenario.cells.iter().map(move |cell| (scenario, cell)));
+    let wanted = cells.filter(|(scenario, cell)| {
+        let name = format!("{}::{cell}", scenario.name);
+        let selected = args.filters.is_empty() || args.filters.iter().any(|filter| name.contains(filter));
+        let of_tier = args.tier == Tier::Full || cell.tier == harness::scenario::Tier::Quick;
+        selected && (of_tier || args.filters.contains(&name))
+    });
+    wanted.flat_map(|(_, cell)| cell.lab.topology.images()).map(str::to_owned).collect()
 }
 
 /// Compiles the runner and says where it is.
@@ -271,6 +289,18 @@ fn forward(runs: Arc<AtomicI32>) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[rstest::rstest]
+    #[case::one_scenario(&["pam-loss"], Tier::Quick, &["directory", "mail"])]
+    #[case::of_another_tier(&["encrypted-close"], Tier::Quick, &[])]
+    #[case::everything_of_it(&["encrypted-close"], Tier::Full, &["directory", "nested-mail", "virthost"])]
+    #[case::named_in_full(&["encrypted-close::main"], Tier::Quick, &["directory", "nested-mail", "virthost"])]
+    #[case::no_such(&["pam-los\u{e9}"], Tier::Full, &[])]
+    fn only_images_that_cells_need_are_built(#[case] filters: &[&str], #[case] tier: Tier, #[case] images: &[&str]) {
+        let filters = filters.iter().map(ToString::to_string).collect();
+        let found = images_for(&Args { filters, tier, ..Args::default() });
+        assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), images);
+    }
 
     #[rstest::rstest]
     #[case::once(None, false, &[1], 1, 1)]

@@ -84,7 +84,11 @@ mod tests {
     #[case::twice(Copies::Once, 2, false)]
     #[case::missing_after_a_cut(Copies::AtLeastOnce, 0, false)]
     #[case::twice_after_a_cut(Copies::AtLeastOnce, 2, true)]
-    fn a_message_may_be_there_again_and_never_missing(#[case] each: Copies, #[case] times: usize, #[case] allowed: bool) {
+    fn a_message_may_be_there_again_and_never_missing(
+        #[case] each: Copies,
+        #[case] times: usize,
+        #[case] allowed: bool,
+    ) {
         let id = serde_json::from_value("<a@b>".into()).unwrap();
         assert_eq!(is_allowed(&Difference::Times(id, times), each), allowed);
     }
