@@ -1,5 +1,6 @@
 use super::*;
 use crate::host::raw::tie_to_thread;
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -82,7 +83,7 @@ fn process_that_takes_its_share() {
     let Some(directory) = std::env::var_os(LEDGER_VARIABLE) else { return };
     let ledger = Ledger::open(PathBuf::from(directory)).unwrap();
     let mut ask = ledger.ask(700).unwrap();
-    println!("asked");
+    println!("asked as {}", ask.number);
     while turn(&ledger, &mut ask) != Turn::Given {
         std::thread::yield_now();
     }
@@ -100,8 +101,10 @@ fn process(directory: &Path) -> (Child, impl Iterator<Item = String>) {
     (process, lines)
 }
 
-fn says(lines: &mut impl Iterator<Item = String>, word: &str) {
-    assert!(lines.any(|line| line.contains(word)), "the process does not say `{word}`");
+/// Waits until a process says this, and tells what it says behind it.
+fn says(lines: &mut impl Iterator<Item = String>, word: &str) -> String {
+    let rest = lines.find_map(|line| Some(line.split_once(word)?.1.trim().to_owned()));
+    rest.unwrap_or_else(|| panic!("the process does not say `{word}`"))
 }
 
 /// Killed while it has its share, and while it waits for one: neither is missing to anybody.
@@ -129,10 +132,12 @@ fn what_a_killed_process_had_is_given_to_the_next() {
 fn processes_take_turns() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path().to_owned()).unwrap();
-    let mut running: Vec<_> = (0..4).map(|_| process(directory.path())).collect();
-    for (_, lines) in &mut running {
-        says(lines, "asked");
-    }
+    let running: Vec<_> = (0..4).map(|_| process(directory.path())).collect();
+    // Which one asks first is not ours to say.
+    let mut running: BTreeMap<u64, _> = running
+        .into_iter()
+        .map(|(child, mut lines)| (says(&mut lines, "asked as").parse().unwrap(), (child, lines)))
+        .collect();
     let mut own = ledger.ask(700).unwrap();
     let given = || {
         let _looking = ledger.lock().unwrap();
@@ -151,18 +156,10 @@ fn processes_take_turns() {
         }
         let has: [u64; 1] = given().try_into().unwrap();
         assert_eq!(has, [number]);
-        let place = running.iter().position(|(child, _)| holds(child, directory.path(), number)).unwrap();
-        let (mut child, mut lines) = running.remove(place);
+        let (mut child, mut lines) = running.remove(&number).unwrap();
         says(&mut lines, "given");
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
     }
     assert_eq!(turn(&ledger, &mut own), Turn::Given);
-}
-
-/// Whether a process has the file of this number open.
-fn holds(child: &Child, directory: &Path, number: u64) -> bool {
-    let wanted = directory.join(format!("{number:012}.{SHARE}"));
-    let files = std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
-    files.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok()).any(|file| file == wanted)
 }
