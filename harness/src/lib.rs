@@ -21,6 +21,7 @@ pub mod record;
 pub mod release;
 pub mod report;
 pub mod scenario;
+pub mod secrets;
 pub mod seed;
 pub mod size;
 pub mod storage;

@@ -2,7 +2,7 @@
 
 use super::running::Lab;
 use super::setup::LabError;
-use crate::machine::{Boot, Machine, MachineName, Origin, Spec, VerbError, ssh};
+use crate::machine::{Boot, Logs, Machine, MachineName, Origin, Spec, VerbError, ssh};
 use crate::time::Deadline;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -103,6 +103,7 @@ impl Lab {
 
     /// Starts a machine, and waits until nothing is left to start in it.
     async fn up(&self, spec: &Spec, logs: &Path) -> Result<Machine, LabError> {
+        let logs = Logs { directory: logs, secrets: self.identity.secrets() };
         let machine = Machine::start(spec, self.network.keeper(), logs, self.pace.deadline(SHUTDOWN)).await?;
         let deadline = self.pace.deadline(BOOT);
         if let Some(limit) = self.captured().get(&spec.name) {

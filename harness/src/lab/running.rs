@@ -5,7 +5,7 @@ use super::setup::LabError;
 use super::template::Template;
 use super::topology::Topology;
 use crate::host::workspace::Workspace;
-use crate::machine::{Machine, MachineName, Spec, Trouble, ssh};
+use crate::machine::{Logs, Machine, MachineName, Spec, Trouble, ssh};
 use crate::network::Namespace;
 use crate::seed::{Host, Identity};
 use crate::time::{Deadline, Pace};
@@ -51,7 +51,8 @@ impl Lab {
     ) -> Result<Self, LabError> {
         let network = Arc::new(Namespace::create(&topology.segments, &topology.taps()).await?);
         let deadline = pace.deadline(Duration::from_secs(5));
-        let starting = specs.iter().map(|spec| Machine::start(spec, network.keeper(), logs, deadline));
+        let notes = Logs { directory: logs, secrets: identity.secrets() };
+        let starting = specs.iter().map(|spec| Machine::start(spec, network.keeper(), notes, deadline));
         let machines = try_join_all(starting).await?;
         let machines = machines.into_iter().map(|machine| (machine.name().clone(), machine)).collect();
         Ok(Self {
@@ -99,8 +100,8 @@ impl Lab {
     }
 
     /// Makes further secrets known, which redaction replaces from here on.
-    pub fn learn(&mut self, secrets: Vec<secrecy::SecretString>) {
-        self.identity.learn(secrets);
+    pub fn learn(&self, secrets: Vec<secrecy::SecretString>) {
+        self.identity.secrets().learn(secrets);
     }
 
     /// Where its disks are.

@@ -8,7 +8,6 @@ use super::terminal::Terminal;
 use crate::harmless::{Shows, Sieve};
 use crate::size::Size;
 use std::fmt;
-use std::path::Path;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::OwnedReadHalf;
@@ -52,7 +51,7 @@ impl fmt::Display for Badness {
 }
 
 /// The log keeps this much of what a guest prints.
-const LOG_LIMIT: Size = Size::mebibytes(32);
+pub(super) const LOG_LIMIT: Size = Size::mebibytes(32);
 /// How long an unfinished fatal line may take to say more.
 const LINE_PATIENCE: Duration = Duration::from_millis(500);
 /// A longer line is matched by its beginning only.
@@ -62,10 +61,9 @@ const LINE_LIMIT: usize = 4096;
 pub(super) async fn follow(
     mut console: OwnedReadHalf,
     terminal: &Terminal,
-    log: &Path,
+    mut log: Log,
     found: watch::Sender<Option<Badness>>,
 ) -> std::io::Result<()> {
-    let mut log = Log::create(log, LOG_LIMIT).await?;
     let mut scanner = Scanner::default();
     let mut buffer = vec![0; 16 << 10];
     let mut publish = |badness: Badness| {
@@ -134,9 +132,14 @@ fn judge(line: &[u8]) -> Option<Badness> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secrets::Secrets;
     use rstest::rstest;
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::UnixStream;
+
+    async fn log_in(directory: &std::path::Path) -> Log {
+        Log::create(&directory.join("console"), LOG_LIMIT, &Secrets::default()).await.unwrap()
+    }
 
     #[rstest]
     #[case(&["[   12.3] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n"], Some("the guest's kernel panicked"))]
@@ -159,8 +162,8 @@ mod tests {
             let (output, input) = ours.into_split();
             let terminal = Terminal::new(input);
             let (sender, mut found) = watch::channel(None);
-            let log = directory.path().join("console");
-            let following = tokio::spawn(async move { follow(output, &terminal, &log, sender).await });
+            let log = log_in(directory.path()).await;
+            let following = tokio::spawn(async move { follow(output, &terminal, log, sender).await });
             for piece in pieces {
                 theirs.write_all(piece.as_bytes()).await.unwrap();
                 tokio::task::yield_now().await;
@@ -175,16 +178,16 @@ mod tests {
     #[tokio::test]
     async fn whoever_looks_into_the_log_sees_text_only() {
         let directory = tempfile::tempdir().unwrap();
-        let log = directory.path().join("console");
+        let log = log_in(directory.path()).await;
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let (output, input) = ours.into_split();
         let terminal = Terminal::new(input);
-        let (path, (sender, _found)) = (log.clone(), watch::channel(None));
-        let following = tokio::spawn(async move { follow(output, &terminal, &path, sender).await });
+        let (sender, _found) = watch::channel(None);
+        let following = tokio::spawn(async move { follow(output, &terminal, log, sender).await });
         theirs.write_all(b"\x1b[32mok\x1b[0m \x1b]52;c;cm0=\x07\r\n").await.unwrap();
         drop(theirs);
         following.await.unwrap().unwrap();
-        assert_eq!(std::fs::read_to_string(log).unwrap(), "ok \\u{1b}]52;c;cm0=\\u{7}\n");
+        assert_eq!(std::fs::read_to_string(directory.path().join("console")).unwrap(), "ok \\u{1b}]52;c;cm0=\\u{7}\n");
     }
 
     #[test]

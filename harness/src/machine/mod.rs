@@ -37,6 +37,7 @@ pub use agent::{AgentError, Commands, Output};
 pub use capture::{Full, Fullness};
 pub use console::{Badness, FATAL_PATTERNS};
 pub use link::Link;
+pub use log::Logs;
 pub use process::{Machine, MachineError};
 pub use spec::{Boot, Frozen, Guest, MachineName, NetworkCard, Origin, Spec};
 pub use terminal::{Terminal, Watcher};

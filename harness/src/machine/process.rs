@@ -4,7 +4,7 @@ use super::agent::{Agent, AgentError, Commands};
 use super::argv::{Descriptors, argv};
 use super::console::{self, Badness};
 use super::freeze;
-use super::log::Log;
+use super::log::{Log, Logs};
 use super::memory::Ram;
 use super::qmp::{Qmp, QmpError};
 use super::spec::{MachineName, Origin, Spec};
@@ -19,7 +19,7 @@ use crate::time::{Deadline, Expired};
 use command_fds::{CommandFdExt, FdMapping};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as Socket;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -128,7 +128,7 @@ impl Machine {
     /// Starts QEMU on the lab's keeper thread and waits until it answers by QMP. A guest that is switched on boots
     /// meanwhile; one that comes from a frozen guest has its state and is paused. In `logs` appear `console-<name>.log`
     /// and `qemu-<name>.log`.
-    pub async fn start(spec: &Spec, keeper: &Keeper, logs: &Path, deadline: Deadline) -> Result<Self, MachineError> {
+    pub async fn start(spec: &Spec, keeper: &Keeper, logs: Logs<'_>, deadline: Deadline) -> Result<Self, MachineError> {
         let name = spec.name.clone();
         let prepare = |what: &str| {
             let (machine, what) = (name.clone(), what.to_owned());
@@ -138,8 +138,9 @@ impl Machine {
         let (agent, agent_theirs) = Socket::pair().map_err(prepare("a socket"))?;
         let (console, console_theirs) = Socket::pair().map_err(prepare("a socket"))?;
         let (waker, waker_theirs) = Socket::pair().map_err(prepare("a socket"))?;
-        let words = logs.join(format!("qemu-{name}.log"));
-        let said = Log::create(&words, WORDS_LIMIT).await.map_err(prepare(&format!("{}", words.display())))?;
+        let words = logs.path(&format!("qemu-{name}.log"));
+        let said =
+            Log::create(&words, WORDS_LIMIT, logs.secrets).await.map_err(prepare(&format!("{}", words.display())))?;
         let ram = ram(spec).await.map_err(prepare("its RAM"))?;
         let mut inherited: Vec<OwnedFd> =
             [qmp_theirs, agent_theirs, console_theirs, waker_theirs].map(OwnedFd::from).into();
@@ -151,12 +152,14 @@ impl Machine {
         let (exit_sender, exited) = watch::channel(None);
         let supervisor = tokio::spawn(supervise(child, killed, exit_sender, said, words));
         let (badness_sender, badness) = watch::channel(None);
-        let log = logs.join(format!("console-{name}.log"));
+        let path = logs.path(&format!("console-{name}.log"));
+        let log = Log::create(&path, console::LOG_LIMIT, logs.secrets).await;
+        let log = log.map_err(prepare(&format!("{}", path.display())))?;
         let console = asynchronous(console).map_err(prepare("its console"))?;
         let (output, keyboard) = console.into_split();
         let terminal = Terminal::new(keyboard);
         let shown = terminal.clone();
-        tokio::spawn(async move { console::follow(output, &shown, &log, badness_sender).await });
+        tokio::spawn(async move { console::follow(output, &shown, log, badness_sender).await });
         let qmp = match connected(asynchronous(qmp).map_err(prepare("its QMP socket"))?, spec, deadline).await {
             Ok(qmp) => qmp,
             Err(source) => return Err(died_or(name, exited, source).await),

@@ -5,7 +5,6 @@ use super::judgement::chain;
 use super::steps::{Exhibit, Notes, flows_of};
 use crate::harmless::{self, shortened};
 use crate::lab::Lab;
-use crate::seed::Identity;
 use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
@@ -29,25 +28,6 @@ impl Play<'_> {
     }
 }
 
-/// What machines printed is written down as it comes, and they may have printed a password.
-fn redact_logs(identity: &Identity, logs: &Path) -> std::io::Result<()> {
-    for entry in fs_err::read_dir(logs)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() {
-            // Of a machine that was switched on again.
-            redact_logs(identity, &path)?;
-        } else if ["console-", "qemu-"].iter().any(|kind| name.starts_with(kind)) {
-            let text = String::from_utf8_lossy(&fs_err::read(&path)?).into_owned();
-            let redacted = identity.redact(&text);
-            if redacted != text {
-                fs_err::write(&path, redacted)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 impl Engine<'_> {
     /// Writes down what was captured. Its absence is told, and is no failure of the scenario.
     pub(super) async fn note_flows(&self, play: &Play<'_>, lab: Option<&Lab>, notes: &mut Notes) {
@@ -67,12 +47,7 @@ impl Engine<'_> {
         play.show(None);
         let Some(lab) = lab else { return Ok(()) };
         self.collect(&lab, &play.logs).await;
-        let identity = lab.identity().clone();
-        let ended = lab.tear_down().await.map_err(|error| chain(&error));
-        if let Err(error) = redact_logs(&identity, &play.logs) {
-            (self.say)(&format!("  note  a console log may hold a password of the lab: {error}"));
-        }
-        ended
+        lab.tear_down().await.map_err(|error| chain(&error))
     }
 
     /// Journals, for whoever reads the result. A guest that cannot give them any more has a console log.
@@ -91,28 +66,5 @@ impl Engine<'_> {
                 let _ = fs_err::write(logs.join(format!("journal-{}.log", machine.name())), text);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::seed::LabSecret;
-    use secrecy::ExposeSecret as _;
-
-    /// Also of a machine that was switched on again; other files are not touched.
-    #[test]
-    fn what_a_machine_printed_holds_no_password_afterwards() {
-        let identity = Identity::recall(&LabSecret::random(), String::new(), ["alice"]).unwrap();
-        let password = identity.password("alice").unwrap().plain().expose_secret().to_owned();
-        let logs = tempfile::tempdir().unwrap();
-        std::fs::create_dir(logs.path().join("boot-1")).unwrap();
-        let files = ["console-mail.log", "boot-1/qemu-mail.log", "capture-mail-1.pcap"];
-        for file in files {
-            std::fs::write(logs.path().join(file), format!("login: {password}\n")).unwrap();
-        }
-        redact_logs(&identity, logs.path()).unwrap();
-        let read = files.map(|file| std::fs::read_to_string(logs.path().join(file)).unwrap());
-        assert_eq!(read, ["login: ******\n".to_owned(), "login: ******\n".into(), format!("login: {password}\n")]);
     }
 }

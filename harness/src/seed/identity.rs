@@ -5,6 +5,7 @@
 //! stands in a file that only it can read.
 
 use super::secret::LabSecret;
+use crate::secrets::Secrets;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rcgen::{
@@ -93,8 +94,8 @@ pub struct Identity {
     passwords: BTreeMap<String, Password>,
     ssh_key: SecretString,
     ssh_public_key: String,
-    /// Secrets that are not the lab's own.
-    learned: Vec<SecretString>,
+    /// What nothing may hold that is kept or shown: the passwords, and what was learned.
+    secrets: Secrets,
 }
 
 impl Identity {
@@ -125,16 +126,19 @@ impl Identity {
         authority: String,
         accounts: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, IdentityError> {
-        let passwords = accounts.into_iter().map(|account| (account.to_owned(), Password::of(account, secret)));
+        let passwords: BTreeMap<_, _> =
+            accounts.into_iter().map(|account| (account.to_owned(), Password::of(account, secret))).collect();
+        let secrets = Secrets::default();
+        secrets.learn(passwords.values().map(|password| password.plain.clone()));
         let pair = ssh_key::private::Ed25519Keypair::from_seed(&secret.bytes("ssh key of root"));
         let private = ssh_key::PrivateKey::new(pair.into(), "rehearsal")?;
         Ok(Self {
             authority,
             certificates: BTreeMap::new(),
-            passwords: passwords.collect(),
+            passwords,
             ssh_key: private.to_openssh(ssh_key::LineEnding::LF)?.to_string().into(),
             ssh_public_key: private.public_key().to_openssh()?,
-            learned: Vec::new(),
+            secrets,
         })
     }
 
@@ -173,19 +177,17 @@ impl Identity {
         &self.ssh_public_key
     }
 
-    /// Takes secrets that are not the lab's own. One of less than three letters cannot be told from other text.
-    pub fn learn(&mut self, secrets: Vec<SecretString>) {
-        self.learned.extend(secrets.into_iter().filter(|secret| secret.expose_secret().chars().count() >= 3));
-        // Where one is a part of another, the longer one goes first.
-        self.learned.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
+    /// Every secret of the lab, and every one that is learned later: what replaces them is the last guard before anything is kept
+    /// or shown.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
-    /// Replaces every secret of the lab, and every one that it has learned, in `text`: the last guard before anything is kept or
-    /// shown.
+    /// The same text without its secrets.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        let own = self.passwords.values().map(|password| &password.plain);
-        own.chain(&self.learned).fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "******"))
+        self.secrets.redact(text)
     }
 }
 
@@ -247,13 +249,6 @@ mod tests {
         assert_eq!(one.redact(&format!("LOGIN alice {secret}")), "LOGIN alice ******");
         assert!(password.shadow_hash().unwrap().starts_with("$6$"));
         assert_ne!(password.directory_hash(), password.directory_hash());
-    }
-
-    #[test]
-    fn learned_secrets_are_hidden_too() {
-        let mut identity = made(&LabSecret::random());
-        identity.learn(["tulip", "tulips", "ab"].map(SecretString::from).into());
-        assert_eq!(identity.redact("tulips tulip ab"), "****** ****** ab");
     }
 
     #[test]

@@ -90,9 +90,20 @@ fn are_kept(stage: &Stage) -> anyhow::Result<Outcome> {
     run.wait_for("alice's is used")?;
     let console = stage.results().join("latest/bad-day::main/console-directory.log");
     stage.site.wait_for_text(&console, "begun")?;
-    // It has been there: what is found nowhere below was not simply never told.
-    let told = fs_err::read(&console)?;
-    ensure!(secrets[0].is_in(&told), "the guest has not told what it was told");
+    // Something was left out for each account: what is found nowhere was not simply never told.
+    let told = fs_err::read_to_string(&console)?;
+    let left_out = told.matches("******").count();
+    ensure!(left_out >= ACCOUNTS.len(), "the guest has told {left_out} of what it was told: {told}");
+    // What a run would leave that is killed now.
+    let results = stage.results().join("latest").canonicalize()?;
+    let look_through = || -> anyhow::Result<usize> {
+        let files = files_below(&results)?;
+        for file in &files {
+            looked_at(&file.display().to_string(), &fs_err::read(file)?)?;
+        }
+        Ok(files.len())
+    };
+    look_through()?;
     let processes = stage.site.processes();
     ensure!(processes.len() > 1, "only {processes:?} run");
     for (process, name) in &processes {
@@ -105,15 +116,12 @@ fn are_kept(stage: &Stage) -> anyhow::Result<Outcome> {
     ended.failed_with(&["interrupted"])?;
     looked_at("what the run printed", ended.output.as_bytes())?;
     looked_at("what the run said", ended.said.as_bytes())?;
-    let files = files_below(&stage.results().join("latest").canonicalize()?)?;
-    for file in &files {
-        looked_at(&file.display().to_string(), &fs_err::read(file)?)?;
-    }
-    let step = fs_err::read_to_string(stage.results().join("latest/bad-day::main/step-01.txt"))?;
+    let files = look_through()?;
+    let step = fs_err::read_to_string(results.join("bad-day::main/step-01.txt"))?;
     ensure!(step.contains("******"), "the first step does not show that something was left out: {step}");
     stage.wait_until_clear()?;
-    let (secrets, processes, files) = (secrets.len(), processes.len(), files.len());
+    let (secrets, processes) = (secrets.len(), processes.len());
     Ok(Outcome::Passed(format!(
-        "{secrets} secrets, {processes} processes, {files} files: the guest told them, and none is there"
+        "{secrets} secrets, {processes} processes, {files} files, also before the end: the guest told them, and none is there"
     )))
 }
