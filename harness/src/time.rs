@@ -92,7 +92,7 @@ impl Deadline {
     pub async fn bound<T>(&self, what: impl fmt::Display, future: impl Future<Output = T>) -> Result<T, Expired> {
         match tokio::time::timeout_at(self.ends.into(), future).await {
             Ok(value) => {
-                near::note(what, self.elapsed(), self.allowed());
+                near::note(what, self.ends, self.elapsed(), self.allowed());
                 Ok(value)
             }
             Err(_) => Err(self.expired(what, None)),
@@ -111,7 +111,7 @@ impl Deadline {
         loop {
             match tokio::time::timeout_at(self.ends.into(), attempt()).await {
                 Ok(Ok(value)) => {
-                    near::note(what, self.elapsed(), self.allowed());
+                    near::note(what, self.ends, self.elapsed(), self.allowed());
                     return Ok(value);
                 }
                 Ok(Err(seen)) => last_seen = Some(seen),

@@ -5,10 +5,10 @@ mod session;
 mod voice;
 
 use anyhow::{Context as _, anyhow};
-use harness::mistake::nearest;
 use harness::network::become_root_of_own_user_namespace;
 use harness::report::text;
-use harness::scenario::{Cell, Scenario, Tier};
+use harness::scenario::Scenario;
+use harness::scenario::choice::{self, Choice, Chosen, name_of};
 use libtest_mimic::{Arguments, Failed, Trial};
 use session::Session;
 use std::path::{Path, PathBuf};
@@ -53,13 +53,13 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<ExitCode> {
-    let wanted = Wanted::take(arguments);
-    if let Some(mistake) = wanted.mistake(scenarios) {
+    let (choice, own) = choice_of(arguments);
+    if let Some(mistake) = choice::mistake(&own, scenarios) {
         eprintln!("Error: {mistake}");
         return Ok(End::Invalid.into());
     }
-    let (chosen, left_out) = wanted.of(scenarios);
-    let trials = |session: &Arc<Session>| trials(&[&chosen, &left_out], &wanted, session);
+    let (chosen, left_out) = choice.of(scenarios);
+    let trials = |session: &Arc<Session>| trials(&[&chosen, &left_out], &choice, session);
     if arguments.list {
         harness::host::pipe::end_quietly_without_reader();
         let session = Arc::new(Session::new(Voice::Lines { several: false }));
@@ -75,7 +75,7 @@ fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<Exit
     let jobs = arguments.test_threads.unwrap_or_else(session::jobs_of_this_host);
     arguments.test_threads = Some(jobs);
     let plain = arguments.logfile.is_some() || arguments.format.is_some() || arguments.quiet;
-    let names: Vec<_> = chosen.iter().map(|(scenario, cell)| name(scenario, cell)).collect();
+    let names: Vec<_> = chosen.iter().map(name_of).collect();
     let voice = Voice::new(&names, jobs, plain);
     if voice.is_live() {
         // It tells the same, and would write into what is drawn.
@@ -86,72 +86,22 @@ fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<Exit
     session.finish(&conclusion, &chosen, &left_out)
 }
 
-/// A cell with its scenario.
-type Chosen<'s> = (&'s Scenario, &'s Cell);
-
 /// More parts of names than the one that libtest's command line has room for, each in a line.
 const FILTERS_VARIABLE: &str = "REHEARSAL_FILTERS";
 
-/// What a person wants to run.
-struct Wanted {
-    /// Parts of names, of which one is enough; no part is all.
-    filters: Vec<String>,
-    /// The last so many filters are for this program only, so each must be part of a name. The first one is cargo's, which it
-    /// hands to all tests.
-    own: usize,
-    /// Whether a filter is a whole name.
-    exact: bool,
-    /// Parts of names that are not wanted.
-    skip: Vec<String>,
-    /// Also what is for full runs.
-    full: bool,
-    /// Nothing else.
-    only_extra: bool,
-}
-
-impl Wanted {
-    /// Takes the filters from the command line, and those that do not fit there.
-    fn take(arguments: &mut Arguments) -> Self {
-        let more = std::env::var(FILTERS_VARIABLE).unwrap_or_default();
-        let own = more.lines().count();
-        let filters = arguments.filter.take().into_iter().chain(more.lines().map(str::to_owned)).collect();
-        let only_extra = arguments.ignored;
-        let full = arguments.include_ignored || only_extra;
-        Self { filters, own, exact: arguments.exact, skip: std::mem::take(&mut arguments.skip), full, only_extra }
-    }
-
-    /// A filter that is part of no name, and what there is instead.
-    fn mistake(&self, scenarios: &[Scenario]) -> Option<String> {
-        let cells: Vec<_> = scenarios.iter().flat_map(|of| of.cells.iter().map(|cell| name(of, cell))).collect();
-        let own = &self.filters[self.filters.len() - self.own..];
-        let wrong = own.iter().find(|filter| !cells.iter().any(|cell| cell.contains(*filter)))?;
-        let known: Vec<_> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
-        let all: Vec<_> = known.iter().copied().chain(cells.iter().map(String::as_str)).collect();
-        let near = nearest(wrong, &all).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
-        Some(format!("no cell's name contains `{wrong}`; {near}there are scenarios: {}", known.join(", ")))
-    }
-
-    fn selects(&self, name: &str) -> bool {
-        let is_meant = |filter: &String| if self.exact { name == *filter } else { name.contains(filter) };
-        (self.filters.is_empty() || self.filters.iter().any(is_meant)) && !self.skip.iter().any(is_meant)
-    }
-
-    /// Whether a cell is one for full runs. Who names one in full means that cell, whatever its tier.
-    fn is_extra(&self, (scenario, cell): &Chosen<'_>) -> bool {
-        cell.tier == Tier::Full && (self.full || !self.filters.contains(&name(scenario, cell)))
-    }
-
-    /// The cells that are wanted: those that run, and those that the tier leaves out.
-    fn of<'s>(&self, scenarios: &'s [Scenario]) -> (Vec<Chosen<'s>>, Vec<Chosen<'s>>) {
-        let cells = scenarios.iter().flat_map(|scenario| scenario.cells.iter().map(move |cell| (scenario, cell)));
-        let selected = cells.filter(|(scenario, cell)| self.selects(&name(scenario, cell)));
-        let selected = selected.filter(|chosen| !self.only_extra || self.is_extra(chosen));
-        selected.partition(|chosen| self.full || !self.is_extra(chosen))
-    }
-}
-
-fn name(scenario: &Scenario, cell: &Cell) -> String {
-    format!("{}::{cell}", scenario.name)
+/// What a person wants to run, of the command line and of what does not fit there; and the filters that are for this program only,
+/// so each must be part of a name. libtest's is cargo's, which it hands to all tests.
+fn choice_of(arguments: &mut Arguments) -> (Choice, Vec<String>) {
+    let more = std::env::var(FILTERS_VARIABLE).unwrap_or_default();
+    let own: Vec<_> = more.lines().map(str::to_owned).collect();
+    let choice = Choice {
+        filters: arguments.filter.take().into_iter().chain(own.iter().cloned()).collect(),
+        exact: arguments.exact,
+        skip: std::mem::take(&mut arguments.skip),
+        full: arguments.include_ignored || arguments.ignored,
+        only_extra: arguments.ignored,
+    };
+    (choice, own)
 }
 
 /// The project's own files.
@@ -180,13 +130,13 @@ fn scenarios() -> anyhow::Result<Vec<Scenario>> {
 }
 
 /// A cell that is for full runs is an ignored test in others: libtest's and nextest's word for what is left out.
-fn trials(cells: &[&[Chosen<'_>]], wanted: &Wanted, session: &Arc<Session>) -> Vec<Trial> {
+fn trials(cells: &[&[Chosen<'_>]], choice: &Choice, session: &Arc<Session>) -> Vec<Trial> {
     let trial = |chosen: &Chosen<'_>| {
         let (session, scenario, cell) = (session.clone(), chosen.0.clone(), chosen.1.clone());
-        let test = Trial::ignorable_test(name(&scenario, &cell), move || {
+        let test = Trial::ignorable_test(name_of(chosen), move || {
             session.test(&scenario, &cell).map_err(|error| Failed::from(text::quoted(&format!("{error:#}"), "")))
         });
-        test.with_ignored_flag(wanted.is_extra(chosen))
+        test.with_ignored_flag(choice.is_extra(chosen))
     };
     cells.iter().copied().flatten().map(trial).collect()
 }

@@ -9,6 +9,7 @@ use harness::cache::Cache;
 use harness::etc::OwnEtc;
 use harness::host::raw::tie_to_thread;
 use harness::scenario::Scenario;
+use harness::scenario::choice::Choice;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
@@ -152,14 +153,9 @@ fn images_for(args: &Args) -> BTreeSet<String> {
     let directory = args.scenarios.clone().unwrap_or_else(|| project("scenarios"));
     let files = Scenario::files_in(&directory).unwrap_or_default();
     let scenarios: Vec<_> = files.iter().filter_map(|file| Scenario::load(file).ok()).collect();
-    let cells = scenarios.iter().flat_map(|scenario| scenario.cells.iter().map(move |cell| (scenario, cell)));
-    let wanted = cells.filter(|(scenario, cell)| {
-        let name = format!("{}::{cell}", scenario.name);
-        let selected = args.filters.is_empty() || args.filters.iter().any(|filter| name.contains(filter));
-        let of_tier = args.tier == Tier::Full || cell.tier == harness::scenario::Tier::Quick;
-        selected && (of_tier || args.filters.contains(&name))
-    });
-    wanted.flat_map(|(_, cell)| cell.lab.topology.images()).map(str::to_owned).collect()
+    let full = args.tier == Tier::Full;
+    let (chosen, _) = Choice { filters: args.filters.clone(), full, ..Choice::default() }.of(&scenarios);
+    chosen.iter().flat_map(|(_, cell)| cell.lab.topology.images()).map(str::to_owned).collect()
 }
 
 /// Compiles the runner and says where it is.

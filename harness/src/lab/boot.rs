@@ -10,8 +10,13 @@ use futures_util::future::try_join_all;
 use std::path::Path;
 use std::time::Duration;
 
-/// A first boot includes all that cloud-init does: nominal.
+/// How long a first boot may take of a machine that has cores of its own, with all that cloud-init does: nominal.
 const FIRST_BOOT: Duration = Duration::from_mins(1);
+
+/// The same for machines that boot together, with so many processors, on a host of so many cores: they take turns.
+fn patience(processors: u32, cores: usize) -> Duration {
+    FIRST_BOOT * processors.div_ceil(u32::try_from(cores).unwrap_or(u32::MAX)).max(1)
+}
 
 impl Lab {
     /// Boots all machines of `topology` at once, and waits until cloud-init is done on each of them. Its passwords and
@@ -36,7 +41,8 @@ impl Lab {
         for machine in lab.machines() {
             progress(Progress::Started(machine.name().clone()));
         }
-        let deadline = setup.pace.deadline(FIRST_BOOT);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let deadline = setup.pace.deadline(patience(topology.processors(), cores));
         try_join_all(lab.machines().map(|machine| configured(machine, deadline, progress))).await?;
         Ok(lab)
     }
@@ -86,4 +92,18 @@ async fn configured(
     }
     progress(Progress::Configured(machine.name().clone()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::one_machine(1, 2, 1)]
+    #[case::cores_for_all(4, 8, 1)]
+    #[case::more_than_cores(5, 2, 3)]
+    #[case::machines_that_others_run(0, 2, 1)]
+    fn a_crowd_has_more_patience(#[case] processors: u32, #[case] cores: usize, #[case] minutes: u64) {
+        assert_eq!(patience(processors, cores), Duration::from_mins(minutes));
+    }
 }

@@ -102,7 +102,7 @@ impl Pot {
         let broken =
             |source| BudgetError::Ledger { what: self.what, directory: self.ledger.directory().to_owned(), source };
         let mut ask = self.ledger.ask(wanted).map_err(broken)?;
-        let mut waits = false;
+        let mut looks = 0_u32;
         loop {
             match self.ledger.turn(&mut ask, || self.measure.take().0).map_err(broken)? {
                 Turn::Given => return Ok(Permit { _share: ask }),
@@ -110,12 +110,13 @@ impl Pot {
                     let (_, giver) = self.measure.take();
                     return Err(BudgetError::TooMuch { what: self.what, giver, wanted, total });
                 }
-                Turn::Later { left, total } if !waits => {
+                // At the first look, who has asked a moment before may not have been served yet.
+                Turn::Later { left, total } if looks == 1 => {
                     waiting(&Wait { what: self.what, wanted, left, total });
-                    waits = true;
                 }
                 Turn::Later { .. } => {}
             }
+            looks += 1;
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -156,7 +157,8 @@ impl Budget {
         self.memory.measure.take().0
     }
 
-    /// RAM for a lab, for as long as the permit lives. `waiting` is called if it cannot be had at once.
+    /// RAM for a lab, for as long as the permit lives. `waiting` is called once if it cannot be had at
+    /// the second look.
     pub async fn memory(&self, mib: u32, waiting: &(dyn Fn(&Wait) + Sync)) -> Result<Permit, BudgetError> {
         self.memory.take(mib, waiting).await
     }

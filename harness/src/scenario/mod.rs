@@ -9,6 +9,7 @@
 
 mod action;
 mod changes;
+pub mod choice;
 mod configuration;
 mod engine;
 mod examine;
