@@ -2,15 +2,17 @@
 
 use super::changes::{CameTrue, ForecastOf, Inbox, Reboot, Spool, Upgrade};
 use super::configuration::{DriftSince, InventoryAs};
+use super::files::{FileState, Paths, Write};
 use super::impairment::Impairment;
 use super::layers::{Making, Storage};
 use super::load::Load;
+use super::logins::{Deliver, ImapLogin, Mailboxes, Seen, SmtpLogin, SshLogin};
 use super::measures::Fio;
 use super::step::{Concern, check_account, check_machine};
 use super::traffic::{Capture, Egress, FlowsSince};
 use super::verb::{
-    Account, CauseOf, Checkpoint, Clock, Deliver, Diagnose, FileState, ImapLogin, Link, Mailboxes, Mark, Overhear,
-    Paths, Power, Requests, Rewind, Run, Seen, Service, SmtpLogin, SshLogin, State, Units, Write,
+    Account, CauseOf, Checkpoint, Clock, Diagnose, Link, Mark, Overhear, Power, Requests, Rewind, Run, Service, State,
+    Units,
 };
 use crate::lab::Topology;
 use crate::mistake::{Flaw, Flaws};

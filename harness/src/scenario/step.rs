@@ -12,9 +12,11 @@ use toml::Spanned;
 pub(super) use super::action::Action;
 pub(super) use super::changes::*;
 pub(super) use super::configuration::*;
+pub(super) use super::files::*;
 pub(super) use super::impairment::*;
 pub(super) use super::layers::*;
 pub(super) use super::load::{Arrival, Load};
+pub(super) use super::logins::*;
 pub(super) use super::traffic::{Capture, Egress, FilterCounter, FilterLog, FlowsSince};
 pub(super) use super::verb::*;
 

@@ -1,136 +1,12 @@
-//! What the verbs of a step are told.
+//! What all other verbs of a step are told: those about commands and units, moments, causes, the whole lab, and a machine's cable, power
+//! and clock.
 
 use super::span::TimeSpan;
 use crate::mail::causes::Cause;
 use crate::mail::diagnosis::{RootCause, Service as MailService};
-use crate::mail::imap;
-use crate::mail::smtp;
-use crate::mistake::{Flaw, Flaws};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use toml::Spanned;
-
-/// Which password is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Credential {
-    /// The user's own.
-    Right,
-    /// Another one.
-    Wrong,
-}
-
-/// How a login is to be answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Answer {
-    /// Yes.
-    Accepted,
-    /// No, by a server that works.
-    Refused,
-    /// Neither: the server cannot tell.
-    Unavailable,
-}
-
-/// How a connection becomes private.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Privacy {
-    /// TLS from the first byte.
-    Tls,
-    /// STARTTLS.
-    Starttls,
-}
-
-/// A login by IMAP.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ImapLogin {
-    /// Who.
-    #[schemars(with = "String")]
-    pub user: Spanned<String>,
-    /// With which password.
-    #[serde(default = "right")]
-    pub password: Credential,
-    /// By which mechanism.
-    #[serde(default = "imap_login")]
-    pub mechanism: imap::Mechanism,
-    /// Over which connection.
-    #[serde(default = "tls")]
-    pub security: Privacy,
-    /// The answer.
-    pub expect: Answer,
-    /// What the server's words contain.
-    pub reason: Option<String>,
-}
-
-/// A login by SMTP AUTH.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SmtpLogin {
-    /// Who.
-    #[schemars(with = "String")]
-    pub user: Spanned<String>,
-    /// With which password.
-    #[serde(default = "right")]
-    pub password: Credential,
-    /// By which mechanism.
-    #[serde(default = "smtp_plain")]
-    pub mechanism: smtp::Mechanism,
-    /// Over which connection.
-    #[serde(default = "starttls")]
-    pub security: Privacy,
-    /// The answer.
-    pub expect: Answer,
-    /// What the server's words contain.
-    pub reason: Option<String>,
-}
-
-/// A login by ssh.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SshLogin {
-    /// Who.
-    #[schemars(with = "String")]
-    pub user: Spanned<String>,
-    /// The answer.
-    pub expect: Answer,
-}
-
-/// A delivery.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Deliver {
-    /// The user who submits it after a login; without one it comes from a neighbour, on port 25.
-    #[schemars(with = "Option<String>")]
-    pub from: Option<Spanned<String>>,
-    /// The user whose mailbox it arrives in.
-    #[schemars(with = "String")]
-    pub to: Spanned<String>,
-    /// Where it is seen.
-    pub seen: Seen,
-}
-
-/// Where a message is seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Seen {
-    /// By the recipient, over IMAP.
-    Imap,
-    /// In the server's spool, by its Message-ID: when nobody can log in.
-    Spool,
-    /// Not yet: the step ends when the server has accepted it. Whether it came is for a later look into the inbox.
-    Later,
-}
-
-/// Mailboxes to make.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Mailboxes {
-    /// Whose.
-    #[schemars(with = "Vec<String>")]
-    pub create: Vec<Spanned<String>>,
-}
 
 /// A command in the guest.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -178,22 +54,6 @@ pub struct Account {
     /// Its name.
     #[schemars(with = "String")]
     pub create: Spanned<String>,
-}
-
-/// Files of a machine.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Paths {
-    /// Absolute paths.
-    #[schemars(with = "Vec<String>")]
-    pub paths: Vec<Spanned<String>>,
-}
-
-impl Paths {
-    /// The paths as text.
-    pub(super) fn all(&self) -> impl Iterator<Item = &str> {
-        self.paths.iter().map(|path| path.get_ref().as_str())
-    }
 }
 
 /// A moment.
@@ -306,73 +166,6 @@ pub struct Rewind {
     pub remembering: bool,
 }
 
-/// A file as it must be.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FileState {
-    /// Its absolute path.
-    #[schemars(with = "String")]
-    pub path: Spanned<String>,
-    /// Whether it is there.
-    #[serde(default = "present")]
-    pub expect: Presence,
-    /// What it contains.
-    #[serde(default)]
-    pub contains: Vec<String>,
-    /// What it must not contain.
-    #[serde(default)]
-    pub lacks: Vec<String>,
-}
-
-impl FileState {
-    /// Of a file that is not there nothing else is expected.
-    pub(super) fn check(&self, flaws: &mut Flaws) {
-        if self.expect == Presence::Absent && !(self.contains.is_empty() && self.lacks.is_empty()) {
-            flaws.push(Flaw::new("a file that is absent contains nothing", self.path.span()));
-        }
-    }
-}
-
-/// Whether a file is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Presence {
-    /// It is.
-    Present,
-    /// It is not.
-    Absent,
-}
-
-/// A file to write; what was there before is gone.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Write {
-    /// Its absolute path.
-    #[schemars(with = "String")]
-    pub path: Spanned<String>,
-    /// All of its content.
-    pub content: String,
-    /// Its permissions, in octal.
-    #[serde(default = "for_all_to_read")]
-    #[schemars(with = "String")]
-    pub mode: Spanned<String>,
-}
-
-impl Write {
-    /// The permissions as a number.
-    pub(super) fn mode(&self) -> Option<u32> {
-        u32::from_str_radix(self.mode.get_ref(), 8).ok().filter(|mode| *mode <= 0o7777)
-    }
-
-    /// The permissions are some.
-    pub(super) fn check(&self, flaws: &mut Flaws) {
-        if self.mode().is_none() {
-            let flaw = Flaw::new(format!("`{}` are no permissions", self.mode.get_ref()), self.mode.span());
-            flaws.push(flaw.with_help("write them in octal, as in \"0644\""));
-        }
-    }
-}
-
 /// Units to start, stop or restart: first what is to stop.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -419,32 +212,4 @@ pub enum Power {
     Shutdown,
     /// It starts, and nothing is left to start.
     On,
-}
-
-fn right() -> Credential {
-    Credential::Right
-}
-
-fn imap_login() -> imap::Mechanism {
-    imap::Mechanism::Login
-}
-
-fn smtp_plain() -> smtp::Mechanism {
-    smtp::Mechanism::Plain
-}
-
-fn tls() -> Privacy {
-    Privacy::Tls
-}
-
-fn starttls() -> Privacy {
-    Privacy::Starttls
-}
-
-fn present() -> Presence {
-    Presence::Present
-}
-
-fn for_all_to_read() -> Spanned<String> {
-    Spanned::new(0..0, "0644".to_owned())
 }

@@ -7,6 +7,7 @@ pub mod disk;
 pub mod host;
 pub mod identity;
 pub mod render;
+mod role;
 pub mod secret;
 
 pub use disk::SeedFiles;
