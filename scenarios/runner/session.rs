@@ -60,8 +60,13 @@ struct Shared {
     snapshots: Snapshots,
 }
 
-/// Cells that run at once unless the user says otherwise: one for each core. They wait for guests more than they work.
+/// Cells that run at once unless the user says otherwise: three for two cores, as they also wait, for what a server does after a
+/// wrong password, say.
 pub(crate) fn jobs_of_this_host() -> usize {
+    cores() + cores().div_ceil(2)
+}
+
+fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
@@ -140,8 +145,7 @@ impl Session {
         harness::host::workspace::Workspace::sweep(&cache.labs())?;
         let setup = Setup::of_this_host(&selection, &project().join("cloud-init"), &cache);
         memory::available().context("/proc/meminfo does not tell how much memory is available")?;
-        let cores = jobs_of_this_host();
-        let budget = Budget::shared(&cache.shares(), u32::try_from(cores)?)
+        let budget = Budget::shared(&cache.shares(), u32::try_from(cores())?)
             .context("failed to share this host with other runs")?;
         let stock = Stock::open(cache.clone()).context("failed to open the templates of labs")?;
         let results = std::env::var_os(RESULTS_VARIABLE).map_or_else(|| target().join("rehearsal"), PathBuf::from);
