@@ -42,7 +42,7 @@ impl Lab {
             progress(Progress::Started(machine.name().clone()));
         }
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let deadline = setup.pace.deadline(patience(setup.processors(topology), cores));
+        let deadline = setup.pace.deadline(patience(topology.processors(), cores));
         try_join_all(lab.machines().map(|machine| configured(machine, deadline, progress))).await?;
         Ok(lab)
     }

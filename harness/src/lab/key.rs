@@ -134,20 +134,6 @@ mod tests {
         }
     }
 
-    #[rstest::rstest]
-    #[case::with_kvm(Accelerator::Kvm, None, 4)]
-    #[case::emulated(Accelerator::Tcg, None, 2)]
-    #[case::emulated_and_one_runs_the_other(Accelerator::Tcg, Some("directory"), 2)]
-    fn emulated_machines_have_one_processor(
-        #[case] accelerator: Accelerator,
-        #[case] inside: Option<&str>,
-        #[case] processors: u32,
-    ) {
-        let mut lab = topology();
-        lab.machines[0].inside = inside.map(|host| toml::Spanned::new(0..0, host.to_owned().try_into().unwrap()));
-        assert_eq!(Setup { accelerator, ..setup() }.processors(&lab), processors);
-    }
-
     fn other_image() -> EntryName {
         EntryName::new("mail", &ContentKey::of([b"other".as_slice()]))
     }

@@ -110,18 +110,6 @@ impl Setup {
         boot
     }
 
-    /// Virtual processors of all machines, as they have them here.
-    pub(super) fn processors(&self, topology: &Topology) -> u32 {
-        topology.present().map(|(_, machine)| u32::from(self.processors_of(topology, machine))).sum()
-    }
-
-    /// The virtual processors of a machine. Emulated ones are threads that wait for each other's locks and interrupt each other at a
-    /// price: with two, a mail server's logins take a quarter more of this host's time than with one.
-    fn processors_of(&self, topology: &Topology, machine: &Definition) -> u8 {
-        let runs_others = topology.inside(machine.name.get_ref()).next().is_some();
-        if self.accelerator == Accelerator::Tcg && !runs_others { 1 } else { machine.processors }
-    }
-
     /// What the machine with this number is made of. Its disk and its seed are to be in `directory`.
     pub(super) fn spec(
         &self,
@@ -137,7 +125,7 @@ impl Setup {
             accelerator: self.accelerator,
             memory_mib: machine.memory_mib,
             origin,
-            processors: self.processors_of(topology, machine),
+            processors: machine.processors,
             boot: self.boot(&self.media_of(machine)?.boot),
             disk: directory.join(format!("{name}.qcow2")),
             seed: Some(directory.join(format!("{name}.seed"))),

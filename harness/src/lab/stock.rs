@@ -167,7 +167,7 @@ impl Stock {
     /// A template in a directory of its own, complete.
     async fn boot_and_freeze(&self, order: &Order<'_>) -> Result<(Workspace, Manifest), LabError> {
         let waiting = |wait: &_| (order.progress)(Progress::Waits(Clone::clone(wait)));
-        let cores = order.budget.boot(order.setup.processors(order.topology), &waiting).await?;
+        let cores = order.budget.boot(order.topology.processors(), &waiting).await?;
         std::fs::create_dir_all(order.logs).map_err(LabError::file(order.logs))?;
         (order.progress)(Progress::Booting);
         let nonce = LabNonce::random();

@@ -65,7 +65,7 @@ pub struct Definition {
     pub resolver: Option<Spanned<MachineName>>,
     /// RAM in MiB.
     pub memory_mib: u32,
-    /// Virtual processors. Where processors are emulated it has one, unless it runs other machines.
+    /// Virtual processors.
     pub processors: u8,
     /// The others know it by name and address, and it is not there.
     #[serde(default)]
@@ -241,6 +241,12 @@ impl Topology {
     #[must_use]
     pub fn memory_mib(&self) -> u32 {
         self.present().map(|(_, machine)| machine.memory_mib).sum()
+    }
+
+    /// Virtual processors of all machines.
+    #[must_use]
+    pub fn processors(&self) -> u32 {
+        self.present().map(|(_, machine)| u32::from(machine.processors)).sum()
     }
 
     /// The machines as cloud-init sees them, in order.
