@@ -184,7 +184,7 @@ impl Session {
         for name in topology.images() {
             if let Entry::Vacant(missing) = images.entry(name.to_owned()) {
                 let name = missing.key().clone();
-                let mut progress = |event| self.voice.passing(&format!("image {name}: {event:?}"));
+                let mut progress = |event| self.voice.passing(&format!("image {name}: {event}"));
                 let image = ensure(&shared.catalogue, &name, &shared.cache, false, &mut progress);
                 missing.insert(image.with_context(|| format!("lab {} cannot be had", topology.name))?);
             }

@@ -134,7 +134,7 @@ fn one(catalogue: &Catalogue, name: &str, refresh: bool, cache: &Cache) -> anyho
     bar.set_style(ProgressStyle::with_template("{spinner} image {prefix}: {msg} ({elapsed})")?);
     bar.enable_steady_tick(Duration::from_millis(200));
     let image = ensure(catalogue, name, cache, refresh, &mut |event| {
-        let words = words(&event);
+        let words = event.to_string();
         // Without a terminal the bar is silent, and a log wants lines.
         if bar.is_hidden() && !matches!(event, Progress::Installed { .. }) {
             say(&format!("image {name}: {words}"));
@@ -143,21 +143,6 @@ fn one(catalogue: &Catalogue, name: &str, refresh: bool, cache: &Cache) -> anyho
     });
     bar.finish_and_clear();
     image.with_context(|| format!("failed to make image `{name}`"))
-}
-
-/// An event as a person reads it.
-pub(crate) fn words(event: &Progress) -> String {
-    match event {
-        Progress::Release(words) => format!("its release: {words}"),
-        Progress::Planning => "asking the archive for package versions".into(),
-        Progress::OldPlan => "the archive does not answer: taking the versions of last time".into(),
-        Progress::Waiting => "waiting for another process that builds the same".into(),
-        Progress::Installing { recipe, packages } => format!("installing `{recipe}` ({packages} packages in all)"),
-        Progress::Installed { recipe, done, all } => format!("installing `{recipe}`: {done} of {all} packages set up"),
-        Progress::Evicted { name, size } => format!("removed {name} ({size}): the cache had grown too large"),
-        Progress::Disk => "making the disk".into(),
-        Progress::Fetching(what) => format!("fetching {what}"),
-    }
 }
 
 fn list(cache: &Cache, json: bool) -> anyhow::Result<()> {

@@ -1,9 +1,11 @@
 //! From a recipe to an image in the cache.
 
+use super::answer::Freshness;
 use super::error::ImageError;
 use super::foreign;
 use super::ingredients::{self, disk_name, tree_name};
 use super::plan::{self, Plan};
+use super::progress::Progress;
 use super::recipe::{Catalogue, Foreign, Recipe, RecipeError, Source};
 use super::tool;
 use crate::cache::{self, Cache, ContentKey, EntryName, InUse, Kind, Size};
@@ -17,46 +19,6 @@ use std::sync::Arc;
 /// What is installed nowhere: nobody reads it in a guest.
 pub(crate) const LEFT_OUT: [&str; 4] =
     ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*"];
-
-/// What happens during [`ensure`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// apt resolves the packages.
-    Planning,
-    /// apt could not; the last resolution is used.
-    OldPlan,
-    /// Somebody else builds the same.
-    Waiting,
-    /// The release of an image is made: its own words.
-    Release(String),
-    /// A tree is made.
-    Installing {
-        /// The recipe.
-        recipe: String,
-        /// How many packages are in the plan.
-        packages: usize,
-    },
-    /// Another tenth of the packages is set up.
-    Installed {
-        /// The recipe.
-        recipe: String,
-        /// How many packages are set up.
-        done: usize,
-        /// How many there are in this step.
-        all: usize,
-    },
-    /// The disk is made.
-    Disk,
-    /// A foreign file is fetched and checked.
-    Fetching(String),
-    /// Something was removed from the cache, which had grown too large.
-    Evicted {
-        /// What.
-        name: EntryName,
-        /// What it took.
-        size: Size,
-    },
-}
 
 /// A finished image. While it, or a clone, lives, nobody removes its files.
 #[derive(Debug, Clone)]
@@ -84,12 +46,13 @@ pub fn ensure(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Image, ImageError> {
     let recipe = catalogue.get(name)?;
-    let (key, in_use) = Site::work(catalogue, cache, refresh, progress, |site| match &recipe.source {
-        Source::Disk(files) => site.foreign_disk(recipe, files),
-        Source::Base(_) => site.disk(recipe),
-        Source::Release(release) => site.release_disk(recipe, release),
-        Source::Suite(_) => Err(RecipeError::NotBootable { name: name.to_owned() }.into()),
-    })?;
+    let (key, in_use) =
+        Site::work(catalogue, cache, Freshness::asked_for(refresh), progress, |site| match &recipe.source {
+            Source::Disk(files) => site.foreign_disk(recipe, files),
+            Source::Base(_) => site.disk(recipe),
+            Source::Release(release) => site.release_disk(recipe, release),
+            Source::Suite(_) => Err(RecipeError::NotBootable { name: name.to_owned() }.into()),
+        })?;
     Ok(image(recipe, key, in_use))
 }
 
@@ -101,7 +64,7 @@ pub fn ensure_base(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Option<InUse>, ImageError> {
     let recipe = catalogue.get(name)?;
-    let base = Site::work(catalogue, cache, false, progress, |site| site.base_tree(recipe))?;
+    let base = Site::work(catalogue, cache, Freshness::Day, progress, |site| site.base_tree(recipe, site.freshness))?;
     Ok(base.map(|base| base.in_use))
 }
 
@@ -121,12 +84,14 @@ fn image(recipe: &Recipe, key: ContentKey, in_use: InUse) -> Image {
 pub(super) struct Site<'a> {
     pub(super) catalogue: &'a Catalogue,
     cache: &'a Cache,
-    refresh: bool,
+    freshness: Freshness,
     pub(super) progress: &'a mut dyn FnMut(Progress),
     /// What the entry that is being built takes while it is built, if that is known.
     needed: Option<Size>,
     /// Whether anything was built.
     built: bool,
+    /// Whether the archive did not answer when it was asked.
+    silent: bool,
 }
 
 impl<'a> Site<'a> {
@@ -134,13 +99,13 @@ impl<'a> Site<'a> {
     fn work<T>(
         catalogue: &'a Catalogue,
         cache: &'a Cache,
-        refresh: bool,
+        freshness: Freshness,
         progress: &'a mut dyn FnMut(Progress),
         work: impl FnOnce(&mut Self) -> Result<T, ImageError>,
     ) -> Result<T, ImageError> {
         let limit = cache::limit()?;
         cache.sweep()?;
-        let mut site = Self { catalogue, cache, refresh, progress, needed: None, built: false };
+        let mut site = Self { catalogue, cache, freshness, progress, needed: None, built: false, silent: false };
         let made = work(&mut site).map_err(|error| error.about_space(&cache.building(), site.needed))?;
         if site.built {
             for gone in cache.shrink(limit)?.removed {
@@ -152,26 +117,27 @@ impl<'a> Site<'a> {
 
     /// The disk of a recipe that is installed from packages.
     fn disk(&mut self, recipe: &Recipe) -> Result<(ContentKey, InUse), ImageError> {
-        let (key, plan) = self.ingredients(recipe)?;
+        let (key, plan) = self.ingredients(recipe, self.freshness, disk_name)?;
         let in_use = self.provide(&disk_name(recipe, &key), |site, workspace, new| {
             // The tree, the raw disk with the same content, and the image of it.
             site.want_room(&plan, 3)?;
-            let base = site.base_tree(recipe)?;
+            let base = site.base_tree(recipe, Freshness::ToFetch)?;
             site.want_room(&plan, 3)?;
             site.build_disk(recipe, &plan, base.as_ref(), workspace, new)
         })?;
         Ok((key, in_use))
     }
 
-    /// The tree that a recipe builds on.
-    fn base_tree(&mut self, recipe: &Recipe) -> Result<Option<Base>, ImageError> {
+    /// The tree that a recipe builds on. Versions in it are not changed by what is installed over it: they must be those of
+    /// the same time.
+    fn base_tree(&mut self, recipe: &Recipe, freshness: Freshness) -> Result<Option<Base>, ImageError> {
         let Source::Base(base) = &recipe.source else { return Ok(None) };
         let recipe = self.catalogue.get(base)?;
-        let (key, plan) = self.ingredients(recipe)?;
+        let (key, plan) = self.ingredients(recipe, freshness, tree_name)?;
         let in_use = self.provide(&tree_name(recipe, &key), |site, workspace, new| {
             // The tree, and the archive of it.
             site.want_room(&plan, 2)?;
-            let below = site.base_tree(recipe)?;
+            let below = site.base_tree(recipe, Freshness::ToFetch)?;
             site.install(recipe, &plan, below.as_ref(), "tar", &new.join("tree.tar"), workspace)
         })?;
         Ok(Some(Base { in_use, packages: plan.packages.len() }))
@@ -188,8 +154,28 @@ impl<'a> Site<'a> {
         Ok((key, in_use))
     }
 
-    fn ingredients(&mut self, recipe: &Recipe) -> Result<(ContentKey, Plan), ImageError> {
-        ingredients::installed(self.catalogue, recipe, self.cache, self.refresh, self.progress)
+    /// The key and the plan of a recipe: those of an entry of the cache, or of what the archive has now.
+    fn ingredients(
+        &mut self,
+        recipe: &Recipe,
+        freshness: Freshness,
+        name: fn(&Recipe, &ContentKey) -> EntryName,
+    ) -> Result<(ContentKey, Plan), ImageError> {
+        let (key, plan) = self.planned(recipe, freshness)?;
+        if self.cache.place(Kind::Image, &name(recipe, &key)).exists() {
+            return Ok((key, plan));
+        }
+        self.planned(recipe, Freshness::ToFetch)
+    }
+
+    /// An archive that does not answer is asked only once: to wait for it takes long.
+    fn planned(&mut self, recipe: &Recipe, freshness: Freshness) -> Result<(ContentKey, Plan), ImageError> {
+        let Self { catalogue, cache, progress, silent, .. } = self;
+        let freshness = if *silent { Freshness::Any } else { freshness };
+        ingredients::installed(catalogue, recipe, cache, freshness, &mut |event| {
+            *silent |= event == Progress::OldPlan;
+            progress(event);
+        })
     }
 
     /// An entry of the cache. If it is missing, `make` makes it in a directory, and it is published: whole, or not at all.

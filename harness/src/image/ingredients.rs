@@ -1,8 +1,9 @@
 //! What an image is made from, and the name that follows.
 
-use super::build::Progress;
+use super::answer::Freshness;
 use super::error::ImageError;
 use super::plan::{Plan, Wanted};
+use super::progress::Progress;
 use super::recipe::{Catalogue, Foreign, Recipe, RecipeError, Source};
 use super::tool;
 use crate::cache::{Cache, ContentKey, EntryName};
@@ -86,11 +87,11 @@ pub(super) fn installed(
     catalogue: &Catalogue,
     recipe: &Recipe,
     cache: &Cache,
-    refresh: bool,
+    freshness: Freshness,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(ContentKey, Plan), ImageError> {
     let chain = Chain::of(catalogue, recipe)?;
-    let plan = chain.wanted(recipe).resolve(cache, refresh, progress)?;
+    let plan = chain.wanted(recipe).resolve(cache, freshness, progress)?;
     Ok((chain.key(&plan)?, plan))
 }
 

@@ -9,22 +9,26 @@
 //!
 //! This room knows package archives and disks. It does not know labs.
 
+mod answer;
 mod build;
 mod error;
 mod foreign;
 mod ingredients;
 mod of_release;
 mod plan;
+mod progress;
 mod recipe;
 mod standing;
 mod tool;
 
+pub use answer::forget_plans;
+pub(crate) use answer::{Answer, Freshness};
 pub(crate) use build::LEFT_OUT;
-pub use build::{Image, Progress, ensure, ensure_base};
+pub use build::{Image, ensure, ensure_base};
 pub use error::ImageError;
 pub use of_release::{ReleaseTree, Releases};
-pub use plan::forget_plans;
 pub(crate) use plan::mirror;
+pub use progress::Progress;
 #[cfg(any(test, fuzzing))]
 pub(crate) use recipe::fuzz;
 pub use recipe::{Catalogue, Recipe, RecipeError, Source};

@@ -1,8 +1,9 @@
 //! Images of rpm distributions: their trees come from somebody who knows releases, and are entered in rpm's database here.
 
-use super::build::{Progress, Site, make_disk};
+use super::build::{Site, make_disk};
 use super::error::ImageError;
 use super::ingredients::{contents, disk_makers, disk_name};
+use super::progress::Progress;
 use super::recipe::{Recipe, RecipeError};
 use super::tool;
 use crate::cache::{ContentKey, InUse};

@@ -1,19 +1,15 @@
 //! What a recipe would install today: packages with versions, as apt resolves them.
-//!
-//! Asking costs an index download, so an answer is kept for a day. Offline, the last answer holds.
 
-use super::build::Progress;
+use super::answer::{Answer, Freshness};
 use super::error::ImageError;
+use super::progress::Progress;
 use super::tool;
-use crate::cache::{Cache, ContentKey, Size};
+use crate::cache::{Cache, Size};
 use crate::host::workspace::Workspace;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-
-const FRESH: Duration = Duration::from_hours(24);
 
 /// What would be installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,41 +34,29 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn file(&self, cache: &Cache) -> PathBuf {
-        let wanted = [self.suite.as_bytes()].into_iter().chain(self.packages.iter().map(String::as_bytes));
-        cache.building().join(format!("plan-{}.json", ContentKey::of(wanted)))
+    fn answer(&self, cache: &Cache) -> Answer {
+        Answer::to(cache, self.suite, self.packages, "")
     }
 
     /// The last answer, however old it is.
     pub(super) fn kept(&self, cache: &Cache) -> Option<Plan> {
-        serde_json::from_slice(&std::fs::read(self.file(cache)).ok()?).ok()
+        self.answer(cache).last()
     }
 
     /// Resolves what is wanted, and all that is essential in the release.
     pub(super) fn resolve(
         &self,
         cache: &Cache,
-        refresh: bool,
+        freshness: Freshness,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Plan, ImageError> {
-        let file = self.file(cache);
-        let old = self.kept(cache);
-        let age = file.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
-        if let Some(plan) = &old
-            && !refresh
-            && age.is_some_and(|age| age < FRESH)
-        {
-            return Ok(plan.clone());
-        }
-        progress(Progress::Planning);
-        match self.ask(cache) {
-            Ok(plan) => {
-                let text = serde_json::to_vec_pretty(&plan).map_err(io::Error::from)?;
-                write_whole(&file, &text)?;
-                Ok(plan)
-            }
-            Err(error) => old.ok_or(error).inspect(|_| progress(Progress::OldPlan)),
-        }
+        let progress = RefCell::new(progress);
+        let tell = |event| (progress.borrow_mut())(event);
+        let ask = || {
+            tell(Progress::Planning);
+            self.ask(cache)
+        };
+        self.answer(cache).get(freshness, ask, || tell(Progress::OldPlan))
     }
 
     /// mmdebstrap sets up apt for the suite, with its signatures, and hands it to a hook.
@@ -93,28 +77,6 @@ impl Wanted<'_> {
         tool::run("mmdebstrap", arguments, self.recipe, workspace.path(), &mut |_| {})?;
         parse(&fs_err::read_to_string(answer)?)
     }
-}
-
-/// A plan that was written halfway would be read as none; one that is moved is whole.
-fn write_whole(file: &Path, text: &[u8]) -> io::Result<()> {
-    let new = file.with_extension(format!("json-{:012x}", rand::random::<u64>() >> 16));
-    fs_err::write(&new, text)?;
-    fs_err::rename(&new, file).inspect_err(|_| drop(fs_err::remove_file(&new)))
-}
-
-/// Forgets the plans that were asked for before `before`, so that the next build asks again, and says which files went.
-pub fn forget_plans(cache: &Cache, before: SystemTime) -> io::Result<Vec<(PathBuf, Size)>> {
-    let mut forgotten = Vec::new();
-    for entry in fs_err::read_dir(cache.building())? {
-        let entry = entry?;
-        let is_plan = entry.file_name().to_string_lossy().starts_with("plan-") && entry.file_type()?.is_file();
-        let data = entry.metadata()?;
-        if is_plan && data.modified()? <= before {
-            fs_err::remove_file(entry.path())?;
-            forgotten.push((entry.path(), Size::bytes(data.len())));
-        }
-    }
-    Ok(forgotten)
 }
 
 /// Another mirror than mmdebstrap's own choice, if the user names one.
@@ -189,23 +151,5 @@ mod tests {
     fn an_answer_without_sizes_is_no_plan() {
         let error = parse("Inst libc6 (2.36-9 x)\n").unwrap_err();
         assert!(matches!(error, ImageError::File(_)), "{error}");
-    }
-
-    #[test]
-    fn only_plans_are_forgotten_and_only_old_ones() {
-        let directory = tempfile::tempdir().unwrap();
-        let cache = Cache::at(directory.path().join("cache")).unwrap();
-        let plan = parse(ANSWER).unwrap();
-        let wanted = |suite| Wanted { recipe: "x", suite, packages: &[] };
-        for suite in ["old", "new"] {
-            write_whole(&wanted(suite).file(&cache), &serde_json::to_vec(&plan).unwrap()).unwrap();
-        }
-        let long_ago = SystemTime::now() - Duration::from_hours(48);
-        std::fs::File::open(wanted("old").file(&cache)).unwrap().set_modified(long_ago).unwrap();
-        std::fs::write(cache.building().join("notes"), "x").unwrap();
-        let forgotten = forget_plans(&cache, SystemTime::now() - Duration::from_hours(24)).unwrap();
-        assert_eq!(forgotten.len(), 1);
-        assert_eq!((wanted("old").kept(&cache), wanted("new").kept(&cache)), (None, Some(plan)));
-        assert!(cache.building().join("notes").exists());
     }
 }

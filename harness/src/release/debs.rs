@@ -1,22 +1,19 @@
 //! The Debian packages of a release: which ones, as apt resolves them, and the files themselves.
 //!
-//! apt checks the archive's signatures, and names each package with its SHA-256. Asking costs an index download, so an answer
-//! is kept for a day; offline, the last answer holds. A file that any kept set of packages has is not fetched again.
+//! apt checks the archive's signatures, and names each package with its SHA-256. A file that any kept set of packages has is
+//! not fetched again.
 
 use super::definition::Definition;
 use super::error::ReleaseError;
 use super::site::{Progress, Site};
 use crate::cache::{ContentKey, EntryName, InUse, Kind, Size};
 use crate::host::workspace::Workspace;
-use crate::image::{mirror, run_tool};
+use crate::image::{Answer, Freshness, mirror, run_tool};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-const FRESH: Duration = Duration::from_hours(24);
 
 /// The list of an entry with packages.
 const INDEX: &str = "index.json";
@@ -49,9 +46,12 @@ impl Debs {
 
 /// Hands back the packages of a release; fetches what no entry of the cache has.
 pub(super) fn ensure(site: &Site, definition: &Definition, refresh: bool) -> Result<Debs, ReleaseError> {
-    let listed = plan(site, definition, refresh)?;
-    let key = ContentKey::of(listed.iter().map(|one| one.sha256.as_bytes()));
-    let name = EntryName::new(&format!("{}.debs", definition.name), &key);
+    let mut listed = plan(site, definition, Freshness::asked_for(refresh))?;
+    let mut name = name(definition, &listed);
+    if !site.cache.place(Kind::Release, &name).exists() {
+        listed = plan(site, definition, Freshness::ToFetch)?;
+        name = self::name(definition, &listed);
+    }
     let in_use = site.provide(&name, |workspace, new| {
         let count = reuse(site, &listed, new)?;
         if count < listed.len() {
@@ -69,29 +69,20 @@ pub(super) fn ensure(site: &Site, definition: &Definition, refresh: bool) -> Res
     Ok(Debs { in_use, listed })
 }
 
-/// The last answer of apt, if it is not older than a day, or a new one.
-fn plan(site: &Site, definition: &Definition, refresh: bool) -> Result<Vec<Listed>, ReleaseError> {
-    let wanted = [definition.suite.as_bytes()].into_iter().chain(definition.packages.iter().map(String::as_bytes));
-    let file = site.cache.building().join(format!("plan-{}.release.json", ContentKey::of(wanted)));
-    let age = file.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
-    let old = || serde_json::from_slice(&std::fs::read(&file).ok()?).ok();
-    if !refresh
-        && age.is_some_and(|age| age < FRESH)
-        && let Some(plan) = old()
-    {
-        return Ok(plan);
-    }
-    site.tell(Progress::Planning);
-    match ask(site, definition) {
-        Ok(plan) => {
-            // What is moved is whole.
-            let new = file.with_extension(format!("json-{:012x}", rand::random::<u64>() >> 16));
-            fs_err::write(&new, serde_json::to_vec_pretty(&plan).map_err(io::Error::from)?)?;
-            fs_err::rename(&new, &file).inspect_err(|_| drop(fs_err::remove_file(&new)))?;
-            Ok(plan)
-        }
-        Err(error) => old().ok_or(error).inspect(|_| site.tell(Progress::OldPlan)),
-    }
+/// What the entry with these packages is called.
+fn name(definition: &Definition, listed: &[Listed]) -> EntryName {
+    let key = ContentKey::of(listed.iter().map(|one| one.sha256.as_bytes()));
+    EntryName::new(&format!("{}.debs", definition.name), &key)
+}
+
+/// What apt answers, or has answered.
+fn plan(site: &Site, definition: &Definition, freshness: Freshness) -> Result<Vec<Listed>, ReleaseError> {
+    let ask = || {
+        site.tell(Progress::Planning);
+        ask(site, definition)
+    };
+    let answer = Answer::to(site.cache, &definition.suite, &definition.packages, ".release");
+    answer.get(freshness, ask, || site.tell(Progress::OldPlan))
 }
 
 fn ask(site: &Site, definition: &Definition) -> Result<Vec<Listed>, ReleaseError> {
@@ -165,6 +156,9 @@ fn reuse(site: &Site, listed: &[Listed], new: &Path) -> Result<usize, ReleaseErr
 }
 
 fn check(path: &Path, wanted: &Listed) -> Result<(), ReleaseError> {
+    if !path.exists() {
+        return Err(ReleaseError::NotFetched { file: wanted.file.clone() });
+    }
     let mut hash = Sha256::new();
     let (mut file, mut buffer) = (fs_err::File::open(path)?, vec![0; 1 << 16]);
     while let length @ 1.. = file.read(&mut buffer)? {

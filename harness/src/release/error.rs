@@ -64,6 +64,14 @@ pub enum ReleaseError {
         /// Its words.
         line: String,
     },
+    /// apt fetched something else than it had named.
+    #[error(
+        "the archive has no {file} any more, which it named just before: it has changed meanwhile; build again with `--refresh`"
+    )]
+    NotFetched {
+        /// The file.
+        file: String,
+    },
     /// A package that was fetched is not the one that apt named.
     #[error(
         "{file} has SHA-256 {found}, and the archive's index says {wanted}; build again, or name another mirror by REHEARSAL_MIRROR"

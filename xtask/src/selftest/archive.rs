@@ -2,7 +2,6 @@
 
 use super::site::Site;
 use super::{Given, Outcome, RECIPE, Report};
-use crate::image;
 use anyhow::{Context as _, bail};
 use harness::image::{Catalogue, ImageError, Progress, ensure};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -54,7 +53,7 @@ fn dead(given: &Given, with_plans: bool) -> anyhow::Result<Outcome> {
     }
     let ended = site.builder(&[("REHEARSAL_MIRROR", &mirror)])?.end()?;
     let error = ended.failed_with(&[&format!("failed to fetch {mirror}"), "Could not connect", "REHEARSAL_MIRROR"])?;
-    let took_old = ended.said.contains(&image::words(&Progress::OldPlan));
+    let took_old = ended.said.contains(&Progress::OldPlan.to_string());
     anyhow::ensure!(took_old == with_plans, "{}", ended.said);
     site.wait_until_clear(&[])?;
     Ok(Outcome::Passed(error))
@@ -66,7 +65,7 @@ fn dead_and_built(given: &Given) -> anyhow::Result<Outcome> {
     site.take_image(given)?;
     let ended = site.builder(&[("REHEARSAL_MIRROR", &dead_mirror()?)])?.end()?;
     ended.succeeded()?;
-    let words = image::words(&Progress::OldPlan);
+    let words = Progress::OldPlan.to_string();
     anyhow::ensure!(ended.said.contains(&words), "{}", ended.said);
     site.wait_until_clear(&[RECIPE])?;
     Ok(Outcome::Passed(words))

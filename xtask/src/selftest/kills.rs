@@ -2,7 +2,6 @@
 
 use super::site::Site;
 use super::{Given, Outcome, RECIPE, Report};
-use crate::image;
 use harness::cache::{Kind, LIMIT_VARIABLE};
 use harness::image::Progress;
 use std::process::Command;
@@ -28,11 +27,11 @@ const MOMENTS: [Moment; 5] = [
 ];
 
 fn planning() -> String {
-    image::words(&Progress::Planning)
+    Progress::Planning.to_string()
 }
 
 fn disk() -> String {
-    image::words(&Progress::Disk)
+    Progress::Disk.to_string()
 }
 
 /// The beginning of what a builder says then.

@@ -207,6 +207,6 @@ fn given() -> anyhow::Result<Given> {
     let built = image::build(&[RECIPE.to_owned()], false, &cache)?;
     let made = built.into_iter().next().context("no image was built")?;
     let catalogue = image::catalogue()?;
-    let base = ensure_base(&catalogue, RECIPE, &cache, &mut |event| println!("{}", image::words(&event)))?;
+    let base = ensure_base(&catalogue, RECIPE, &cache, &mut |event| println!("{event}"))?;
     Ok(Given { cache, image: made, base: base.context("the recipe builds on nothing")? })
 }

@@ -2,7 +2,6 @@
 
 use super::site::Site;
 use super::{Given, Outcome, RECIPE, Report, kills};
-use crate::image;
 use harness::image::Progress;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ fn two(given: &Given, kill: bool) -> anyhow::Result<Outcome> {
     let site = Site::new(given)?;
     site.take_plans(given, Duration::ZERO)?;
     site.take_base(given)?;
-    let waiting = image::words(&Progress::Waiting);
+    let waiting = Progress::Waiting.to_string();
     let mut first = site.builder(&[])?;
     first.wait_for(&kills::installing(RECIPE))?;
     let mut second = site.builder(&[])?;
