@@ -1,13 +1,16 @@
 //! Archives that do not answer, or do not have what a recipe names.
 
+use super::kills::installing;
 use super::site::Site;
 use super::{Given, Outcome, RECIPE, Report};
 use anyhow::{Context as _, bail};
+use harness::cache::Kind;
 use harness::image::{Catalogue, ImageError, Progress, ensure};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+const THREE_HOURS: Duration = Duration::from_hours(3);
 const TWO_DAYS: Duration = Duration::from_hours(48);
 
 pub(super) fn run(given: &Given, report: &mut Report) {
@@ -15,6 +18,7 @@ pub(super) fn run(given: &Given, report: &mut Report) {
     report.row("archive: does not answer, and nothing is known", || dead(given, false));
     report.row("archive: does not answer, and versions are known", || dead(given, true));
     report.row("archive: does not answer, and the image is here", || dead_and_built(given));
+    report.row("archive: has other versions than hours ago", || outdated(given));
     report.row("archive: its index was changed after it was signed", || signed(given));
 }
 
@@ -69,6 +73,33 @@ fn dead_and_built(given: &Given) -> anyhow::Result<Outcome> {
     anyhow::ensure!(ended.said.contains(&words), "{}", ended.said);
     site.wait_until_clear(&[RECIPE])?;
     Ok(Outcome::Passed(words))
+}
+
+/// Versions of hours ago are good enough for an image that is here. They are no plan for one that would have to be built: the
+/// archive may not have them any more, and the image would not be what its manifest says.
+fn outdated(given: &Given) -> anyhow::Result<Outcome> {
+    const GONE: &str = "0-gone";
+    let site = Site::new(given)?;
+    site.take_plans_with(given, THREE_HOURS, |plan| {
+        if let Some(version) = plan.pointer_mut("/packages/libc6") {
+            *version = GONE.into();
+        }
+    })?;
+    site.take_image(given)?;
+    let ended = site.builder(&[])?.end()?;
+    ended.succeeded()?;
+    let asked = Progress::Planning.to_string();
+    anyhow::ensure!(ended.said.contains(&asked), "{}", ended.said);
+    let images = site.cache().list(Kind::Image)?;
+    for image in &images {
+        // A tree that images are built on has no manifest.
+        let manifest = site.cache().place(Kind::Image, &image.name).join("manifest.json");
+        let is_false = std::fs::read_to_string(&manifest).is_ok_and(|text| text.contains(GONE));
+        anyhow::ensure!(!is_false, "{} names {GONE}", manifest.display());
+    }
+    site.wait_until_clear(&images.iter().map(|image| image.name.name()).collect::<Vec<_>>())?;
+    let built = if ended.said.contains(&installing(RECIPE)) { "it was built anew" } else { "nothing was built" };
+    Ok(Outcome::Passed(format!("{asked}; {built}")))
 }
 
 /// The index of the release as this host's apt has fetched it, with its signature.

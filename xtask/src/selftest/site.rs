@@ -48,9 +48,21 @@ impl Site {
 
     /// Takes over the user's package versions, as if they had been asked for so long ago.
     pub(super) fn take_plans(&self, given: &Given, age: Duration) -> anyhow::Result<()> {
-        for plan in plans(&given.cache)? {
-            let copy = self.cache.building().join(plan.file_name().unwrap_or_default());
-            fs_err::copy(plan, &copy)?;
+        self.take_plans_with(given, age, |_| {})
+    }
+
+    /// The same, with a change in each.
+    pub(super) fn take_plans_with(
+        &self,
+        given: &Given,
+        age: Duration,
+        change: impl Fn(&mut serde_json::Value),
+    ) -> anyhow::Result<()> {
+        for file in plans(&given.cache)? {
+            let copy = self.cache.building().join(file.file_name().unwrap_or_default());
+            let mut plan = serde_json::from_slice(&fs_err::read(file)?)?;
+            change(&mut plan);
+            fs_err::write(&copy, serde_json::to_vec(&plan)?)?;
             fs_err::File::open(copy)?.into_parts().0.set_modified(SystemTime::now() - age)?;
         }
         Ok(())
