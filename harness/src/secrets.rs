@@ -58,12 +58,23 @@ impl Redaction {
         Self { secrets: secrets.clone(), held: String::new() }
     }
 
+    /// What does not pass.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// What passes of this, and of what was kept back.
     #[must_use]
     pub fn pass(&mut self, text: &str) -> String {
         self.held.push_str(text);
-        let (passed, kept) = self.held.split_at(self.held.len() - self.secrets.begun(&self.held));
+        let begun = self.secrets.begun(&self.held);
         let whole = self.secrets.redact(&self.held);
+        if begun == 0 {
+            self.held.clear();
+            return whole;
+        }
+        let (passed, kept) = self.held.split_at(self.held.len() - begun);
         let redacted = self.secrets.redact(passed);
         // Otherwise what seems to begin there is the end of one that is complete.
         if whole == format!("{redacted}{}", self.secrets.redact(kept)) {

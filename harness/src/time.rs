@@ -134,21 +134,36 @@ impl Deadline {
     }
 }
 
-/// The pauses between looks at something that will change: they grow from 10 ms to 500 ms.
+/// The pauses between looks at something that will change: they grow from 10 ms to 500 ms. None is shorter than the look
+/// before it took: whoever looks costs what is looked at, and an emulated machine that is asked all the time does little else.
 #[derive(Debug)]
-pub struct Pauses(Duration);
+pub struct Pauses {
+    shortest: Duration,
+    looking_since: Instant,
+}
+
+/// No pause is longer, however long a look took.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 impl Default for Pauses {
     fn default() -> Self {
-        Self(Duration::from_millis(10))
+        Self { shortest: Duration::from_millis(10), looking_since: Instant::now() }
     }
 }
 
 impl Pauses {
     /// Waits for the next one to pass, at most until the deadline.
     pub async fn next(&mut self, deadline: &Deadline) {
-        tokio::time::sleep(self.0.min(deadline.remaining())).await;
-        self.0 = (self.0 * 3 / 2).min(Duration::from_millis(500));
+        let pause = self.after(self.looking_since.elapsed());
+        tokio::time::sleep(pause.min(deadline.remaining())).await;
+        self.looking_since = Instant::now();
+    }
+
+    /// The one after a look that took so long.
+    fn after(&mut self, look: Duration) -> Duration {
+        let pause = self.shortest.max(look.min(LONGEST_PAUSE));
+        self.shortest = (self.shortest * 3 / 2).min(Duration::from_millis(500));
+        pause
     }
 }
 
@@ -197,5 +212,16 @@ mod tests {
         let deadline = Deadline::after(Duration::from_millis(30));
         let error = deadline.poll("a reply", std::future::pending::<Result<(), String>>).await.unwrap_err();
         assert!(error.waited < Duration::from_secs(5));
+    }
+
+    /// Pauses in milliseconds, after looks that took so many.
+    #[rstest]
+    #[case::after_quick_looks(&[0; 12], &[10, 15, 22, 33, 50, 75, 113, 170, 256, 384, 500, 500])]
+    #[case::after_long_ones(&[2_000, 100, 4], &[2_000, 100, 22])]
+    #[case::after_a_very_long_one(&[60_000], &[3_000])]
+    fn who_looks_long_pauses_long(#[case] looks: &[u64], #[case] expected: &[u128]) {
+        let mut pauses = Pauses::default();
+        let seen: Vec<_> = looks.iter().map(|look| pauses.after(Duration::from_millis(*look)).as_millis()).collect();
+        assert_eq!(seen, expected);
     }
 }

@@ -6,6 +6,7 @@
 use super::log::Log;
 use super::terminal::Terminal;
 use crate::harmless::{Shows, Sieve};
+use crate::secrets::Secrets;
 use crate::size::Size;
 use std::fmt;
 use std::time::Duration;
@@ -40,7 +41,7 @@ pub const FATAL_PATTERNS: &[FatalPattern] = &[
 pub struct Badness {
     /// What it means.
     pub meaning: &'static str,
-    /// The line, made harmless.
+    /// The line, made harmless, and without secrets.
     pub line: String,
 }
 
@@ -64,13 +65,13 @@ pub(super) async fn follow(
     mut log: Log,
     found: watch::Sender<Option<Badness>>,
 ) -> std::io::Result<()> {
-    let mut scanner = Scanner::default();
+    let mut scanner = Scanner { secrets: log.secrets().clone(), line: Vec::new() };
     let mut buffer = vec![0; 16 << 10];
     let mut publish = |badness: Badness| {
         found.send_if_modified(|seen| seen.is_none() && seen.replace(badness).is_none());
     };
     loop {
-        let count = match scanner.unfinished() {
+        let count = match scanner.judge() {
             None => console.read(&mut buffer).await,
             // The line may go on and say more; a guest that is at its end may also never finish it.
             Some(badness) => {
@@ -91,12 +92,13 @@ pub(super) async fn follow(
         scanner.scan(&buffer[..count]).into_iter().for_each(&mut publish);
     }
     terminal.close();
-    scanner.unfinished().into_iter().for_each(publish);
+    scanner.judge().into_iter().for_each(publish);
     log.end().await
 }
 
 #[derive(Default)]
 struct Scanner {
+    secrets: Secrets,
     line: Vec<u8>,
 }
 
@@ -106,7 +108,7 @@ impl Scanner {
         let mut found = None;
         for &byte in bytes {
             if byte == b'\n' {
-                found = found.or_else(|| judge(&self.line));
+                found = found.or_else(|| self.judge());
                 self.line.clear();
             } else if self.line.len() < LINE_LIMIT {
                 self.line.push(byte);
@@ -115,24 +117,19 @@ impl Scanner {
         found
     }
 
-    /// The line that has not ended yet, if it is fatal already.
-    fn unfinished(&self) -> Option<Badness> {
-        judge(&self.line)
+    /// The line as it is so far, if it is fatal already.
+    fn judge(&self) -> Option<Badness> {
+        let text = String::from_utf8_lossy(&self.line);
+        let pattern = FATAL_PATTERNS.iter().find(|pattern| text.contains(pattern.text))?;
+        let mut sieve = Sieve::new(Shows::Text);
+        let line = sieve.pass(text.as_bytes()) + &sieve.end();
+        Some(Badness { meaning: pattern.meaning, line: self.secrets.redact(line.trim()) })
     }
-}
-
-fn judge(line: &[u8]) -> Option<Badness> {
-    let text = String::from_utf8_lossy(line);
-    let pattern = FATAL_PATTERNS.iter().find(|pattern| text.contains(pattern.text))?;
-    let mut sieve = Sieve::new(Shows::Text);
-    let line = (sieve.pass(text.as_bytes()) + &sieve.end()).trim().to_owned();
-    Some(Badness { meaning: pattern.meaning, line })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secrets::Secrets;
     use rstest::rstest;
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::UnixStream;
@@ -203,5 +200,13 @@ mod tests {
     fn a_fatal_line_cannot_drive_the_terminal() {
         let found = Scanner::default().scan(b"\x1b[2JKernel panic - not syncing: \x07\n").unwrap();
         assert_eq!(found.line, "\\u{1b}[2JKernel panic - not syncing: \\u{7}");
+    }
+
+    #[test]
+    fn a_fatal_line_holds_no_secret() {
+        let mut scanner = Scanner::default();
+        scanner.secrets.learn(["tulips".into()]);
+        let found = scanner.scan(b"Kernel panic - not syncing: init=/bin/tulips\n").unwrap();
+        assert_eq!(found.line, "Kernel panic - not syncing: init=/bin/******");
     }
 }

@@ -44,6 +44,11 @@ impl Log {
         Ok(Self { file, sieve, redaction, limit, room: limit.as_bytes() })
     }
 
+    /// What it may not hold.
+    pub(super) fn secrets(&self) -> &Secrets {
+        self.redaction.secrets()
+    }
+
     /// Adds what was said. A full disk must not keep anybody from reading on, or the guest would hang.
     pub(super) async fn add(&mut self, bytes: &[u8]) {
         if self.room == 0 {
