@@ -142,8 +142,8 @@ pub struct Pauses {
     looking_since: Instant,
 }
 
-/// No pause is longer, however long a look took.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// No pause is longer, however long a look took: some looks only wait themselves, such as for an answer that does not come.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl Default for Pauses {
     fn default() -> Self {
@@ -217,8 +217,8 @@ mod tests {
     /// Pauses in milliseconds, after looks that took so many.
     #[rstest]
     #[case::after_quick_looks(&[0; 12], &[10, 15, 22, 33, 50, 75, 113, 170, 256, 384, 500, 500])]
-    #[case::after_long_ones(&[2_000, 100, 4], &[2_000, 100, 22])]
-    #[case::after_a_very_long_one(&[60_000], &[3_000])]
+    #[case::after_long_ones(&[800, 100, 4], &[800, 100, 22])]
+    #[case::after_a_very_long_one(&[60_000], &[1_000])]
     fn who_looks_long_pauses_long(#[case] looks: &[u64], #[case] expected: &[u128]) {
         let mut pauses = Pauses::default();
         let seen: Vec<_> = looks.iter().map(|look| pauses.after(Duration::from_millis(*look)).as_millis()).collect();
