@@ -19,6 +19,7 @@ mod list;
 mod lock;
 mod name;
 mod place;
+mod provide;
 mod sweep;
 
 pub use crate::size::{Size, SizeError};
@@ -29,3 +30,4 @@ pub use evict::{LIMIT_VARIABLE, Removal, Shrunk, limit};
 pub use list::{Kept, declare_foundations};
 pub use name::{ContentKey, EntryName};
 pub use place::{Cache, Kind};
+pub use provide::Provided;

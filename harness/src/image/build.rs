@@ -184,19 +184,10 @@ impl<'a> Site<'a> {
         entry: &EntryName,
         make: impl FnOnce(&mut Self, &Workspace, &Path) -> Result<(), ImageError>,
     ) -> Result<InUse, ImageError> {
-        if let Some(in_use) = self.cache.open(Kind::Image, entry)? {
-            return Ok(in_use);
-        }
-        let claim = self.cache.claim(Kind::Image, entry, || (self.progress)(Progress::Waiting))?;
-        if !claim.exists() {
-            let workspace = Workspace::create(&self.cache.building(), entry.name())?;
-            let new = workspace.path().join("new");
-            fs_err::create_dir(&new)?;
-            make(self, &workspace, &new)?;
-            claim.publish(&new)?;
-            self.built = true;
-        }
-        Ok(claim.into_use()?)
+        let waiting = |site: &mut Self| (site.progress)(Progress::Waiting);
+        let provided = self.cache.provide((Kind::Image, entry), self, waiting, make)?;
+        self.built |= provided.was_missing;
+        Ok(provided.in_use)
     }
 
     /// Refuses to begin what will not fit: the installed packages so many times, and what is downloaded for them.

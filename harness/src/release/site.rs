@@ -97,19 +97,11 @@ impl<'a> Site<'a> {
         entry: &EntryName,
         make: impl FnOnce(&Workspace, &Path) -> Result<(), ReleaseError>,
     ) -> Result<InUse, ReleaseError> {
-        if let Some(in_use) = self.cache.open(Kind::Release, entry)? {
-            return Ok(in_use);
-        }
-        let claim = self.cache.claim(Kind::Release, entry, || self.tell(Progress::Waiting))?;
-        if !claim.exists() {
-            let workspace = Workspace::create(&self.cache.building(), entry.name())?;
-            let new = workspace.path().join("new");
-            fs_err::create_dir(&new)?;
-            make(&workspace, &new)?;
-            claim.publish(&new)?;
-            self.built.store(true, Ordering::Relaxed);
-        }
-        Ok(claim.into_use()?)
+        let waiting = |site: &mut &Self| site.tell(Progress::Waiting);
+        let make = |_: &mut &Self, workspace: &Workspace, new: &Path| make(workspace, new);
+        let provided = self.cache.provide((Kind::Release, entry), &mut &*self, waiting, make)?;
+        self.built.fetch_or(provided.was_missing, Ordering::Relaxed);
+        Ok(provided.in_use)
     }
 
     /// Refuses to begin what will not fit.
