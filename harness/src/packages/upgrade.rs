@@ -2,7 +2,7 @@
 //!
 //! libzypp runs one rpm for each package and finds it in `PATH`, so a program before it sees each step. A watcher tells which
 //! files changed, in one stream with the marks of the steps: the kernel keeps the order (inotify(7)). Both are in `start.sh`
-//! and `watch.pl`; this module reads what they write down.
+//! and `watch.pl`; `mend.pl` deals with what a power cut leaves of the log. This module reads what they write down.
 
 mod trouble;
 
@@ -18,6 +18,8 @@ pub const ROOM: &str = "/var/lib/rehearsal/upgrade";
 pub const START: &str = include_str!("upgrade/start.sh");
 /// The same with apt.
 pub const START_APT: &str = include_str!("upgrade/start-apt.sh");
+/// Makes the log whole again, of an upgrade that a power cut has ended.
+pub const MEND: &str = include_str!("upgrade/mend.pl");
 /// Watches the configuration.
 pub const WATCH: &str = include_str!("upgrade/watch.pl");
 
@@ -76,7 +78,8 @@ fn step(line: &str) -> Option<Step> {
 pub fn transaction(steps: &[Step], watched: &str) -> Transaction {
     let mut changed: BTreeMap<u32, Vec<GuestPath>> = BTreeMap::new();
     let mut known = HashSet::new();
-    let after_all = steps.len().try_into().unwrap_or(u32::MAX).saturating_add(1);
+    // Not their count: a power cut may have taken some.
+    let after_all = steps.iter().map(|step| step.number).max().unwrap_or(0).saturating_add(1);
     let (mut now, mut ended) = (0_u32, 0_u32);
     for line in watched.lines() {
         let Some((word, name)) = line.split_once('\t') else { continue };
@@ -127,6 +130,34 @@ mod tests {
         3 erase libold-1-1.x86_64: []
         4 %posttrans all packages: [/etc/with\x09tab]
         ");
+    }
+
+    #[test]
+    fn steps_that_a_power_cut_has_taken_leave_their_numbers() {
+        let log = "1 install 10.5 11.25 0 postfix-3-0.x86_64.rpm\n4 install 12 13 0 cyrus-imapd-3-1.x86_64.rpm\n";
+        let changes = "mark\t4\nwritten\t/etc/imapd.conf\nmark\t4.done\nwritten\t/etc/ld.so.cache\n";
+        let transaction = transaction(&steps(log).unwrap(), changes);
+        let numbers: Vec<_> = transaction.steps.iter().map(|step| (step.number, step.changed.len())).collect();
+        assert_eq!(numbers, [(1, 0), (4, 1), (5, 1)]);
+    }
+
+    /// What is left of a log, the marks of steps, and what is made of it: the log, and the last number.
+    #[rstest::rstest]
+    #[case::none("", &[], "", 0)]
+    #[case::whole("1 install 10.5 11 0 a-1.rpm\n", &["1", "1.done"], "1 install 10.5 11 0 a-1.rpm\n", 1)]
+    #[case::zeros("1 install 10 11 0 a\n\0\0\0\0", &[], "1 install 10 11 0 a\n", 1)]
+    #[case::torn("1 install 10 11 0 a\n2 remove 10 11 0 lib", &["2", "2.done", "3"], "1 install 10 11 0 a\n", 3)]
+    #[case::zeros_in_a_name("12 install 10 11 0 a\0\0\n", &[], "", 0)]
+    fn a_torn_log_is_mended(#[case] log: &str, #[case] marks: &[&str], #[case] mended: &str, #[case] last: u32) {
+        let room = tempfile::tempdir().unwrap();
+        std::fs::write(room.path().join("steps.log"), log).unwrap();
+        std::fs::create_dir(room.path().join("steps")).unwrap();
+        for mark in marks {
+            std::fs::write(room.path().join("steps").join(mark), "").unwrap();
+        }
+        let perl = std::process::Command::new("perl").args(["-e", MEND]).arg(room.path()).output().unwrap();
+        assert_eq!(String::from_utf8(perl.stdout).unwrap(), format!("{last}\n"));
+        assert_eq!(std::fs::read_to_string(room.path().join("steps.log")).unwrap(), mended);
     }
 
     #[rstest::rstest]

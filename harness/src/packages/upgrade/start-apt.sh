@@ -48,7 +48,8 @@ while (my $line = <STDIN>) {
 ended(0);
 END
 chmod 0755 "$room/programs/listen"
-touch "$room/steps.log" "$room/changes.log"
+perl "$room/mend.pl" "$room" > /dev/null
+touch "$room/changes.log"
 rm -f "$room/result"
 
 # It was fetched with the archive's signatures; on the disk, this index of it has none.

@@ -32,8 +32,8 @@ echo "$number $verb $began $EPOCHREALTIME $status ${package##*/}" >> "$room/step
 exit "$status"
 END
 chmod 0755 "$programs/rpm"
-[ -e "$room/number" ] || echo 0 > "$room/number"
-touch "$room/steps.log" "$room/changes.log"
+perl "$room/mend.pl" "$room" > "$room/number"
+touch "$room/changes.log"
 rm -f "$room/result"
 
 zypper --quiet --non-interactive removerepo --all > /dev/null 2>&1 || :

@@ -105,7 +105,7 @@ impl Stage<'_> {
             Driver::Zypper => zypper::START,
             Driver::Apt => zypper::START_APT,
         };
-        for (name, text) in [("start.sh", start), ("watch.pl", zypper::WATCH)] {
+        for (name, text) in [("start.sh", start), ("mend.pl", zypper::MEND), ("watch.pl", zypper::WATCH)] {
             let command = format!("mkdir -p {ROOM} && cat > {ROOM}/{name}");
             machine.execute_with_input(&command, Some(text.as_bytes()), deadline).await?;
         }
