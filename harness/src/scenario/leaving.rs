@@ -5,6 +5,8 @@ use super::judgement::chain;
 use super::steps::{Exhibit, Notes, flows_of};
 use crate::harmless::{self, shortened};
 use crate::lab::Lab;
+use crate::machine::Machine;
+use futures_util::future::join_all;
 use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
@@ -50,21 +52,23 @@ impl Engine<'_> {
         lab.tear_down().await.map_err(|error| chain(&error))
     }
 
-    /// Journals, for whoever reads the result. A guest that cannot give them any more has a console log.
+    /// Journals of all machines at once, for whoever reads the result.
     async fn collect(&self, lab: &Lab, logs: &Path) {
-        for machine in lab.machines() {
-            let deadline = lab.pace().deadline(Duration::from_secs(5)).at_most(Duration::from_secs(20));
-            let command = format!("journalctl --boot --no-pager --output short-precise | tail -c {JOURNAL}");
-            let journal = tokio::select! {
-                journal = machine.execute(&command, deadline) => journal,
-                () = self.interrupt.at_once() => return,
-            };
-            if let Ok(journal) = journal {
-                // A hostile guest may send more than it was asked for.
-                let text = shortened(lab.identity().redact(&journal.stdout), JOURNAL);
-                let text = harmless::lines(&text);
-                let _ = fs_err::write(logs.join(format!("journal-{}.log", machine.name())), text);
-            }
+        tokio::select! {
+            _ = join_all(lab.machines().map(|machine| keep_journal(lab, machine, logs))) => {}
+            () = self.interrupt.at_once() => {}
         }
+    }
+}
+
+/// A guest that cannot give its journal any more has a console log.
+async fn keep_journal(lab: &Lab, machine: &Machine, logs: &Path) {
+    let deadline = lab.pace().deadline(Duration::from_secs(5)).at_most(Duration::from_secs(20));
+    let command = format!("journalctl --boot --no-pager --output short-precise | tail -c {JOURNAL}");
+    if let Ok(journal) = machine.execute(&command, deadline).await {
+        // A hostile guest may send more than it was asked for.
+        let text = shortened(lab.identity().redact(&journal.stdout), JOURNAL);
+        let text = harmless::lines(&text);
+        let _ = fs_err::write(logs.join(format!("journal-{}.log", machine.name())), text);
     }
 }
