@@ -3,6 +3,7 @@
 use super::error::ReleaseError;
 use crate::cache::{Cache, EntryName, InUse, Kind, Size};
 use crate::host::workspace::Workspace;
+use crate::image;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,9 +50,9 @@ pub enum Progress {
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Planning => f.write_str("asking the archive for package versions"),
-            Self::OldPlan => f.write_str("the archive does not answer: taking the versions of last time"),
-            Self::Waiting => f.write_str("waiting for another process that builds the same"),
+            Self::Planning => image::Progress::Planning.fmt(f),
+            Self::OldPlan => image::Progress::OldPlan.fmt(f),
+            Self::Waiting => image::Progress::Waiting.fmt(f),
             Self::Fetching { packages, size } => write!(f, "fetching {packages} packages, {size}"),
             Self::Installing { packages } => write!(f, "installing {packages} packages in a tree"),
             Self::Converting { packages, kept } => write!(f, "{packages} rpms, {kept} of them kept from before"),
