@@ -1,12 +1,15 @@
-//! Time as one object: a [`Pace`] says how slow this host is, a [`Deadline`] is made from it, and every wait takes a deadline.
+//! Time as one object: a [`Pace`] says how slow this host is, a [`Tempo`] how slow it is now, a [`Deadline`] is made from them, and
+//! every wait takes a deadline.
 //!
 //! A budget in a scenario or in the harness is *nominal*: what the step may take on a machine with working KVM. The pace
 //! stretches it, so no number in the code knows which accelerator it runs under. A wait that ends without its condition
 //! says what it waited for, how long, and what it saw last.
 
 mod near;
+mod tempo;
 
 pub use near::{CloseCall, noting};
+pub use tempo::Tempo;
 
 use std::fmt;
 use std::future::Future;

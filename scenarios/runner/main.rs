@@ -62,7 +62,7 @@ fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<Exit
     let trials = |session: &Arc<Session>| trials(&[&chosen, &left_out], &choice, session);
     if arguments.list {
         harness::host::pipe::end_quietly_without_reader();
-        let session = Arc::new(Session::new(Voice::Lines { several: false }));
+        let session = Arc::new(Session::new(Voice::Lines { several: false }, 1));
         libtest_mimic::run(arguments, trials(&session)).exit();
     }
     // From here on errors stand among words of guests, and are made harmless with them: colours would be, too.
@@ -81,7 +81,7 @@ fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<Exit
         // It tells the same, and would write into what is drawn.
         arguments.logfile = Some("/dev/null".to_owned());
     }
-    let session = Arc::new(Session::new(voice));
+    let session = Arc::new(Session::new(voice, jobs));
     let conclusion = libtest_mimic::run(arguments, trials(&session));
     session.finish(&conclusion, &chosen, &left_out)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow};
 use harness::cache::{self, Cache};
 use harness::etc::OwnEtc;
 use harness::evidence::{Run, Verdict};
-use harness::host::{accelerator, memory};
+use harness::host::{accelerator, busy, memory};
 use harness::image::{Catalogue, Image, ensure};
 use harness::lab::{Budget, Media, Setup, Stock, Topology};
 use harness::record::{OnDifference, Snapshots};
@@ -37,6 +37,8 @@ const RECORD_VARIABLE: &str = "REHEARSAL_RECORD";
 /// Everything is made when the first cell starts.
 pub(crate) struct Session {
     voice: Arc<Voice>,
+    /// Cells that run at once.
+    jobs: usize,
     shared: OnceLock<Result<Shared, String>>,
     interrupt: Interrupt,
     images: Mutex<BTreeMap<String, Image>>,
@@ -71,9 +73,10 @@ fn cores() -> usize {
 }
 
 impl Session {
-    pub(crate) fn new(voice: Voice) -> Self {
+    pub(crate) fn new(voice: Voice, jobs: usize) -> Self {
         Self {
             voice: Arc::new(voice),
+            jobs,
             shared: OnceLock::new(),
             interrupt: Interrupt::default(),
             images: Mutex::default(),
@@ -144,6 +147,9 @@ impl Session {
         let cache = Cache::open_default().context("failed to open the cache")?;
         harness::host::workspace::Workspace::sweep(&cache.labs())?;
         let setup = Setup::of_this_host(&selection, &project().join("cloud-init"), &cache);
+        let (voice, own) = (self.voice.clone(), busy::own_load(self.jobs, cores()));
+        let slower = move |pace| voice.note(&format!("this host has become slower, pace {pace}: waits have more time"));
+        runtime.spawn(busy::keep_measuring(selection.clone(), setup.tempo.clone(), own, slower));
         memory::available().context("/proc/meminfo does not tell how much memory is available")?;
         let budget = Budget::shared(&cache.shares(), u32::try_from(cores())?)
             .context("failed to share this host with other runs")?;

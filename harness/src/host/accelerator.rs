@@ -61,6 +61,8 @@ pub struct Selection {
     pub reason: String,
     /// How much slower than with KVM on an idle host a guest runs here now.
     pub pace: Pace,
+    /// Whether that was measured, and not given by a person.
+    pub is_measured: bool,
 }
 
 /// Why no accelerator could be chosen.
@@ -137,7 +139,7 @@ pub(crate) fn decide(
 ) -> Result<Selection, ChoiceError> {
     let selection = |accelerator, reason, work| {
         let pace = wishes.pace.unwrap_or_else(|| pace_of(work));
-        Selection { accelerator, reason, pace }
+        Selection { accelerator, reason, pace, is_measured: wishes.pace.is_none() }
     };
     let forced = |accelerator| format!("{ACCELERATOR_VARIABLE} asks for {accelerator}");
     match wishes.accelerator {

@@ -2,6 +2,7 @@
 //!
 //! This room knows kernels, packages and processes. It does not know guests, labs or mail.
 pub mod accelerator;
+pub mod busy;
 mod child;
 pub mod counter;
 pub mod doctor;

@@ -37,12 +37,12 @@ impl Lab {
             topology.accounts.iter().map(String::as_str),
         )?;
         let specs = specs(topology, setup, &hosts, &identity, workspace.path()).await?;
-        let lab = Self::start(topology, specs, identity, setup.pace, workspace, logs).await?;
+        let lab = Self::start(topology, specs, identity, setup.tempo.clone(), workspace, logs).await?;
         for machine in lab.machines() {
             progress(Progress::Started(machine.name().clone()));
         }
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let deadline = setup.pace.deadline(patience(topology.processors(), cores));
+        let deadline = setup.tempo.deadline(patience(topology.processors(), cores));
         try_join_all(lab.machines().map(|machine| configured(machine, deadline, progress))).await?;
         Ok(lab)
     }

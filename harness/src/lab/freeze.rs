@@ -28,7 +28,7 @@ const LOOK: &str = "systemctl is-system-running; systemctl list-jobs --no-legend
 impl Lab {
     /// Waits until no machine has a job pending, a timer about to fire, or work in hand; and their disks are written.
     pub(super) async fn settle(&self) -> Result<(), LabError> {
-        let deadline = self.pace.deadline(REST);
+        let deadline = self.tempo.deadline(REST);
         try_join_all(self.machines().map(|machine| machine.post_waker(deadline))).await?;
         // Whoever has answered once does so in every copy.
         try_join_all(self.machines().map(|machine| machine.wake(deadline))).await?;
@@ -38,7 +38,7 @@ impl Lab {
 
     /// Stops all machines at one moment, writes them to files in `directory`, and ends them. The disks are moved there.
     pub(super) async fn freeze_into(mut self, directory: &Path) -> Result<(), LabError> {
-        let deadline = self.pace.deadline(WRITING);
+        let deadline = self.tempo.deadline(WRITING);
         try_join_all(self.machines().map(|machine| machine.pause(deadline))).await?;
         let machines = std::mem::take(&mut self.machines);
         let freezing = machines.into_iter().map(|(name, machine)| {

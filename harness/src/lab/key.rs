@@ -83,7 +83,7 @@ mod tests {
             qemu_version: "QEMU emulator version 10.0.2".into(),
             accelerator: Accelerator::Tcg,
             counter: None,
-            pace: Pace::REFERENCE,
+            tempo: Pace::REFERENCE.into(),
             workspaces: "/cache/labs".into(),
         }
     }
@@ -113,7 +113,7 @@ mod tests {
     fn a_key_covers_all_that_went_in() {
         let changes: [(&str, Change, bool); 12] = [
             ("nothing", |_, _, _| (), true),
-            ("pace", |_, setup, _| setup.pace = Pace::from_factor(9.0), true),
+            ("pace", |_, setup, _| setup.tempo = Pace::from_factor(9.0).into(), true),
             ("workspaces", |_, setup, _| setup.workspaces = "/elsewhere".into(), true),
             ("QEMU", |_, setup, _| setup.qemu_version = "QEMU emulator version 10.0.3".into(), false),
             ("accelerator", |_, setup, _| setup.accelerator = Accelerator::Kvm, false),

@@ -30,7 +30,7 @@ impl Lab {
     /// Reboots one machine, as its own `systemctl reboot` does: into the newest kernel that is installed in it. Waits
     /// until nothing is left to start in it. Its logs go to a new directory in `logs`.
     pub async fn reboot(&mut self, name: &str, logs: &Path) -> Result<Rebooted, LabError> {
-        let deadline = self.pace.deadline(SHUTDOWN);
+        let deadline = self.tempo.deadline(SHUTDOWN);
         let index = self.specs.iter().position(|spec| spec.name.as_str() == name);
         let index = index.ok_or_else(|| LabError::NoMachine(name.to_owned()))?;
         let (version, boot) = self.next_boot(index, deadline).await?;
@@ -47,14 +47,14 @@ impl Lab {
 
     /// Ends one machine at once, as a pulled plug does: what was not on its disk is lost.
     pub async fn cut_power(&mut self, name: &str) -> Result<(), LabError> {
-        let deadline = self.pace.deadline(SHUTDOWN);
+        let deadline = self.tempo.deadline(SHUTDOWN);
         let machine = self.take(name)?;
         Ok(machine.stop(deadline).await?)
     }
 
     /// Shuts one machine down in order, and waits until it is off.
     pub async fn shut_down(&mut self, name: &str) -> Result<(), LabError> {
-        let deadline = self.pace.deadline(SHUTDOWN);
+        let deadline = self.tempo.deadline(SHUTDOWN);
         let machine = self.take(name)?;
         tell(&machine, "systemctl --no-block poweroff", deadline).await?;
         Ok(machine.ended(deadline).await?)
@@ -104,13 +104,13 @@ impl Lab {
     /// Starts a machine, and waits until nothing is left to start in it.
     async fn up(&self, spec: &Spec, logs: &Path) -> Result<Machine, LabError> {
         let logs = Logs { directory: logs, secrets: self.identity.secrets() };
-        let machine = Machine::start(spec, self.network.keeper(), logs, self.pace.deadline(SHUTDOWN)).await?;
-        let deadline = self.pace.deadline(BOOT);
+        let machine = Machine::start(spec, self.network.keeper(), logs, self.tempo.deadline(SHUTDOWN)).await?;
+        let deadline = self.tempo.deadline(BOOT);
         if let Some(limit) = self.captured().get(&spec.name) {
             self.record(&machine, *limit, deadline).await?;
         }
         machine.wait_for_agent(deadline).await?;
-        let given_up = Deadline::after(BOOT.mul_f64(self.pace.factor()) + GIVEN_UP);
+        let given_up = Deadline::after(BOOT.mul_f64(self.pace().factor()) + GIVEN_UP);
         // Ends with an error where a unit has failed: that is for the scenario to judge.
         machine.execute("systemctl is-system-running --wait", given_up).await?;
         Ok(machine)

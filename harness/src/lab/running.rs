@@ -8,7 +8,7 @@ use crate::host::workspace::Workspace;
 use crate::machine::{Logs, Machine, MachineName, Spec, Trouble, ssh};
 use crate::network::Namespace;
 use crate::seed::{Host, Identity};
-use crate::time::{Deadline, Pace};
+use crate::time::{Deadline, Pace, Tempo};
 use futures_util::future::{select_all, try_join_all};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ pub struct Lab {
     /// Machines that others run, each with the one that does.
     pub(super) inside: BTreeMap<MachineName, MachineName>,
     pub(super) identity: Identity,
-    pub(super) pace: Pace,
+    pub(super) tempo: Tempo,
     workspace: Workspace,
     /// How often a machine of it was switched on again.
     pub(super) boots: u32,
@@ -45,12 +45,12 @@ impl Lab {
         topology: &Topology,
         specs: Vec<Spec>,
         identity: Identity,
-        pace: Pace,
+        tempo: Tempo,
         workspace: Workspace,
         logs: &Path,
     ) -> Result<Self, LabError> {
         let network = Arc::new(Namespace::create(&topology.segments, &topology.taps()).await?);
-        let deadline = pace.deadline(Duration::from_secs(5));
+        let deadline = tempo.deadline(Duration::from_secs(5));
         let notes = Logs { directory: logs, secrets: identity.secrets() };
         let starting = specs.iter().map(|spec| Machine::start(spec, network.keeper(), notes, deadline));
         let machines = try_join_all(starting).await?;
@@ -62,7 +62,7 @@ impl Lab {
             hosts: topology.hosts(),
             inside: topology.all_inside(),
             identity,
-            pace,
+            tempo,
             workspace,
             boots: 0,
             captures: Mutex::default(),
@@ -109,9 +109,9 @@ impl Lab {
         self.workspace.path()
     }
 
-    /// How slow this host is.
+    /// How slow this host is now.
     pub fn pace(&self) -> Pace {
-        self.pace
+        self.tempo.pace()
     }
 
     /// The lab's network.
@@ -137,7 +137,7 @@ impl Lab {
 
     /// Ends all machines and waits until they are gone.
     pub async fn tear_down(mut self) -> Result<(), LabError> {
-        let deadline = self.pace.deadline(Duration::from_secs(10));
+        let deadline = self.tempo.deadline(Duration::from_secs(10));
         let machines = std::mem::take(&mut self.machines);
         try_join_all(machines.into_values().map(|machine| machine.stop(deadline))).await?;
         Ok(())

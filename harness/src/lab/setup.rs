@@ -14,7 +14,7 @@ use crate::machine::{Boot, Guest, MachineError, MachineName, Origin, Spec, Troub
 use crate::network::NetworkError;
 use crate::seed::{IdentityError, SeedError, Templates};
 use crate::size::Size;
-use crate::time::{Expired, Pace};
+use crate::time::{Expired, Tempo};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ pub struct Setup {
     /// How fast the time-stamp counter of guests runs; none where their kernel knows.
     pub counter: Option<Frequency>,
     /// How slow this host is.
-    pub pace: Pace,
+    pub tempo: Tempo,
     /// Where working directories of labs are made.
     pub workspaces: PathBuf,
 }
@@ -74,7 +74,7 @@ impl Setup {
             accelerator: selection.accelerator,
             // With KVM a guest is told by the hypervisor (the kernel's Documentation/virt/kvm/x86/cpuid.rst, kvm-clock).
             counter: (selection.accelerator == Accelerator::Tcg).then(counter::frequency).flatten(),
-            pace: selection.pace,
+            tempo: selection.pace.into(),
             workspaces: cache.labs(),
         }
     }

@@ -19,7 +19,7 @@ impl Lab {
     /// Keeps all machines, each in its own disk, ends them, and moves the disks to `directory`.
     pub async fn snapshot_into(self, directory: &Path) -> Result<(), LabError> {
         self.settle().await?;
-        let deadline = self.pace.deadline(Duration::from_mins(1));
+        let deadline = self.tempo.deadline(Duration::from_mins(1));
         try_join_all(self.machines().map(|machine| machine.pause(deadline))).await?;
         try_join_all(self.machines().map(|machine| machine.snapshot(NAME, deadline))).await?;
         self.end_and_move_disks(directory, deadline).await
@@ -43,7 +43,7 @@ impl Lab {
             blank_seeds(&spec)?;
             specs.push(spec);
         }
-        let lab = Self::start(topology, specs, identity, setup.pace, workspace, logs).await?;
+        let lab = Self::start(topology, specs, identity, setup.tempo.clone(), workspace, logs).await?;
         lab.go_on(progress).await?;
         Ok(lab)
     }

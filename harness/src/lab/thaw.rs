@@ -49,7 +49,7 @@ impl Lab {
         let specs = specs(template, topology, setup, purpose, workspace.path())?;
         try_join_all(specs.iter().map(|spec| disks(template, spec))).await?;
         let identity = template.identity().clone();
-        let mut lab = Self::start(topology, specs, identity, setup.pace, workspace, logs).await?;
+        let mut lab = Self::start(topology, specs, identity, setup.tempo.clone(), workspace, logs).await?;
         lab.template = Some(template.clone());
         for (machine, limit) in captured {
             lab.capture(machine, *limit).await?;
@@ -60,7 +60,7 @@ impl Lab {
 
     /// Lets machines that stand still run, and tells them the time.
     pub(super) async fn go_on(&self, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<(), LabError> {
-        let deadline = self.pace.deadline(Duration::from_secs(10));
+        let deadline = self.tempo.deadline(Duration::from_secs(10));
         try_join_all(self.machines().map(|machine| machine.resume(deadline))).await?;
         progress(Progress::Running);
         try_join_all(self.machines().map(|machine| machine.wake(deadline))).await?;

@@ -4,7 +4,7 @@ use super::running::Lab;
 use crate::machine::{Commands, MachineName, Terminal};
 use crate::network::Namespace;
 use crate::seed::{Host, Identity};
-use crate::time::{Deadline, Pace};
+use crate::time::{Deadline, Pace, Tempo};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ pub struct Window {
     identity: Arc<Identity>,
     machines: Arc<BTreeMap<MachineName, Running>>,
     inside: Arc<BTreeMap<MachineName, MachineName>>,
-    pace: Pace,
+    tempo: Tempo,
 }
 
 /// A machine that runs.
@@ -45,7 +45,7 @@ impl Lab {
             identity: self.identity().clone().into(),
             machines: Arc::new(running.collect()),
             inside: Arc::new(self.inside.clone()),
-            pace: self.pace(),
+            tempo: self.tempo.clone(),
         }
     }
 }
@@ -83,7 +83,7 @@ impl Window {
     /// How slow this host is.
     #[must_use]
     pub fn pace(&self) -> Pace {
-        self.pace
+        self.tempo.pace()
     }
 
     /// Opens a TCP connection from the lab's own address.

@@ -121,7 +121,7 @@ fn boot(site: &Site, image: &Image) -> anyhow::Result<String> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let lab = Lab::boot(&topology, &setup, &LabSecret::random(), site.path(), &|_| {}).await?;
-        let deadline = setup.pace.deadline(Duration::from_secs(10));
+        let deadline = setup.tempo.deadline(Duration::from_secs(10));
         let machine = lab.machine("stranger").context("the lab lacks its machine")?;
         let release =
             machine.succeed("hostname; cat /etc/role; echo; . /etc/os-release; echo $PRETTY_NAME", deadline).await?;

@@ -134,7 +134,12 @@ mod tests {
 
     #[test]
     fn what_the_environment_forces_is_told() {
-        let selection = || Selection { accelerator: Accelerator::Tcg, reason: String::new(), pace: Pace::REFERENCE };
+        let selection = || Selection {
+            accelerator: Accelerator::Tcg,
+            reason: String::new(),
+            pace: Pace::REFERENCE,
+            is_measured: true,
+        };
         assert_eq!(choice_check(&Ok(selection()), &[]).finding, "tcg at pace ×1.0");
         let told = [ACCELERATOR_VARIABLE, PACE_VARIABLE];
         let finding = choice_check(&Ok(selection()), &told).finding;

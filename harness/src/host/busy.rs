@@ -1,0 +1,77 @@
+//! How busy this host gets while labs run on it: the pace, measured again and again.
+
+use super::accelerator::{self, Selection};
+use crate::time::{Pace, Tempo};
+use std::time::Duration;
+
+/// The time between two measurements. Each takes half a second of a processor under emulation, and less with KVM.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// So many times slower than at first is worth a word, and each doubling after it.
+const NOTABLE: f64 = 4.0;
+
+/// Measures the pace for ever, so that whoever begins to wait waits as long as this host needs then. `own` is by how much the cells
+/// that run here may slow each other down: waits have reckoned with that already. `tell` hears of a host that has become much slower.
+///
+/// A pace that somebody gave is left as it is.
+pub async fn keep_measuring(selection: Selection, tempo: Tempo, own: f64, tell: impl Fn(Pace)) {
+    if !selection.is_measured {
+        return;
+    }
+    let mut worth_a_word = NOTABLE;
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let measuring = tokio::task::spawn_blocking(move || accelerator::measure(selection.accelerator));
+        // A host on which the probe does not end has other troubles, and guests tell of them.
+        let Ok(Ok(work)) = measuring.await else { continue };
+        let pace = by_others(accelerator::pace_of(work), own);
+        let slower = tempo.measured(pace);
+        if slower >= worth_a_word {
+            tell(pace);
+            worth_a_word = slower * 2.0;
+        }
+    }
+}
+
+/// What of a measured pace is not the work of cells here.
+fn by_others(measured: Pace, own: f64) -> Pace {
+    Pace::from_factor(measured.factor() / own.max(1.0))
+}
+
+/// By how much so many cells at once may slow each other down, with the probe that measures.
+#[must_use]
+pub fn own_load(cells: usize, cores: usize) -> f64 {
+    let [cells, cores] = [cells, cores].map(|count| f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+    ((cells + 1.0) / cores.max(1.0)).max(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::one_cell_on_two_cores(1, 2, 1.0)]
+    #[case::the_usual(3, 2, 2.0)]
+    #[case::a_single_core(1, 1, 2.0)]
+    #[case::many_cores(4, 16, 1.0)]
+    fn cells_slow_each_other_down(#[case] cells: usize, #[case] cores: usize, #[case] expected: f64) {
+        assert!((own_load(cells, cores) - expected).abs() < 1e-9);
+    }
+
+    #[rstest]
+    #[case::our_own_cells(12.0, 2.0, 6.0)]
+    #[case::others_too(26.0, 2.0, 13.0)]
+    #[case::nobody_else(6.0, 1.0, 6.0)]
+    fn what_others_take_makes_a_host_slower(#[case] measured: f64, #[case] own: f64, #[case] expected: f64) {
+        assert!((by_others(Pace::from_factor(measured), own).factor() - expected).abs() < 1e-9);
+    }
+
+    #[tokio::test]
+    async fn a_pace_that_somebody_gave_stays() {
+        let pace = Pace::from_factor(7.0);
+        let accelerator = accelerator::Accelerator::Tcg;
+        let selection = Selection { accelerator, reason: String::new(), pace, is_measured: false };
+        keep_measuring(selection, pace.into(), 1.0, |_| panic!("nothing is measured")).await;
+    }
+}

@@ -1,0 +1,59 @@
+//! The pace of a host that gets busier or idler while labs run on it.
+
+use super::{Deadline, Pace};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A pace that is measured again and again. All clones tell the same.
+///
+/// It is never quicker than it was at first: a host that idles for a moment is soon busy again, with what is waited for.
+#[derive(Debug, Clone)]
+pub struct Tempo {
+    first: Pace,
+    latest: Arc<AtomicU64>,
+}
+
+impl From<Pace> for Tempo {
+    fn from(first: Pace) -> Self {
+        Self { first, latest: Arc::new(AtomicU64::new(first.factor().to_bits())) }
+    }
+}
+
+impl Tempo {
+    /// The pace now.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        Pace::from_factor(f64::from_bits(self.latest.load(Ordering::Relaxed)))
+    }
+
+    /// A deadline that ends when `nominal`, stretched by the pace of now, has passed from now on.
+    #[must_use]
+    pub fn deadline(&self, nominal: Duration) -> Deadline {
+        self.pace().deadline(nominal)
+    }
+
+    /// Takes note of a pace that was just measured, and says how many times slower than at first it is.
+    pub fn measured(&self, pace: Pace) -> f64 {
+        let factor = pace.factor().max(self.first.factor());
+        self.latest.store(factor.to_bits(), Ordering::Relaxed);
+        factor / self.first.factor()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_follow_the_host_and_are_never_shorter_than_at_first() {
+        let tempo = Tempo::from(Pace::from_factor(5.0));
+        let ours = tempo.clone();
+        let seconds = || tempo.deadline(Duration::from_secs(2)).remaining().as_secs_f64().round();
+        assert!((seconds() - 10.0).abs() < 0.5);
+        assert!((ours.measured(Pace::from_factor(20.0)) - 4.0).abs() < 1e-9);
+        assert!((seconds() - 40.0).abs() < 0.5);
+        assert!((ours.measured(Pace::from_factor(1.5)) - 1.0).abs() < 1e-9);
+        assert!((seconds() - 10.0).abs() < 0.5);
+    }
+}
