@@ -11,6 +11,7 @@ use super::tool;
 use crate::cache::{self, Cache, ContentKey, EntryName, InUse, Kind, Size};
 use crate::host::workspace::Workspace;
 use crate::machine::{Boot, quoted};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,9 @@ use std::sync::Arc;
 /// What is installed nowhere: nobody reads it in a guest.
 pub(crate) const LEFT_OUT: [&str; 4] =
     ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*"];
+
+/// The file in a workspace with what dpkg has in the tree that was made there.
+const INSTALLED: &str = "installed";
 
 /// A finished image. While it, or a clone, lives, nobody removes its files.
 #[derive(Debug, Clone)]
@@ -49,7 +53,7 @@ pub fn ensure(
     let (key, in_use) =
         Site::work(catalogue, cache, Freshness::asked_for(refresh), progress, |site| match &recipe.source {
             Source::Disk(files) => site.foreign_disk(recipe, files),
-            Source::Base(_) => site.disk(recipe),
+            Source::Base(_) => site.not_overtaken(|site| site.disk(recipe)),
             Source::Release(release) => site.release_disk(recipe, release),
             Source::Suite(_) => Err(RecipeError::NotBootable { name: name.to_owned() }.into()),
         })?;
@@ -64,7 +68,9 @@ pub fn ensure_base(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Option<InUse>, ImageError> {
     let recipe = catalogue.get(name)?;
-    let base = Site::work(catalogue, cache, Freshness::Day, progress, |site| site.base_tree(recipe, site.freshness))?;
+    let base = Site::work(catalogue, cache, Freshness::Day, progress, |site| {
+        site.not_overtaken(|site| site.base_tree(recipe, site.freshness))
+    })?;
     Ok(base.map(|base| base.in_use))
 }
 
@@ -84,7 +90,10 @@ fn image(recipe: &Recipe, key: ContentKey, in_use: InUse) -> Image {
 pub(super) struct Site<'a> {
     pub(super) catalogue: &'a Catalogue,
     cache: &'a Cache,
+    /// How old an answer may be by which something is looked for in the cache.
     freshness: Freshness,
+    /// The same for what is installed.
+    to_fetch: Freshness,
     pub(super) progress: &'a mut dyn FnMut(Progress),
     /// What the entry that is being built takes while it is built, if that is known.
     needed: Option<Size>,
@@ -105,7 +114,16 @@ impl<'a> Site<'a> {
     ) -> Result<T, ImageError> {
         let limit = cache::limit()?;
         cache.sweep()?;
-        let mut site = Self { catalogue, cache, freshness, progress, needed: None, built: false, silent: false };
+        let mut site = Self {
+            catalogue,
+            cache,
+            freshness,
+            to_fetch: Freshness::ToFetch,
+            progress,
+            needed: None,
+            built: false,
+            silent: false,
+        };
         let made = work(&mut site).map_err(|error| error.about_space(&cache.building(), site.needed))?;
         if site.built {
             for gone in cache.shrink(limit)?.removed {
@@ -115,13 +133,26 @@ impl<'a> Site<'a> {
         Ok(made)
     }
 
+    /// Does some work, and once more with the versions of now if the archive got others meanwhile: what an image is called says which
+    /// versions are in it.
+    fn not_overtaken<T>(&mut self, work: impl Fn(&mut Self) -> Result<T, ImageError>) -> Result<T, ImageError> {
+        match work(self) {
+            Err(ImageError::Overtaken { packages, .. }) => {
+                (self.progress)(Progress::Overtaken { packages });
+                (self.freshness, self.to_fetch) = (Freshness::Now, Freshness::Now);
+                work(self)
+            }
+            done => done,
+        }
+    }
+
     /// The disk of a recipe that is installed from packages.
     fn disk(&mut self, recipe: &Recipe) -> Result<(ContentKey, InUse), ImageError> {
         let (key, plan) = self.ingredients(recipe, self.freshness, disk_name)?;
         let in_use = self.provide(&disk_name(recipe, &key), |site, workspace, new| {
             // The tree, the raw disk with the same content, and the image of it.
             site.want_room(&plan, 3)?;
-            let base = site.base_tree(recipe, Freshness::ToFetch)?;
+            let base = site.base_tree(recipe, site.to_fetch)?;
             site.want_room(&plan, 3)?;
             site.build_disk(recipe, &plan, base.as_ref(), workspace, new)
         })?;
@@ -137,8 +168,9 @@ impl<'a> Site<'a> {
         let in_use = self.provide(&tree_name(recipe, &key), |site, workspace, new| {
             // The tree, and the archive of it.
             site.want_room(&plan, 2)?;
-            let below = site.base_tree(recipe, Freshness::ToFetch)?;
-            site.install(recipe, &plan, below.as_ref(), "tar", &new.join("tree.tar"), workspace)
+            let below = site.base_tree(recipe, site.to_fetch)?;
+            site.install(recipe, &plan, below.as_ref(), "tar", &new.join("tree.tar"), workspace)?;
+            Ok(())
         })?;
         Ok(Some(Base { in_use, packages: plan.packages.len() }))
     }
@@ -207,12 +239,13 @@ impl<'a> Site<'a> {
         new: &Path,
     ) -> Result<(), ImageError> {
         let tree = workspace.path().join("tree");
-        self.install(recipe, plan, base, "directory", &tree, workspace)?;
+        let packages = self.install(recipe, plan, base, "directory", &tree, workspace)?;
         (self.progress)(Progress::Disk);
-        let manifest = serde_json::json!({ "recipe": recipe, "packages": plan.packages });
+        let manifest = serde_json::json!({ "recipe": recipe, "packages": packages });
         make_disk(recipe, &tree, &manifest, workspace.path(), new)
     }
 
+    /// Installs what is planned, and says which versions dpkg has then.
     fn install(
         &mut self,
         recipe: &Recipe,
@@ -221,7 +254,7 @@ impl<'a> Site<'a> {
         format: &str,
         target: &Path,
         workspace: &Workspace,
-    ) -> Result<(), ImageError> {
+    ) -> Result<BTreeMap<String, String>, ImageError> {
         let packages = plan.packages.len();
         (self.progress)(Progress::Installing { recipe: recipe.name.clone(), packages });
         let all = packages.saturating_sub(base.map_or(0, |base| base.packages));
@@ -237,7 +270,14 @@ impl<'a> Site<'a> {
         };
         let tree = base.map(|base| base.in_use.place().join("tree.tar"));
         let suite = ingredients::suite(self.catalogue, recipe)?;
-        install(recipe, suite, tree.as_deref(), format, target, workspace.path(), &mut watch)
+        install(recipe, suite, tree.as_deref(), format, target, workspace.path(), &mut watch)?;
+        let installed = plan::installed(&fs_err::read_to_string(workspace.path().join(INSTALLED))?);
+        let packages = plan.overtaken(&installed);
+        if packages.is_empty() {
+            Ok(installed)
+        } else {
+            Err(ImageError::Overtaken { recipe: recipe.name.clone(), packages })
+        }
     }
 }
 
@@ -313,6 +353,8 @@ fn install(
     for command in &recipe.run {
         arguments.push(format!("--customize-hook=chroot \"$1\" /bin/sh -e -c {}", quoted(command)));
     }
+    let list = "chroot \"$1\" dpkg-query --show --showformat '${Package} ${Version}\\n'";
+    arguments.push(format!("--customize-hook={list} > {}", workspace.join(INSTALLED).display()));
     if base.is_some() {
         // mmdebstrap lends the host's name and resolver to the tree: nothing of this host stays in an image.
         arguments.push("--customize-hook=echo localhost > \"$1/etc/hostname\" && : > \"$1/etc/resolv.conf\"".into());

@@ -56,6 +56,14 @@ pub enum ImageError {
         /// The packages.
         packages: Vec<String>,
     },
+    /// The archive got other versions between the plan and the installation, twice.
+    #[error("the package archive changed while `{recipe}` was built ({}): build it again", packages.join(", "))]
+    Overtaken {
+        /// The recipe that was built.
+        recipe: String,
+        /// The packages, each with the version that was installed and the one that was planned.
+        packages: Vec<String>,
+    },
     /// The archive does not have the release.
     #[error(
         "{repository} is not there: correct `suite` in images/{recipe}.toml or in what it builds on, or REHEARSAL_MIRROR"

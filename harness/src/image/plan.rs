@@ -23,6 +23,24 @@ pub(super) struct Plan {
     pub(super) installed: Size,
 }
 
+impl Plan {
+    /// The packages that were installed in another version than was planned, each with both. apt may install one package where it
+    /// planned another, if either will do: packages that are only in one of both are none of them.
+    pub(super) fn overtaken(&self, installed: &BTreeMap<String, String>) -> Vec<String> {
+        let other = |(name, planned): (&String, &String)| {
+            let version = installed.get(name).filter(|version| *version != planned)?;
+            Some(format!("{name} {version} instead of {planned}"))
+        };
+        self.packages.iter().filter_map(other).collect()
+    }
+}
+
+/// Reads lines of names and versions, as dpkg-query(1) was asked for them.
+pub(super) fn installed(text: &str) -> BTreeMap<String, String> {
+    let package = |line: &str| line.split_once(' ').map(|(name, version)| (name.to_owned(), version.to_owned()));
+    text.lines().filter_map(package).collect()
+}
+
 /// What a plan is asked for.
 pub(super) struct Wanted<'a> {
     /// The recipe, for messages.
@@ -35,7 +53,7 @@ pub(super) struct Wanted<'a> {
 
 impl Wanted<'_> {
     fn answer(&self, cache: &Cache) -> Answer {
-        Answer::to(cache, self.suite, self.packages, "")
+        Answer::to(cache, self.suite, self.packages, ".image")
     }
 
     /// The last answer, however old it is.
@@ -43,7 +61,7 @@ impl Wanted<'_> {
         self.answer(cache).last()
     }
 
-    /// Resolves what is wanted, and all that is essential in the release.
+    /// Resolves what is wanted, and all that every image of the release has.
     pub(super) fn resolve(
         &self,
         cache: &Cache,
@@ -64,8 +82,10 @@ impl Wanted<'_> {
         let workspace = Workspace::create(&cache.building(), "plan")?;
         let answer = workspace.path().join("answer");
         // A simulation names the packages, and an installation that is declined tells the sizes.
+        // mmdebstrap(1), `--variant=minbase`: what is essential, what has the priority `required`, and apt.
         let hook = format!(
-            "export APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\"; set -- --no-install-recommends install '?essential' {}; \
+            "export APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\"; \
+             set -- --no-install-recommends install '?essential' '?priority(required)' apt {}; \
              apt-get --simulate \"$@\" > {answer} && {{ apt-get --assume-no \"$@\" >> {answer} 2>&1 || true; }}",
             self.packages.join(" "),
             answer = answer.display()
@@ -136,6 +156,17 @@ mod tests {
         assert_eq!(plan.packages.len(), 2);
         assert_eq!(plan.packages["libc6"], "2.36-9+deb12u10");
         assert_eq!((plan.download, plan.installed), (Size::bytes(67_900_000), Size::bytes(265_000_000)));
+    }
+
+    #[test]
+    fn versions_that_the_archive_has_replaced_are_told() {
+        let plan = parse(ANSWER).unwrap();
+        assert_eq!(
+            plan.overtaken(&installed("gcc-12-base 12.2.0-14+deb12u1\nlibc6 2.36-9+deb12u10\napt 2.6.1\n")),
+            [""; 0]
+        );
+        let newer = plan.overtaken(&installed("libc6 2.36-9+deb12u11\n"));
+        assert_eq!(newer, ["libc6 2.36-9+deb12u11 instead of 2.36-9+deb12u10"]);
     }
 
     #[rstest::rstest]

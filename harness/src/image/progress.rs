@@ -10,6 +10,11 @@ pub enum Progress {
     Planning,
     /// apt could not; the last resolution is used.
     OldPlan,
+    /// The archive got other versions after it was asked: it is asked again.
+    Overtaken {
+        /// The packages, each with the version that was installed and the one that was planned.
+        packages: Vec<String>,
+    },
     /// Somebody else builds the same.
     Waiting,
     /// The release of an image is made: its own words.
@@ -48,6 +53,9 @@ impl fmt::Display for Progress {
         match self {
             Self::Planning => f.write_str("asking the archive for package versions"),
             Self::OldPlan => f.write_str("the archive does not answer: taking the versions of last time"),
+            Self::Overtaken { packages } => {
+                write!(f, "the archive has other versions than a moment ago: {}", packages.join(", "))
+            }
             Self::Waiting => f.write_str("waiting for another process that builds the same"),
             Self::Release(words) => write!(f, "its release: {words}"),
             Self::Installing { recipe, packages } => write!(f, "installing `{recipe}` ({packages} packages in all)"),
