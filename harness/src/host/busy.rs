@@ -72,6 +72,7 @@ mod tests {
         let pace = Pace::from_factor(7.0);
         let accelerator = accelerator::Accelerator::Tcg;
         let selection = Selection { accelerator, reason: String::new(), pace, is_measured: false };
-        keep_measuring(selection, pace.into(), 1.0, |_| panic!("nothing is measured")).await;
+        let measuring = keep_measuring(selection, pace.into(), 1.0, |_| panic!("nothing is measured"));
+        tokio::time::timeout(Duration::from_secs(5), measuring).await.unwrap();
     }
 }
