@@ -5,7 +5,7 @@ use super::judgement::chain;
 use super::steps::{Exhibit, Notes, flows_of};
 use crate::harmless::{self, shortened};
 use crate::lab::Lab;
-use crate::machine::Machine;
+use crate::machine::{Machine, MachineName};
 use futures_util::future::join_all;
 use std::borrow::Cow;
 use std::path::Path;
@@ -52,23 +52,34 @@ impl Engine<'_> {
         lab.tear_down().await.map_err(|error| chain(&error))
     }
 
-    /// Journals of all machines at once, for whoever reads the result.
+    /// Journals of all machines at once, for whoever reads the result. One that is lost is told, and is no failure.
     async fn collect(&self, lab: &Lab, logs: &Path) {
-        tokio::select! {
-            _ = join_all(lab.machines().map(|machine| keep_journal(lab, machine, logs))) => {}
-            () = self.interrupt.at_once() => {}
+        let outcomes = tokio::select! {
+            outcomes = join_all(lab.machines().map(|machine| keep_journal(lab, machine, logs))) => outcomes,
+            () = self.interrupt.at_once() => return,
+        };
+        for loss in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+            (self.say)(&format!("  note  {loss}"));
         }
     }
 }
 
-/// A guest that cannot give its journal any more has a console log.
-async fn keep_journal(lab: &Lab, machine: &Machine, logs: &Path) {
-    let deadline = lab.pace().deadline(Duration::from_secs(5)).at_most(Duration::from_secs(20));
+/// Why a machine's journal is not in the results.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal of {machine} is not in the results, its console log is: {reason}")]
+struct JournalLost {
+    machine: MachineName,
+    reason: String,
+}
+
+/// The limit keeps a guest that hangs from keeping the run; a machine at work takes a fraction of it.
+async fn keep_journal(lab: &Lab, machine: &Machine, logs: &Path) -> Result<(), JournalLost> {
+    let lost = |reason| JournalLost { machine: machine.name().clone(), reason };
+    let deadline = lab.pace().deadline(Duration::from_secs(5)).at_most(Duration::from_mins(1));
     let command = format!("journalctl --boot --no-pager --output short-precise | tail -c {JOURNAL}");
-    if let Ok(journal) = machine.execute(&command, deadline).await {
-        // A hostile guest may send more than it was asked for.
-        let text = shortened(lab.identity().redact(&journal.stdout), JOURNAL);
-        let text = harmless::lines(&text);
-        let _ = fs_err::write(logs.join(format!("journal-{}.log", machine.name())), text);
-    }
+    let journal = machine.execute(&command, deadline).await.map_err(|error| lost(chain(&error)))?;
+    // A hostile guest may send more than it was asked for.
+    let text = shortened(lab.identity().redact(&journal.stdout), JOURNAL);
+    let file = logs.join(format!("journal-{}.log", machine.name()));
+    fs_err::write(file, harmless::lines(&text)).map_err(|error| lost(error.to_string()))
 }
