@@ -8,6 +8,7 @@
 mod near;
 mod tempo;
 
+pub(crate) use near::note;
 pub use near::{CloseCall, noting};
 pub use tempo::Tempo;
 

@@ -46,7 +46,7 @@ pub async fn noting<T>(work: impl Future<Output = T>) -> (T, Vec<CloseCall>) {
 
 /// Takes note of a wait until then that ended with what it waited for. Of waits that share their end the last is told: it is the one
 /// that the others were parts of, or came after them.
-pub(super) fn note(what: impl fmt::Display, until: Instant, waited: Duration, allowed: Duration) {
+pub(crate) fn note(what: impl fmt::Display, until: Instant, waited: Duration, allowed: Duration) {
     if allowed <= SHORTEST || waited.as_secs_f64() < allowed.as_secs_f64() * CLOSE {
         return;
     }

@@ -6,15 +6,18 @@
 #
 #     cargo xtask diagnose --print-collector | ssh root@mail sh -s -- alice > mail.txt
 #
-# The first argument is the user, the second since when the log is wanted: a number of seconds before now, or journalctl's words. It needs awk and GNU find; bash,
-# openssl, ldapsearch and journalctl tell more where they are.
+# The first argument is the user, the second since when the log is wanted: a number of seconds before now, or journalctl's words; the third how many seconds the
+# directory has for each answer. It needs awk and GNU find; bash, openssl, ldapsearch and journalctl tell more where they are.
 
 collect() {
-    user=${1:-} since=${2:-15 min ago}
+    user=${1:-} since=${2:-15 min ago} patience=${3:-15}
     LC_ALL=C
     export LC_ALL
     case $user in
     '' | -* | *[!A-Za-z0-9._@+-]*) echo "the first argument is the name of the user who cannot log in" >&2; return 2 ;;
+    esac
+    case $patience in
+    '' | 0* | *[!0-9]*) echo "the third argument is a number of seconds" >&2; return 2 ;;
     esac
     [ "$(id -u)" = 0 ] || { echo "to be run by root: sssd's configuration is readable by root only" >&2; return 2; }
     for tool in awk find; do
@@ -127,6 +130,9 @@ setting() {
         END { print value }' $sssd_files
 }
 
+# Says how long that took: what is only just in time today is not tomorrow.
+waited() { echo "@waited $(($(date +%s) - begun)) $patience $*"; }
+
 # Asks the directory as sssd does: by TCP, by TLS, as sssd's account, and for the user's entry.
 ask_directory() {
     uri=$(setting ldap_uri)
@@ -138,18 +144,22 @@ ask_directory() {
     case $uri in ldaps://*) usual=636 ;; *) usual=389 ;; esac
     [ "$port" != "$place" ] || port=$usual
     if has bash && has timeout; then
-        said=$(timeout 4 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$host" "$port" 2>&1)
+        begun=$(date +%s)
+        said=$(timeout "$patience" bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$host" "$port" 2>&1)
         status=$?
         echo "@connect $host $port $status"
         echo "$said" | text
+        waited the directory to take a connection
         [ $status = 0 ] || return 0
     fi
     start_tls=
     case $(setting ldap_id_use_start_tls) in [Tt]rue | [Yy]es | 1) start_tls=-ZZ ;; esac
     if has openssl && [ $usual = 636 ]; then
         echo "@tls"
-        timeout 10 openssl s_client -connect "$host:$port" -servername "$host" ${authority:+-CAfile "$authority"} </dev/null 2>&1 |
+        begun=$(date +%s)
+        timeout "$patience" openssl s_client -connect "$host:$port" -servername "$host" ${authority:+-CAfile "$authority"} </dev/null 2>&1 |
             awk '/erify (error|return code)/' | sort -u | text
+        waited the directory to show its certificate
     fi
     has ldapsearch || return 0
     reqcert=$(setting ldap_tls_reqcert)
@@ -157,13 +167,15 @@ ask_directory() {
     base=$(setting ldap_user_search_base)
     base=${base:-$(setting ldap_search_base)}
     name=$(setting ldap_user_name)
+    begun=$(date +%s)
     # The password goes over a pipe: arguments are for everybody to see.
     secret=$(setting ldap_default_authtok)
-    said=$(printf %s "$secret" | env ${authority:+LDAPTLS_CACERT="$authority"} LDAPTLS_REQCERT="${reqcert:-demand}" timeout 15 \
-        ldapsearch -x -LLL -H "$uri" $start_tls -o nettimeout=5 ${bind:+-D "$bind" -y /dev/stdin} -b "${base%%\?*}" \
+    said=$(printf %s "$secret" | env ${authority:+LDAPTLS_CACERT="$authority"} LDAPTLS_REQCERT="${reqcert:-demand}" timeout "$patience" \
+        ldapsearch -x -LLL -H "$uri" $start_tls -o nettimeout="$patience" ${bind:+-D "$bind" -y /dev/stdin} -b "${base%%\?*}" \
         "(${name:-uid}=$user)" objectClass uid uidNumber gidNumber homeDirectory host 2>&1)
     echo "@entry $?"
     echo "$said" | text
+    waited the directory to find the entry
 }
 
 collect "$@" </dev/null

@@ -1,6 +1,7 @@
 //! The collector's text, read.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The first words of the text, with the number of its format.
 const HEAD: &str = "@rehearsal-evidence 1 ";
@@ -56,6 +57,17 @@ pub(super) struct Answer {
     pub(super) lines: Vec<String>,
 }
 
+/// A wait on that machine, by its clock, in whole seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// What was waited for: a noun phrase.
+    pub what: String,
+    /// How long.
+    pub lasted: Duration,
+    /// How long it might have been.
+    pub allowed: Duration,
+}
+
 /// What was found on one machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
@@ -84,6 +96,7 @@ pub struct Evidence {
     pub(super) entry: Option<Answer>,
     pub(super) log: Vec<String>,
     pub(super) sssd_log: Vec<String>,
+    pub(super) waits: Vec<Wait>,
 }
 
 impl Evidence {
@@ -112,6 +125,11 @@ impl Evidence {
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
+    }
+
+    /// The waits on that machine that ended with what they waited for.
+    pub fn waits(&self) -> impl Iterator<Item = &Wait> {
+        self.waits.iter().filter(|wait| wait.lasted < wait.allowed)
     }
 
     /// Whether a directory runs there.
@@ -156,6 +174,10 @@ impl Evidence {
             ["entry", status] => self.entry = Some(Answer { place: String::new(), status: number(status), lines }),
             ["log"] => self.log = lines,
             ["sssd-log"] => self.sssd_log = lines,
+            ["waited", seconds, allowed, what @ ..] => {
+                let [lasted, allowed] = [seconds, allowed].map(|word| Duration::from_secs(word.parse().unwrap_or(0)));
+                self.waits.push(Wait { what: what.join(" "), lasted, allowed });
+            }
             // A newer collector may tell more.
             _ => {}
         }
@@ -220,7 +242,7 @@ fn units(lines: &[String]) -> BTreeMap<String, Unit> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "@rehearsal-evidence 1 mail mail.lan.test\n@user alice\n@now 1764000000\n@file /etc/pam.d/imap 644 root root\n|auth required pam_sss.so\n@file /etc/pam.d/smtp 644 root root\n@units\n|Id=sssd.service\n|LoadState=loaded\n|ActiveState=failed\n|Result=exit-code\n|\n|Id=cyrus.service\n|LoadState=not-found\n@connect directory.lan.test 636 124\n|\n@future words\n|x\n@end\n";
+    const TEXT: &str = "@rehearsal-evidence 1 mail mail.lan.test\n@user alice\n@now 1764000000\n@file /etc/pam.d/imap 644 root root\n|auth required pam_sss.so\n@file /etc/pam.d/smtp 644 root root\n@units\n|Id=sssd.service\n|LoadState=loaded\n|ActiveState=failed\n|Result=exit-code\n|\n|Id=cyrus.service\n|LoadState=not-found\n@connect directory.lan.test 636 124\n|\n@waited 15 15 a connection\n@waited 3 15 the answer\n@future words\n|x\n@end\n";
 
     #[test]
     fn the_sections_are_put_in_their_places() {
@@ -230,6 +252,8 @@ mod tests {
         assert_eq!(evidence.text("/etc/pam.d/imap"), Some("auth required pam_sss.so"));
         assert_eq!(evidence.unit("sssd").unwrap().active, "failed");
         assert!(evidence.unit("cyrus").is_none());
+        let waits: Vec<_> = evidence.waits().map(|wait| (wait.what.as_str(), wait.lasted.as_secs())).collect();
+        assert_eq!(waits, [("the answer", 3)]);
         assert_eq!(evidence.connect.unwrap().status, 124);
     }
 

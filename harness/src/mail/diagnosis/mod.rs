@@ -16,8 +16,8 @@ mod rules;
 mod text;
 
 pub use cause::{Certainty, Diagnosis, Finding, RootCause};
-pub use evidence::{Evidence, EvidenceError};
+pub use evidence::{Evidence, EvidenceError, Wait};
 pub use rules::{Login, Service, diagnose};
 
-/// The shell script that collects evidence on a machine: `sh -s -- USER [SINCE]`.
+/// The shell script that collects evidence on a machine: `sh -s -- USER [SINCE [PATIENCE]]`.
 pub const COLLECTOR: &str = include_str!("collector.sh");

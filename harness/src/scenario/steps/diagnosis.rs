@@ -4,11 +4,15 @@ use super::super::step::Diagnose;
 use super::{Done, Stage, StepError, judged};
 use crate::lab::Lab;
 use crate::mail::diagnosis::{COLLECTOR, Diagnosis, Evidence, Login, diagnose};
+use crate::time::note;
 use futures_util::future::join_all;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the collection may take: nominal. It asks the directory, which may not answer.
 const COLLECTING: Duration = Duration::from_secs(40);
+
+/// How long the directory has for each answer: nominal. A busy host is no silent directory.
+const ANSWERING: Duration = Duration::from_secs(5);
 
 /// Since when logs are read.
 #[derive(Debug, Clone, Copy)]
@@ -37,13 +41,17 @@ pub(in crate::scenario) async fn diagnosis_of(
     since: Since<'_>,
 ) -> Result<Diagnosis, String> {
     let deadline = lab.pace().deadline(COLLECTING);
+    let patience = ANSWERING.mul_f64(lab.pace().factor()).as_secs().to_string();
     let asking = lab.machines().map(async |machine| {
         let name = machine.name().as_str();
         let since = since.words(name == mail);
-        let arguments = ["-c", COLLECTOR, "sh", login.user, &since];
+        let arguments = ["-c", COLLECTOR, "sh", login.user, &since, &patience];
         let text = machine.run("/bin/sh", &arguments, b"", deadline).await.map_err(|error| error.to_string());
         let read = |text: String| Evidence::read(&lab.identity().redact(&text));
         let evidence = text.and_then(|text| read(text).map_err(|error| format!("the evidence of {name}: {error}")));
+        for wait in evidence.iter().flat_map(Evidence::waits) {
+            note(format_args!("{} on {name}", wait.what), Instant::now(), wait.lasted, wait.allowed);
+        }
         (name == mail, evidence)
     });
     let (mut own, mut directory) = (Err(format!("machine {mail} is not in the lab")), None);
