@@ -28,12 +28,14 @@ pub enum RootCause {
     SssdConfiguration,
     /// sssd does not run.
     SssdDown,
-    /// The name of the directory's host is unknown.
+    /// The name of the directory's host is unknown, or no name server says.
     DirectoryUnnamed,
     /// The directory's host rejects the connection: nothing listens there, or a packet filter says no.
     DirectoryRejects,
     /// The directory's host does not answer: it is off, or a packet filter drops what is sent.
     DirectoryDrops,
+    /// The directory takes the connection, and says nothing more: slapd hangs.
+    DirectoryHangs,
     /// The certificate of the authority that sssd trusts is out of date.
     AuthorityExpired,
     /// The directory's certificate is not of the authority that sssd trusts.
@@ -74,6 +76,7 @@ impl fmt::Display for RootCause {
             Self::DirectoryUnnamed => "the name of the directory's host is unknown",
             Self::DirectoryRejects => "the directory's host rejects connections",
             Self::DirectoryDrops => "the directory's host does not answer",
+            Self::DirectoryHangs => "the directory takes connections, and does not answer",
             Self::AuthorityExpired => "the certificate of the authority is out of date",
             Self::DirectoryUntrusted => "the directory's certificate is not of the authority that sssd trusts",
             Self::SssdBindRefused => "the directory refuses sssd's own password",

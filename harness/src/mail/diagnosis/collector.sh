@@ -130,10 +130,21 @@ setting() {
         END { print value }' $sssd_files
 }
 
-# Says how long that took: what is only just in time today is not tomorrow.
-waited() { echo "@waited $(($(date +%s) - begun)) $patience $*"; }
+# Runs a command that waits for so many answers of the directory, and keeps what it says and its status. It reads the secret, if
+# there is one, from a pipe: arguments are for everybody to see.
+ask() {
+    answers=$1
+    shift
+    begun=$(date +%s) limit=$((patience * answers))
+    said=$(printf %s "$secret" | timeout "$limit" "$@" 2>&1)
+    status=$?
+}
 
-# Asks the directory as sssd does: by TCP, by TLS, as sssd's account, and for the user's entry.
+# Says how long that took: what is only just in time today is not tomorrow.
+waited() { echo "@waited $(($(date +%s) - begun)) $limit $*"; }
+
+# Asks the directory as sssd does: by its name, by TCP, by TLS, as sssd's account, and for the user's entry. Who does not answer one
+# question is not asked the next.
 ask_directory() {
     uri=$(setting ldap_uri)
     uri=${uri%%[, ]*}
@@ -143,10 +154,16 @@ ask_directory() {
     host=${place%:*} port=${place##*:}
     case $uri in ldaps://*) usual=636 ;; *) usual=389 ;; esac
     [ "$port" != "$place" ] || port=$usual
-    if has bash && has timeout; then
-        begun=$(date +%s)
-        said=$(timeout "$patience" bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$host" "$port" 2>&1)
-        status=$?
+    secret=
+    has timeout || return 0
+    if has getent; then
+        ask 1 getent ahosts "$host"
+        echo "@name $host $status"
+        waited the address of the directory
+        [ $status = 0 ] || return 0
+    fi
+    if has bash; then
+        ask 1 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$host" "$port"
         echo "@connect $host $port $status"
         echo "$said" | text
         waited the directory to take a connection
@@ -155,11 +172,12 @@ ask_directory() {
     start_tls=
     case $(setting ldap_id_use_start_tls) in [Tt]rue | [Yy]es | 1) start_tls=-ZZ ;; esac
     if has openssl && [ $usual = 636 ]; then
-        echo "@tls"
-        begun=$(date +%s)
-        timeout "$patience" openssl s_client -connect "$host:$port" -servername "$host" ${authority:+-CAfile "$authority"} </dev/null 2>&1 |
-            awk '/erify (error|return code)/' | sort -u | text
+        # A connection, and the certificate.
+        ask 2 openssl s_client -connect "$host:$port" -servername "$host" ${authority:+-CAfile "$authority"}
+        echo "@tls $status"
+        echo "$said" | awk '/erify (error|return code)/' | sort -u | text
         waited the directory to show its certificate
+        [ $status != 124 ] || return 0
     fi
     has ldapsearch || return 0
     reqcert=$(setting ldap_tls_reqcert)
@@ -167,13 +185,12 @@ ask_directory() {
     base=$(setting ldap_user_search_base)
     base=${base:-$(setting ldap_search_base)}
     name=$(setting ldap_user_name)
-    begun=$(date +%s)
-    # The password goes over a pipe: arguments are for everybody to see.
+    # A connection, TLS, who asks, and the entry.
     secret=$(setting ldap_default_authtok)
-    said=$(printf %s "$secret" | env ${authority:+LDAPTLS_CACERT="$authority"} LDAPTLS_REQCERT="${reqcert:-demand}" timeout "$patience" \
-        ldapsearch -x -LLL -H "$uri" $start_tls -o nettimeout="$patience" ${bind:+-D "$bind" -y /dev/stdin} -b "${base%%\?*}" \
-        "(${name:-uid}=$user)" objectClass uid uidNumber gidNumber homeDirectory host 2>&1)
-    echo "@entry $?"
+    ask 4 env ${authority:+LDAPTLS_CACERT="$authority"} LDAPTLS_REQCERT="${reqcert:-demand}" \
+        ldapsearch -x -LLL -H "$uri" $start_tls ${bind:+-D "$bind" -y /dev/stdin} -b "${base%%\?*}" \
+        "(${name:-uid}=$user)" objectClass uid uidNumber gidNumber homeDirectory host
+    echo "@entry $status"
     echo "$said" | text
     waited the directory to find the entry
 }

@@ -35,6 +35,9 @@ pub(super) fn cure(cause: RootCause, login: Login<'_>, mail: &Evidence) -> Strin
         RootCause::DirectoryDrops => {
             "is the directory's host on, and in the network? Then look at the packet filters on the way: something drops packets".into()
         }
+        RootCause::DirectoryHangs => {
+            "on the directory: slapd runs, and does nothing: journalctl -u slapd, is its disk full or slow? Then systemctl restart slapd".into()
+        }
         RootCause::AuthorityExpired => {
             "put a valid certificate of the authority where ldap_tls_cacert points to, and restart sssd; or this machine's clock is wrong".into()
         }

@@ -90,9 +90,11 @@ pub struct Evidence {
     pub(super) is_local: bool,
     /// cyrus' list of denials.
     pub(super) denied: Vec<String>,
+    /// Whether the directory's name has an address: what getent says.
+    pub(super) name: Option<Answer>,
     pub(super) connect: Option<Answer>,
     /// What openssl says of the directory's certificate.
-    pub(super) tls: Vec<String>,
+    pub(super) tls: Option<Answer>,
     pub(super) entry: Option<Answer>,
     pub(super) log: Vec<String>,
     pub(super) sssd_log: Vec<String>,
@@ -167,11 +169,14 @@ impl Evidence {
             ["master"] => self.master = lines,
             ["local"] => self.is_local = true,
             ["denied"] => self.denied = lines,
+            ["name", host, status] => {
+                self.name = Some(Answer { place: (*host).into(), status: number(status), lines });
+            }
             ["connect", host, port, status] => {
                 self.connect = Some(Answer { place: format!("{host}:{port}"), status: number(status), lines });
             }
-            ["tls"] => self.tls = lines,
-            ["entry", status] => self.entry = Some(Answer { place: String::new(), status: number(status), lines }),
+            ["tls", status] => self.tls = Some(Answer { status: number(status), lines, ..Answer::default() }),
+            ["entry", status] => self.entry = Some(Answer { status: number(status), lines, ..Answer::default() }),
             ["log"] => self.log = lines,
             ["sssd-log"] => self.sssd_log = lines,
             ["waited", seconds, allowed, what @ ..] => {

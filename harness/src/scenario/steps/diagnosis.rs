@@ -9,10 +9,10 @@ use futures_util::future::join_all;
 use std::time::{Duration, Instant};
 
 /// How long the collection may take: nominal. It asks the directory, which may not answer.
-const COLLECTING: Duration = Duration::from_secs(40);
+const COLLECTING: Duration = Duration::from_mins(1);
 
-/// How long the directory has for each answer: nominal. A busy host is no silent directory.
-const ANSWERING: Duration = Duration::from_secs(5);
+/// How long the directory has for each answer: nominal. A busy host is no silent directory, nor is a far one.
+const ANSWERING: Duration = Duration::from_secs(6);
 
 /// Since when logs are read.
 #[derive(Debug, Clone, Copy)]

@@ -40,8 +40,9 @@ impl Sheet {
             ("groups postfix postfix sasl mail", ""),
             ("groups cyrus mail sasl", ""),
             ("denied", ""),
+            ("name directory.lan.test 0", ""),
             ("connect directory.lan.test 636 0", ""),
-            ("tls", "Verify return code: 0 (ok)"),
+            ("tls 0", "Verify return code: 0 (ok)"),
             ("entry 0", ENTRY),
             ("log", ""),
             ("sssd-log", ""),
@@ -113,8 +114,24 @@ fn units(sssd: &str, saslauthd: &str) -> String {
     |sheet: Sheet| sheet.with("connect", "connect directory.lan.test 636 1", "bash: directory.lan.test: Name or service not known").without("entry").log(&[UNAVAILABLE, FAILED]),
     RootCause::DirectoryUnnamed
 )]
+#[case::unnamed_says_getent(
+    |sheet: Sheet| sheet.with("name", "name directory.lan.test 2", "").without("connect").without("tls").without("entry").log(&[UNAVAILABLE, FAILED]),
+    RootCause::DirectoryUnnamed
+)]
+#[case::silent_name_server(
+    |sheet: Sheet| sheet.with("name", "name directory.lan.test 124", "").without("connect").without("tls").without("entry").log(&[UNAVAILABLE, FAILED]),
+    RootCause::DirectoryUnnamed
+)]
+#[case::no_certificate(
+    |sheet: Sheet| sheet.with("tls", "tls 124", "").without("entry").log(&[UNAVAILABLE, FAILED]),
+    RootCause::DirectoryHangs
+)]
+#[case::no_entry(
+    |sheet: Sheet| sheet.with("entry", "entry 124", "").log(&[UNAVAILABLE, FAILED]),
+    RootCause::DirectoryHangs
+)]
 #[case::untrusted(
-    |sheet: Sheet| sheet.with("tls", "tls", "verify error:num=20:unable to get local issuer certificate").with("entry", "entry 255", "").log(&[UNAVAILABLE, FAILED]),
+    |sheet: Sheet| sheet.with("tls", "tls 0", "verify error:num=20:unable to get local issuer certificate").with("entry", "entry 255", "").log(&[UNAVAILABLE, FAILED]),
     RootCause::DirectoryUntrusted
 )]
 #[case::bind(
