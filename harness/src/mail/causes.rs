@@ -20,7 +20,8 @@ pub enum Cause {
     /// Neither the service's PAM file nor PAM's fallback `other` exists.
     NoPamFiles,
     /// `/etc/pam.d/<service>` is missing, empty or does not call `pam_sss`: PAM fell back to local accounts, and nobody
-    /// asked sssd. PAM does not say so; what gives it away is that `pam_sss` is silent.
+    /// asked sssd. PAM does not say so; what gives it away is that `pam_sss` is silent, and that saslauthd was not told of a service
+    /// that could not be asked.
     PamServiceFile,
     /// cyrus' `userdeny_db` names the user.
     UserDenied,
@@ -126,6 +127,23 @@ impl Lines<'_> {
         let words = format!("received for user {}: {code} (", self.login.user);
         self.with(&[&self.pam("pam_sss", "auth"), &words])
     }
+
+    /// What saslauthd says when PAM could not ask where passwords are kept. `pam_unix` has no such trouble, and a `pam_sss` that waited
+    /// for sssd in vain (sssd kills a part of itself that hangs) says nothing.
+    fn unavailable(&self) -> Vec<String> {
+        let refused = self.with(&["reason=PAM auth error", &self.account()]);
+        let of_its_process = |line: &String| {
+            let process =
+                line.find("saslauthd[").and_then(|at| line[at..].split_once(' ')).map_or("", |(name, _)| name);
+            self.with(&[process, "pam_authenticate failed: Authentication service cannot retrieve authentication info"])
+        };
+        refused.iter().flat_map(of_its_process).collect()
+    }
+
+    /// The user and the service in saslauthd's words.
+    fn account(&self) -> String {
+        format!("[user={}] [service={}]", self.login.user, self.login.service)
+    }
 }
 
 /// A diagnosis with the first group of lines that must be there, and others that may be.
@@ -171,6 +189,7 @@ fn sssd(log: &Lines<'_>) -> Option<Diagnosis> {
     found(Cause::WrongPassword, log.received(7), vec![])
         .or_else(|| found(Cause::UnknownUser, log.received(10), vec![]))
         .or_else(|| found(directory_cause(log), log.received(9), directory_evidence(log)))
+        .or_else(|| found(directory_cause(log), log.unavailable(), directory_evidence(log)))
 }
 
 /// Why sssd could get nothing from the directory.
@@ -186,7 +205,7 @@ fn directory_cause(log: &Lines<'_>) -> Cause {
 
 fn directory_evidence(log: &Lines<'_>) -> Vec<String> {
     let mut evidence = sssd_binds_refused(log);
-    for words in ["Could not start TLS encryption", "Going offline!", "SSSD is offline"] {
+    for words in ["Could not start TLS encryption", "Going offline!", "SSSD is offline", "terminated by own WATCHDOG"] {
         evidence.extend(log.with(&[words]));
     }
     evidence
@@ -210,7 +229,7 @@ fn sssd_binds_refused(log: &Lines<'_>) -> Vec<String> {
 /// it admits the user and the account phase then fails without it.
 fn pam_service_file(log: &Lines<'_>) -> Option<Diagnosis> {
     let local = log.with(&[&log.pam("pam_unix", "auth")]);
-    let refused = log.with(&["reason=PAM", &format!("[user={}] [service={}]", log.login.user, log.login.service)]);
+    let refused = log.with(&["reason=PAM", &log.account()]);
     if !log.has(&[&format!("pam_sss({}:", log.login.service)]) {
         return found(Cause::PamServiceFile, local, refused);
     }

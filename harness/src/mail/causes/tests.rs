@@ -52,6 +52,23 @@ fn cause_of(lines: &[&str]) -> Diagnosis {
     &[NOISE[0], NOISE[1], UNAVAILABLE, "[be_mark_offline] Going offline!"],
     Cause::DirectoryUnreachable
 )]
+#[case::directory_hangs(
+    &[
+        "mail saslauthd[300]: pam_unix(imap:auth): check pass; user unknown",
+        "mail sssd[275]: Child [319] ('lab':'%BE_lab') was terminated by own WATCHDOG. Consult corresponding logs to figure out the reason.",
+        "mail saslauthd[300]: DEBUG: auth_pam: pam_authenticate failed: Authentication service cannot retrieve authentication info",
+        "mail saslauthd[300]:                 : auth failure: [user=alice] [service=imap] [realm=] [mech=pam] [reason=PAM auth error]",
+    ],
+    Cause::DirectoryUnreachable
+)]
+#[case::another_process_could_not_ask(
+    &[
+        "mail saslauthd[300]: pam_unix(imap:auth): check pass; user unknown",
+        "mail saslauthd[301]: DEBUG: auth_pam: pam_authenticate failed: Authentication service cannot retrieve authentication info",
+        "mail saslauthd[300]:                 : auth failure: [user=alice] [service=imap] [realm=] [mech=pam] [reason=PAM auth error]",
+    ],
+    Cause::PamServiceFile
+)]
 #[case::ca_expired(
     &[NOISE[0], NOISE[1], UNAVAILABLE, "Could not start TLS encryption. (unknown error code)"],
     Cause::DirectoryUntrusted
