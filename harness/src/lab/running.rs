@@ -49,7 +49,7 @@ impl Lab {
         workspace: Workspace,
         logs: &Path,
     ) -> Result<Self, LabError> {
-        let network = Arc::new(Namespace::create(&topology.segments, &topology.taps()).await?);
+        let network = Arc::new(Namespace::create(&topology.segments, &topology.taps(), tempo.pace()).await?);
         let deadline = tempo.deadline(Duration::from_secs(5));
         let notes = Logs { directory: logs, secrets: identity.secrets() };
         let starting = specs.iter().map(|spec| Machine::start(spec, network.keeper(), notes, deadline));

@@ -3,7 +3,7 @@
 use super::address::{MacAddress, Prefix, Segment, TapName};
 use super::flows::clock;
 use super::keeper::Keeper;
-use crate::time::Deadline;
+use crate::time::{Deadline, Pace};
 use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -55,10 +55,11 @@ pub struct Namespace {
 
 impl Namespace {
     /// Makes a namespace with a bridge for every segment and the given taps attached to them. On every bridge the lab
-    /// itself has the segment's first address: that is where probes come from.
-    pub async fn create(segments: &[Segment], taps: &[(TapName, Segment)]) -> Result<Self, NetworkError> {
+    /// itself has the segment's first address: that is where probes come from. A machine has no route for them that does not say its
+    /// hardware address in three seconds, which are stretched by the `pace`.
+    pub async fn create(segments: &[Segment], taps: &[(TapName, Segment)], pace: Pace) -> Result<Self, NetworkError> {
         let keeper = Keeper::start()?;
-        let script = batch(segments, taps);
+        let script = batch(segments, taps, pace);
         keeper.run(move || run_batch(script)).await??;
         let networks = segments.iter().map(|segment| segment.prefix).collect();
         Ok(Self { keeper, networks })
@@ -111,7 +112,9 @@ impl Namespace {
 }
 
 /// The commands of ip(8) that build the network, for `ip -batch -`.
-fn batch(segments: &[Segment], taps: &[(TapName, Segment)]) -> String {
+fn batch(segments: &[Segment], taps: &[(TapName, Segment)], pace: Pace) -> String {
+    // The kernel asks three times, a second apart (arp(7), `mcast_solicit` and `ucast_solicit`).
+    let probes = (3.0 * pace.factor()).ceil();
     let mut script = String::from("link set lo up\n");
     for (segment, index) in segments.iter().zip(0..) {
         let (bridge, prefix) = (segment.name.bridge(), segment.prefix);
@@ -123,6 +126,8 @@ fn batch(segments: &[Segment], taps: &[(TapName, Segment)]) -> String {
             "link add {bridge} address {address} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
         );
         let _ = writeln!(script, "addr add {}/{} dev {bridge}", prefix.observer(), prefix.length());
+        let table = format!("ntable change name arp_cache dev {bridge}");
+        let _ = writeln!(script, "{table} mcast_probes {probes} ucast_probes {probes}");
         let _ = writeln!(script, "link set {bridge} up");
     }
     for (tap, segment) in taps {
@@ -162,10 +167,12 @@ mod tests {
 
     #[test]
     fn the_batch_builds_bridges_before_taps() {
-        insta::assert_snapshot!(batch(&[lan()], &[(TapName::numbered(0), lan())]), @r"
+        let pace = Pace::from_factor(7.1);
+        insta::assert_snapshot!(batch(&[lan()], &[(TapName::numbered(0), lan())], pace), @r"
         link set lo up
         link add br-lan address 52:54:00:4d:00:00 type bridge stp_state 0 forward_delay 0 mcast_snooping 0
         addr add 10.20.0.1/24 dev br-lan
+        ntable change name arp_cache dev br-lan mcast_probes 22 ucast_probes 22
         link set br-lan up
         tuntap add dev tap0 mode tap vnet_hdr
         link set tap0 master br-lan up
