@@ -175,7 +175,11 @@ impl Evidence {
             ["connect", host, port, status] => {
                 self.connect = Some(Answer { place: format!("{host}:{port}"), status: number(status), lines });
             }
-            ["tls", status] => self.tls = Some(Answer { status: number(status), lines, ..Answer::default() }),
+            // An older collector says no status.
+            ["tls", status @ ..] => {
+                let status = status.first().map_or(0, |word| number(word));
+                self.tls = Some(Answer { status, lines, ..Answer::default() });
+            }
             ["entry", status] => self.entry = Some(Answer { status: number(status), lines, ..Answer::default() }),
             ["log"] => self.log = lines,
             ["sssd-log"] => self.sssd_log = lines,

@@ -134,6 +134,10 @@ fn units(sssd: &str, saslauthd: &str) -> String {
     |sheet: Sheet| sheet.with("tls", "tls 0", "verify error:num=20:unable to get local issuer certificate").with("entry", "entry 255", "").log(&[UNAVAILABLE, FAILED]),
     RootCause::DirectoryUntrusted
 )]
+#[case::untrusted_says_an_older_collector(
+    |sheet: Sheet| sheet.with("tls", "tls", "verify error:num=20:unable to get local issuer certificate").with("entry", "entry 255", "").log(&[UNAVAILABLE, FAILED]),
+    RootCause::DirectoryUntrusted
+)]
 #[case::bind(
     |sheet: Sheet| sheet.with("entry", "entry 49", "ldap_bind: Invalid credentials (49)").log(&[UNAVAILABLE, FAILED]),
     RootCause::SssdBindRefused
