@@ -8,7 +8,7 @@ use harness::etc::OwnEtc;
 use harness::evidence::{Run, Verdict};
 use harness::host::{accelerator, busy, memory};
 use harness::image::{Catalogue, Image, ensure};
-use harness::lab::{Budget, Media, Setup, Stock, Topology};
+use harness::lab::{Budget, Media, Setup, Stock, Topology, usual_cells};
 use harness::record::{OnDifference, Snapshots};
 use harness::release::Archive;
 use harness::report::typical::Typical;
@@ -62,10 +62,8 @@ struct Shared {
     snapshots: Snapshots,
 }
 
-/// Cells that run at once unless the user says otherwise: three for two cores, as they also wait, for what a server does after a
-/// wrong password, say.
 pub(crate) fn jobs_of_this_host() -> usize {
-    cores() + cores().div_ceil(2)
+    usual_cells(cores())
 }
 
 fn cores() -> usize {
@@ -151,8 +149,9 @@ impl Session {
         let slower = move |pace| voice.note(&format!("this host has become slower, pace {pace}: waits have more time"));
         runtime.spawn(busy::keep_measuring(selection.clone(), setup.tempo.clone(), own, slower));
         memory::available().context("/proc/meminfo does not tell how much memory is available")?;
-        let budget = Budget::shared(&cache.shares(), u32::try_from(cores())?)
-            .context("failed to share this host with other runs")?;
+        let cells = self.jobs.max(jobs_of_this_host());
+        let budget =
+            Budget::shared(&cache.shares(), cells, cores()).context("failed to share this host with other runs")?;
         let stock = Stock::open(cache.clone()).context("failed to open the templates of labs")?;
         let results = std::env::var_os(RESULTS_VARIABLE).map_or_else(|| target().join("rehearsal"), PathBuf::from);
         let run = match nextest_run() {

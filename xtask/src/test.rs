@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// Install missing programs without asking
     #[arg(long)]
     yes: bool,
-    /// Cells that run at once; three for two cores of this host, if it is not given
+    /// Cells that run at once; three for two cores of this host, if it is not given. Runs beside each other share them
     #[arg(long, short, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Another directory with scenario files, and their labs in labs/ below it

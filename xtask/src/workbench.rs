@@ -6,7 +6,7 @@ use harness::cache::Cache;
 use harness::host::accelerator::{self, Selection};
 use harness::host::workspace::Workspace;
 use harness::image::Image;
-use harness::lab::{Budget, Media, Setup, Stock, Topology};
+use harness::lab::{Budget, Media, Setup, Stock, Topology, usual_cells};
 use harness::release::Archive;
 use harness::scenario::LabFile;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ impl Workbench {
         }
         setup.media = images.iter().map(|image| (image.name.clone(), Media::from(image))).collect();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let budget = Budget::shared(&cache.shares(), u32::try_from(cores)?)
+        let budget = Budget::shared(&cache.shares(), usual_cells(cores), cores)
             .context("failed to share this host with other runs")?;
         let scratch = Workspace::create(&cache.labs(), "scratch").context("failed to make a directory for logs")?;
         Ok(Self { cache, selection, setup, budget, scratch, _images: images, _disks: disks })

@@ -1,5 +1,5 @@
-//! How many labs may run at once: as many as memory holds, and no more booting ones than cores can carry. All processes of one cache
-//! share both, as under nextest, where each cell is a process.
+//! How many labs may run at once: as many as memory holds, no more cells than a run has jobs, and no more booting labs than cores can
+//! carry. All processes of one cache share these, as under nextest, where each cell is a process.
 
 use super::ledger::{Ask, Ledger, Turn};
 use crate::host::memory::{self, Available, Limit};
@@ -18,8 +18,16 @@ const LOOK: Duration = Duration::from_millis(200);
 /// the same thing, so nobody waits for ever.
 #[derive(Debug)]
 pub struct Budget {
+    cells: Pot,
     memory: Pot,
     boots: Pot,
+}
+
+/// Cells that run at once unless the user says otherwise: three for two cores, as they also wait, for what a server does after a
+/// wrong password, say.
+#[must_use]
+pub fn usual_cells(cores: usize) -> usize {
+    cores + cores.div_ceil(2)
 }
 
 /// A share of the budget, given back when it is dropped, or when its process ends.
@@ -138,14 +146,16 @@ impl fmt::Display for Wait {
 }
 
 impl Budget {
-    /// This host's RAM for guests, and its cores for those that boot. Who has what stands in `directory`, for all processes that share
-    /// it.
-    pub fn shared(directory: &Path, cores: u32) -> io::Result<Self> {
-        Self::of(directory, Measure::Memory, cores)
+    /// So many cells at once, this host's RAM for guests, and its cores for those that boot. Who has what stands in `directory`, for
+    /// all processes that share it; how many cells there are, is said by who takes the first.
+    pub fn shared(directory: &Path, cells: usize, cores: usize) -> io::Result<Self> {
+        let [cells, cores] = [cells, cores].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        Self::of(directory, cells, Measure::Memory, cores)
     }
 
-    fn of(directory: &Path, memory: Measure, cores: u32) -> io::Result<Self> {
+    fn of(directory: &Path, cells: u32, memory: Measure, cores: u32) -> io::Result<Self> {
         Ok(Self {
+            cells: Pot::open("of the cells that run at once", directory.join("cells"), Measure::Fixed(cells))?,
             memory: Pot::open("MiB of memory", directory.join("memory"), memory)?,
             boots: Pot::open("cores for booting guests", directory.join("boots"), Measure::Fixed(cores))?,
         })
@@ -155,6 +165,12 @@ impl Budget {
     #[must_use]
     pub fn memory_mib(&self) -> u32 {
         self.memory.measure.take().0
+    }
+
+    /// A cell's turn to run, for as long as the permit lives. Two runs at once have no more cells between them than one: a guest whose
+    /// processor is shared by twice as many takes daemons that are slow for dead ones, by limits of its own that no pace stretches.
+    pub async fn cell(&self, waiting: &(dyn Fn(&Wait) + Sync)) -> Result<Permit, BudgetError> {
+        self.cells.take(1, waiting).await
     }
 
     /// RAM for a lab, for as long as the permit lives. `waiting` is called once if it cannot be had at
@@ -175,7 +191,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     fn budget(directory: &Path, mib: u64, limit: Limit) -> Budget {
-        Budget::of(directory, Measure::Given(Available { bytes: mib << 20, limit }), 2).unwrap()
+        Budget::of(directory, 3, Measure::Given(Available { bytes: mib << 20, limit }), 2).unwrap()
     }
 
     #[tokio::test]
@@ -202,6 +218,23 @@ mod tests {
         }
         // The small one could have gone first, and did not: else a large one might wait for ever.
         assert_eq!(*order.lock().unwrap(), ["large", "small"]);
+    }
+
+    #[tokio::test]
+    async fn two_runs_have_no_more_cells_than_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let [one, other] = [(); 2].map(|()| budget(directory.path(), 1000, Limit::Host));
+        let mut held = Vec::new();
+        for budget in [&one, &other, &one] {
+            held.push(budget.cell(&|_| panic!("there are three")).await.unwrap());
+        }
+        let (waits, mut hears) = tokio::sync::mpsc::unbounded_channel();
+        let fourth =
+            tokio::spawn(async move { other.cell(&|wait| waits.send(wait.to_string()).unwrap()).await.unwrap() });
+        let words = hears.recv().await.unwrap();
+        assert_eq!(words, "waits for 1 of the cells that run at once: 0 of 3 are free");
+        held.pop();
+        fourth.await.unwrap();
     }
 
     #[tokio::test]

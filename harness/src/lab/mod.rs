@@ -28,7 +28,7 @@ mod thaw;
 pub mod topology;
 mod window;
 
-pub use budget::{Budget, BudgetError, Permit, Wait};
+pub use budget::{Budget, BudgetError, Permit, Wait, usual_cells};
 pub use capture::{
     Capture, DEFAULT_LIMIT as DEFAULT_CAPTURE_LIMIT, HOST, LIMIT_VARIABLE as CAPTURE_LIMIT_VARIABLE,
     limit as capture_limit,

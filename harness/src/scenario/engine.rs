@@ -11,7 +11,7 @@ use super::steps::{Exhibit, Notes, Stage};
 use crate::etc::OwnEtc;
 use crate::evidence::{Happening, Part, Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::harmless::shortened;
-use crate::lab::{Budget, BudgetError, Lab, Permit, Progress, Setup, Stock, Template, Window};
+use crate::lab::{Budget, BudgetError, Lab, Permit, Progress, Setup, Stock, Template, Wait, Window};
 use crate::record::Snapshots;
 use crate::time::noting;
 use jiff::Timestamp;
@@ -133,6 +133,8 @@ impl Engine<'_> {
     }
 
     pub(super) async fn carry_out(&self, play: &Play<'_>, result: &mut ScenarioResult) -> Result<(), String> {
+        self.introduce(play);
+        let _turn = self.turn(play).await?;
         let _share = self.share(play).await?;
         let (lab, mut start) = self.begin(play, result).await?;
         let mut lab = Some(lab);
@@ -150,16 +152,26 @@ impl Engine<'_> {
         })
     }
 
+    pub(super) fn introduce(&self, play: &Play<'_>) {
+        (self.say)(&format!("{}::{}: {}", play.scenario.name, play.cell, play.scenario.summary));
+    }
+
+    /// The cell's turn, once there are no more before it than this host runs at once. A lab that somebody holds takes nobody's.
+    async fn turn(&self, play: &Play<'_>) -> Result<Permit, String> {
+        let waiting = |wait: &_| self.waits(play, wait);
+        self.unless_interrupted::<_, BudgetError>(self.budget.cell(&waiting)).await
+    }
+
     /// The memory that the cell's lab needs, once there is so much.
     pub(super) async fn share(&self, play: &Play<'_>) -> Result<Permit, String> {
-        let (scenario, topology) = (play.scenario, &play.cell.lab.topology);
-        (self.say)(&format!("{}::{}: {}", scenario.name, play.cell, scenario.summary));
-        let waiting = |wait: &_| {
-            (self.say)(&format!("  wait  the lab {wait}"));
-            self.lab(play, format!("the lab {wait}"));
-        };
-        let memory = self.budget.memory(topology.memory_mib(), &waiting);
+        let waiting = |wait: &_| self.waits(play, wait);
+        let memory = self.budget.memory(play.cell.lab.topology.memory_mib(), &waiting);
         self.unless_interrupted::<_, BudgetError>(memory).await
+    }
+
+    fn waits(&self, play: &Play<'_>, wait: &Wait) {
+        (self.say)(&format!("  wait  the lab {wait}"));
+        self.lab(play, format!("the lab {wait}"));
     }
 
     /// The lab that the cell begins in, running.

@@ -98,6 +98,7 @@ impl<'a> Held<'a> {
         let mut result = unjudged(scenario, cell);
         let logs = engine.run.cell(&scenario.name, &result.cell).map_err(|error| error.to_string())?;
         let play = Play { scenario, cell, logs, ends, onlooker: Some(onlooker) };
+        engine.introduce(&play);
         let share = engine.share(&play).await?;
         let (lab, start) = engine.begin(&play, &mut result).await?;
         let state = Kept { template: start.template.clone(), notes: start.notes.clone() };
