@@ -105,9 +105,11 @@ impl Stage {
         Builder::spawn(self.command(variables))
     }
 
-    /// Makes this the scenario.
+    /// Makes this the scenario, at once: a run that was started a moment before may be reading it.
     pub(super) fn write(&self, text: &str) -> anyhow::Result<()> {
-        Ok(fs_err::write(self.scenarios.join("bad-day.toml"), text)?)
+        let unfinished = self.scenarios.join("bad-day.unfinished");
+        fs_err::write(&unfinished, text)?;
+        Ok(fs_err::rename(unfinished, self.scenarios.join("bad-day.toml"))?)
     }
 
     /// The runner, to be started.
