@@ -169,6 +169,12 @@ fn names_of(hosts: &[Host]) -> Names {
     names
 }
 
+/// Whether a file of a cell that is called so is a capture of its lab.
+#[must_use]
+pub fn is_capture(file: &str) -> bool {
+    file.starts_with("capture-") && file.ends_with(".pcap")
+}
+
 /// Makes the next file for a machine, which only its owner can read.
 fn new_file(directory: &Path, machine: &MachineName) -> Result<PathBuf, LabError> {
     let directory = directory.canonicalize().map_err(LabError::file(directory))?;
@@ -217,6 +223,7 @@ mod tests {
         let files = [(); 2].map(|()| new_file(directory.path(), &machine).unwrap());
         let names = files.clone().map(|file| file.file_name().unwrap().to_string_lossy().into_owned());
         assert_eq!(names, ["capture-mail-1.pcap", "capture-mail-2.pcap"]);
+        assert!(names.iter().all(|name| is_capture(name)));
         assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
 

@@ -30,7 +30,7 @@ mod window;
 
 pub use budget::{Budget, BudgetError, Permit, Wait, usual_cells};
 pub use capture::{
-    Capture, DEFAULT_LIMIT as DEFAULT_CAPTURE_LIMIT, HOST, LIMIT_VARIABLE as CAPTURE_LIMIT_VARIABLE,
+    Capture, DEFAULT_LIMIT as DEFAULT_CAPTURE_LIMIT, HOST, LIMIT_VARIABLE as CAPTURE_LIMIT_VARIABLE, is_capture,
     limit as capture_limit,
 };
 pub use keep::{Found, Paper, Wanted};

@@ -4,11 +4,12 @@ use super::engine::{Engine, Play};
 use super::judgement::chain;
 use super::steps::{Exhibit, Notes, flows_of};
 use crate::harmless::{self, shortened};
-use crate::lab::Lab;
+use crate::lab::{Lab, is_capture};
 use crate::machine::{Machine, MachineName};
+use crate::network::flows::restamp;
 use futures_util::future::join_all;
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How much of a machine's journal is kept, in bytes.
@@ -49,7 +50,21 @@ impl Engine<'_> {
         play.show(None);
         let Some(lab) = lab else { return Ok(()) };
         self.collect(&lab, &play.logs).await;
-        lab.tear_down().await.map_err(|error| chain(&error))
+        lab.tear_down().await.map_err(|error| chain(&error))?;
+        self.time_captures(&play.logs).await;
+        Ok(())
+    }
+
+    /// Gives the packets of captures the host's times, as journals have them. What keeps QEMU's is told, and is no failure.
+    async fn time_captures(&self, logs: &Path) {
+        let logs = logs.to_owned();
+        let timing = tokio::task::spawn_blocking(move || {
+            let files = captures_in(&logs).unwrap_or_default();
+            files.iter().filter_map(|file| restamp(file).err().map(|error| (file.clone(), error))).collect::<Vec<_>>()
+        });
+        for (file, error) in timing.await.unwrap_or_default() {
+            (self.say)(&format!("  note  {}: {error}", file.display()));
+        }
     }
 
     /// Journals of all machines at once, for whoever reads the result. One that is lost is told, and is no failure.
@@ -62,6 +77,13 @@ impl Engine<'_> {
             (self.say)(&format!("  note  {loss}"));
         }
     }
+}
+
+/// The captures of all labs of a cell: going back to a checkpoint begins new ones.
+fn captures_in(logs: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let files = fs_err::read_dir(logs)?.filter_map(Result::ok);
+    let captures = files.filter(|file| is_capture(&file.file_name().to_string_lossy()));
+    Ok(captures.map(|file| file.path()).collect())
 }
 
 /// Why a machine's journal is not in the results.

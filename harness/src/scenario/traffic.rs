@@ -14,7 +14,8 @@ use toml::Spanned;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Capture {
-    /// What the moment is called. The files stand in the results, as `capture-mail-1.pcap`.
+    /// What the moment is called. The files stand in the results, as `capture-mail-1.pcap`; once the lab is gone, with
+    /// the host's times.
     #[schemars(with = "String")]
     pub name: Spanned<String>,
     /// How large each file may become, as in `"64MiB"`; without it, `REHEARSAL_CAPTURE_LIMIT` or 256 MiB. A capture that reaches

@@ -1,4 +1,4 @@
-//! Flows, as tshark counts them: captures that QEMU wrote are read by another program, which comes to the same numbers.
+//! Flows, as tshark counts them: captures that QEMU wrote are read by another program, which comes to the same numbers and times.
 
 use super::{Outcome, Report};
 use crate::exit::{End, HostLacks};
@@ -13,6 +13,9 @@ use std::process::{Command, ExitCode};
 
 /// What is compared: TCP and UDP, but not what a message of ICMP quotes of them, DHCP, and the lab's own pulses.
 const FILTER: &str = "(tcp or udp) and not icmp and not icmpv6 and not dhcp and not dhcpv6 and not data.data contains \"rehearsal pulse \"";
+
+/// The lab's own pulses.
+const PULSES: &str = "data.data contains \"rehearsal pulse \"";
 
 /// A line for each packet: both addresses and ports, of whatever kind they are, and its length.
 const FIELDS: [&str; 9] = [
@@ -46,6 +49,14 @@ pub(super) fn run(directory: Option<&Path>) -> anyhow::Result<ExitCode> {
         report.row(&format!("flows: tshark counts the same, {name}"), || compare(&tshark, cell));
     }
     report.row("flows: a capture that was altered is found out", || control(&tshark, &sample));
+    for cell in cells.iter().skip(1) {
+        let name = cell.file_name().unwrap_or_default().to_string_lossy();
+        report.row(&format!("flows: packets bear the host's times, {name}"), || on_time(&tshark, cell));
+    }
+    report.row("flows: packets with QEMU's times are found out", || {
+        let told = on_time(&tshark, &sample).err().context("they are not found out")?;
+        Ok(Outcome::Passed(told.to_string()))
+    });
     report.close();
     Ok(if report.failed == 0 { ExitCode::SUCCESS } else { End::Failed.into() })
 }
@@ -90,6 +101,34 @@ fn control(tshark: &Path, sample: &Path) -> anyhow::Result<Outcome> {
     }
     let told = difference(&ours, &theirs).context("it is not found out")?;
     Ok(Outcome::Passed(told))
+}
+
+/// Each pulse tells the time that its packet bears.
+fn on_time(tshark: &Path, cell: &Path) -> anyhow::Result<Outcome> {
+    let flows: FlowsOfLab = serde_json::from_slice(&fs_err::read(cell.join(record::FILE))?)?;
+    let mut pulses = 0;
+    for file in flows.machines.iter().flat_map(|machine| &machine.captures) {
+        let mut command = Command::new(tshark);
+        command.args(["-n", "-o", "data.show_as_text:TRUE", "-Y", PULSES, "-T", "fields"]);
+        command.args(["-e", "frame.time_epoch", "-e", "data.text"]).arg("-r").arg(cell.join(file));
+        for line in said_by(command)?.lines() {
+            let (borne, told) = times(line).with_context(|| format!("tshark says `{line}`"))?;
+            let ahead = borne - told;
+            anyhow::ensure!(ahead == 0, "{file}: a pulse of {told} µs bears a time that is {ahead} µs ahead");
+            pulses += 1;
+        }
+    }
+    anyhow::ensure!(pulses > 0, "there is no pulse");
+    Ok(Outcome::Passed(format!("{pulses} pulses")))
+}
+
+/// The time that a packet bears and the one that it tells, in microseconds: tshark's are in seconds with nine digits.
+fn times(line: &str) -> Option<(i64, i64)> {
+    let (borne, told) = line.split_once('\t')?;
+    let (seconds, rest) = borne.split_once('.')?;
+    let micros = seconds.parse::<i64>().ok()? * 1_000_000 + rest.get(..6)?.parse::<i64>().ok()?;
+    let told: String = told.chars().filter(char::is_ascii_digit).collect();
+    Some((micros, told.parse().ok()?))
 }
 
 /// The first conversation that is not the same.
@@ -139,10 +178,7 @@ fn counted_by(tshark: &Path, cell: &Path, machine: &FlowsOfMachine) -> anyhow::R
         for field in FIELDS {
             command.args(["-e", field]);
         }
-        let output = command.output().context("failed to run tshark")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        anyhow::ensure!(output.status.success(), "tshark: {said}");
-        for line in String::from_utf8(output.stdout)?.lines() {
+        for line in said_by(command)?.lines() {
             let (protocol, from, to, bytes) = packet(line).with_context(|| format!("tshark says `{line}`"))?;
             if concerns(machine, from.0, to.0) {
                 add(&mut counts, protocol, from, to, (1, bytes));
@@ -150,6 +186,12 @@ fn counted_by(tshark: &Path, cell: &Path, machine: &FlowsOfMachine) -> anyhow::R
         }
     }
     Ok(counts)
+}
+
+fn said_by(mut tshark: Command) -> anyhow::Result<String> {
+    let output = tshark.output().context("failed to run tshark")?;
+    anyhow::ensure!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// A line of tshark's.
@@ -176,6 +218,13 @@ fn add(counts: &mut Counts, protocol: Protocol, from: Socket, to: Socket, (packe
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[rstest::rstest]
+    #[case::of_tshark("1790000000.123456000\trehearsal pulse 1790000000123456\\n", Some((1_790_000_000_123_456, 1_790_000_000_123_456)))]
+    #[case::without_text("1790000000.123456000\t", None)]
+    fn times_of_a_pulse_are_read(#[case] line: &str, #[case] expected: Option<(i64, i64)>) {
+        assert_eq!(times(line), expected);
+    }
 
     #[rstest::rstest]
     #[case::tcp("10.20.0.10\t\t10.20.0.20\t\t40000\t\t636\t\t74", Some((Protocol::Tcp, 40000, 636, 74)))]

@@ -42,6 +42,8 @@ impl std::fmt::Display for Cut {
 pub struct Frame<'a> {
     /// Its number in the file, from 0.
     pub number: u64,
+    /// The byte of the file that its record begins at.
+    pub offset: u64,
     /// Its time as the file tells it, in microseconds since 1970.
     pub micros: i64,
     /// How long it was on the wire, in bytes.
@@ -75,7 +77,7 @@ pub fn read(
                     }
                     PcapBlockOwned::Legacy(block) => {
                         let micros = i64::from(block.ts_sec) * 1_000_000 + i64::from(block.ts_usec / fraction);
-                        let frame = Frame { number, micros, length: block.origlen, bytes: block.data };
+                        let frame = Frame { number, offset, micros, length: block.origlen, bytes: block.data };
                         if let ControlFlow::Break(reason) = each(frame) {
                             return Ok(Some(Cut { offset, reason: reason.into() }));
                         }

@@ -3,7 +3,8 @@
 //! QEMU stamps packets with the seconds of the moment at which the capture began plus the guest's virtual clock (QEMU
 //! `net/dump.c`), which stands still while the guest is paused and did not begin with the capture. So the times in the
 //! file are no times of the host. A *pulse* is: a datagram that the lab broadcasts into its networks, with the host's time
-//! in it. It stands in each capture among the packets that came before and after it.
+//! in it. It stands in each capture among the packets that came before and after it. When a lab is gone, its captures get
+//! the host's times ([`super::restamp`]).
 
 use super::capture::{CaptureError, Frame, read};
 use jiff::Timestamp;
@@ -78,11 +79,11 @@ impl Clock {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::capture::tests::file;
     use super::*;
 
-    fn pulse_frame(host: i64) -> Vec<u8> {
+    pub(in super::super) fn pulse_frame(host: i64) -> Vec<u8> {
         let mut frame = vec![0; PAYLOAD];
         frame.extend(pulse(Timestamp::from_microsecond(host).unwrap()).bytes());
         frame

@@ -2,7 +2,7 @@
 //!
 //! [`capture`] reads a file of packets, [`clock`] tells its times in the host's, [`packet`] says what a frame is, and
 //! [`Flows`] puts packets together to who contacted whom. [`Destination`] is how a person names whom a machine may contact.
-//! All of it are pure functions of what is in the files.
+//! All of it are pure functions of what is in the files, but [`restamp`](fn@restamp), which writes the host's times into them.
 //!
 //! This room knows packets. It knows neither QEMU, which writes the files, nor scenarios.
 
@@ -19,6 +19,7 @@ mod gather;
 mod naming;
 pub mod packet;
 pub mod record;
+mod restamp;
 pub mod ruleset;
 pub mod sockets;
 #[cfg(test)]
@@ -44,3 +45,4 @@ pub use exchange::Exchange;
 pub use flow::{Answer, Beginning, Count, Direction, Flow, Party, Protocol};
 pub use gather::{Flows, Names, Viewpoint};
 pub use record::{CutCapture, FlowsOfLab, FlowsOfMachine};
+pub use restamp::{RestampError, restamp};
