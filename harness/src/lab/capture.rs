@@ -172,7 +172,7 @@ fn names_of(hosts: &[Host]) -> Names {
 /// Whether a file of a cell that is called so is a capture of its lab.
 #[must_use]
 pub fn is_capture(file: &str) -> bool {
-    file.starts_with("capture-") && file.ends_with(".pcap")
+    file.strip_prefix("capture-").is_some_and(|name| name.strip_suffix(".pcap").is_some())
 }
 
 /// Makes the next file for a machine, which only its owner can read.
