@@ -59,11 +59,15 @@ impl Engine<'_> {
     async fn time_captures(&self, logs: &Path) {
         let logs = logs.to_owned();
         let timing = tokio::task::spawn_blocking(move || {
-            let files = captures_in(&logs).unwrap_or_default();
-            files.iter().filter_map(|file| restamp(file).err().map(|error| (file.clone(), error))).collect::<Vec<_>>()
+            let timed = captures_in(&logs)?.into_iter().map(|file| (restamp(&file), file));
+            Ok(timed.filter_map(|(timed, file)| Some((file, timed.err()?))).collect::<Vec<_>>())
         });
-        for (file, error) in timing.await.unwrap_or_default() {
-            (self.say)(&format!("  note  {}: {error}", file.display()));
+        let lost = match timing.await.map_err(std::io::Error::other).flatten() {
+            Ok(lost) => lost.into_iter().map(|(file, error)| format!("{}: {error}", file.display())).collect(),
+            Err(error) => vec![format!("captures keep QEMU's times: {error}")],
+        };
+        for loss in lost {
+            (self.say)(&format!("  note  {loss}"));
         }
     }
 
