@@ -33,7 +33,7 @@ pub(super) struct Browser {
     number: u64,
     /// What the page told beside answers.
     events: Vec<Value>,
-    /// Its profile, gone with it.
+    /// Its profile and what it makes for a while, gone with it.
     _home: tempfile::TempDir,
 }
 
@@ -61,7 +61,9 @@ impl Browser {
         ]);
         // Without it Chromium does not run as root; the page is our own, and forbids itself all requests.
         command.args(["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]);
-        command.arg(format!("--user-data-dir={}", home.path().display())).arg("about:blank").env("HOME", home.path());
+        command.arg(format!("--user-data-dir={}", home.path().display())).arg("about:blank");
+        // It is killed, and would leave the directory of its socket where others are made.
+        command.env("HOME", home.path()).env("TMPDIR", home.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.fd_mappings(vec![
             FdMapping { parent_fd: theirs.into(), child_fd: 3 },
