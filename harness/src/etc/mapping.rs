@@ -1,7 +1,7 @@
 //! What of somebody's configuration must be something else in a lab: the file `rehearsal.toml` beside it.
 
 use crate::mistake::{Flaws, Mistakes};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::path::Path;
 pub(super) const FILE: &str = "rehearsal.toml";
 
 /// Something that is different in each lab.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fact {
     /// The lab's domain, such as `lan.test`.
@@ -77,7 +77,7 @@ const KEYS: [(&str, Fact); 11] = [
 ];
 
 /// How a file lies on the machine.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Dress {
     /// Permissions in octal digits.
@@ -87,7 +87,7 @@ pub(super) struct Dress {
 }
 
 /// What `rehearsal.toml` says.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mapping {
     /// Texts, and what stands in their place in a lab; the longest first.

@@ -79,7 +79,7 @@ impl OwnEtc {
         let mapping = Mapping::load(directory)?;
         let mut files = Vec::new();
         let mut digest = Sha256::new();
-        digest.update(format!("{mapping:?}"));
+        digest.update(serde_json::to_vec(&mapping).map_err(std::io::Error::from)?);
         for entry in walkdir::WalkDir::new(directory).sort_by_file_name().min_depth(1) {
             let entry = entry.map_err(std::io::Error::from)?;
             let path = entry.path();

@@ -13,6 +13,7 @@ use super::topology::Topology;
 use crate::cache::{Claim, EntryName, declare_foundations};
 use crate::host::workspace::Workspace;
 use futures_util::future::try_join_all;
+use serde::Serialize;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -46,10 +47,15 @@ pub enum Found<P> {
 }
 
 impl Stock {
-    /// The entry of the checkpoint `name` of a lab; `way` is all that is done between the lab's template and it.
-    pub fn checkpoint_name(&self, order: &Order<'_>, name: &str, way: &[String]) -> Result<EntryName, LabError> {
-        let template = entry(order.topology, order.setup, &order.readiness.words())?;
-        Ok(checkpoint_entry(&template, name, way))
+    /// The entry of the checkpoint `name` of a lab; `history` is all that is done between the lab's template and it.
+    pub fn checkpoint_name(
+        &self,
+        order: &Order<'_>,
+        name: &str,
+        history: &impl Serialize,
+    ) -> Result<EntryName, LabError> {
+        let template = entry(order.topology, order.setup, &order.readiness.cache_key()?)?;
+        checkpoint_entry(&template, name, history)
     }
 
     /// Looks for a kept checkpoint. `read` reads its papers, or says why they are of no use.

@@ -171,6 +171,9 @@ pub enum LabError {
         /// The image.
         image: String,
     },
+    /// What a cache key is made of cannot be written down.
+    #[error("failed to write down what the key of a lab is made of: {0}")]
+    Key(#[source] serde_json::Error),
     /// The packages of a release were not given.
     #[error("machine {machine} wants the packages of release `{release}`, which were not made")]
     NoRelease {

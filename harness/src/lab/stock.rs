@@ -25,8 +25,8 @@ pub trait Readiness {
     /// Brings the lab to ready, or says what it does not do.
     fn bring<'l>(&'l self, lab: &'l Lab) -> LocalBoxFuture<'l, Result<(), String>>;
 
-    /// What it asks for, in words that change when that changes.
-    fn words(&self) -> String;
+    /// What it asks for, as an ingredient of the template's key.
+    fn cache_key(&self) -> Result<String, LabError>;
 }
 
 /// All templates that this process uses, each checked once.
@@ -77,7 +77,7 @@ impl Stock {
 
     /// Hands back the template of a lab; makes it first, if there is none that can be trusted.
     pub async fn template(&self, order: &Order<'_>) -> Result<Arc<Template>, LabError> {
-        let entry = entry(order.topology, order.setup, &order.readiness.words())?;
+        let entry = entry(order.topology, order.setup, &order.readiness.cache_key()?)?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(entry.clone()).or_default().clone();
         if known.in_work.swap(true, Ordering::Relaxed) && !known.template.initialized() {
             (order.progress)(Progress::Waiting);

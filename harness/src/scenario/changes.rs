@@ -2,11 +2,11 @@
 
 use crate::mistake::{Flaw, Flaws};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 /// A distribution upgrade in the running guest.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Upgrade {
     /// The repository on the machine's disk of packages.
@@ -29,7 +29,7 @@ pub struct Upgrade {
 }
 
 /// What carries out an upgrade.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Driver {
     /// `zypper dist-upgrade`.
@@ -53,7 +53,7 @@ impl Upgrade {
 }
 
 /// How an upgrade ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
     /// All is done, and nothing complains.
@@ -64,7 +64,7 @@ pub enum Ending {
 }
 
 /// A forecast of what an upgrade will do to each file in `/etc`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForecastOf {
     /// The repository on the machine's disk of packages.
@@ -78,7 +78,7 @@ pub struct ForecastOf {
 }
 
 /// Whether a forecast came true.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CameTrue {
     /// The forecast.
@@ -90,7 +90,7 @@ pub struct CameTrue {
 }
 
 /// The files of a user's inbox, as they lie in the server's spool.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spool {
     /// Whose.
@@ -104,7 +104,7 @@ pub struct Spool {
 }
 
 /// A reboot by the guest's own systemd, into the newest kernel that is installed in it.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reboot {
     /// Whether it comes up again.
@@ -116,7 +116,7 @@ pub struct Reboot {
 }
 
 /// Whether a machine comes up again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Return {
     /// It does.
@@ -127,7 +127,7 @@ pub enum Return {
 }
 
 /// What a user's inbox holds, over IMAP.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Inbox {
     /// Whose.
@@ -146,7 +146,7 @@ pub struct Inbox {
 }
 
 /// How often an inbox has a message that was accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Copies {
     /// Exactly once.

@@ -1,12 +1,12 @@
 //! What steps about a machine's configuration are told.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use toml::Spanned;
 
 /// The configuration of a machine at this moment: everything under `/etc`, and configuration that packages have elsewhere.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InventoryAs {
     /// Its name; `before` is the one that the explanation of a failure starts from.
@@ -14,7 +14,7 @@ pub struct InventoryAs {
 }
 
 /// What changed in the configuration of a machine. Second files, such as `.rpmsave`, stand in none of the lists.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DriftSince {
     /// Since this inventory.

@@ -3,12 +3,12 @@
 use super::span::TimeSpan;
 use crate::mistake::{Flaw, Flaws};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use toml::Spanned;
 
 /// What happens to packets that the machine sends. With nothing given they go as they should, again.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Impairment {
     /// They are late by this; it is not stretched.

@@ -1,6 +1,8 @@
 //! Kept checkpoints of a cell: which there are, what they stand for, and what is kept with them.
 
-use super::step::{Action, Step};
+use super::format::Kind;
+use super::preparation::Errand;
+use super::step::{Action, Step, StepKey};
 use super::steps::Notes;
 use super::traffic::looks_back_over;
 use crate::evidence::StepResult;
@@ -12,14 +14,10 @@ use std::path::Path;
 /// The file of a checkpoint that its [`Papers`] are in.
 const FILE: &str = "papers.json";
 
-/// Changes when what steps leave has another form.
-const FORMAT: u32 = 2;
-
 /// What a run knew when it kept a checkpoint.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Papers {
-    format: u32,
     /// What the steps before have left.
     pub(super) notes: Notes,
     /// What became of the steps before, and of the step that kept it.
@@ -28,7 +26,7 @@ pub(super) struct Papers {
 
 impl Papers {
     pub(super) fn new(notes: Notes, steps: Vec<StepResult>) -> Self {
-        Self { format: FORMAT, notes, steps }
+        Self { notes, steps }
     }
 
     /// As a file of the checkpoint.
@@ -38,18 +36,10 @@ impl Papers {
 
     /// Reads those of the checkpoint in `directory`; `steps` is how many there must be results of.
     pub(super) fn read(directory: &Path, steps: usize) -> Result<Self, String> {
-        #[derive(Deserialize)]
-        struct Format {
-            format: u32,
-        }
         let path = directory.join(FILE);
         let content = std::fs::read(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-        let damaged = |error: serde_json::Error| format!("{} is damaged: {error}", path.display());
-        let Format { format } = serde_json::from_slice(&content).map_err(damaged)?;
-        if format != FORMAT {
-            return Err(format!("{} was made by another version of Rehearsal (format {format})", path.display()));
-        }
-        let papers: Self = serde_json::from_slice(&content).map_err(damaged)?;
+        let papers: Self =
+            serde_json::from_slice(&content).map_err(|error| format!("{} is damaged: {error}", path.display()))?;
         if papers.steps.len() != steps {
             return Err(format!("{} has results of {} steps, not {steps}", path.display(), papers.steps.len()));
         }
@@ -91,33 +81,45 @@ pub(super) fn keeps(step: &Step) -> bool {
     matches!(&step.action, Action::Checkpoint(checkpoint) if checkpoint.keep)
 }
 
-/// What is done up to and including the step `index`, as data: equal ways lead to equal states. A control leaves out
-/// faults, and turns symptoms round. Invariants are asked after each step.
-pub(super) fn way(steps: &[Step], invariants: &[Step], index: usize, control: bool) -> Vec<String> {
-    let carried_out = steps[..=index].iter().filter(|step| !(control && step.fault));
-    invariants
-        .iter()
-        .chain(carried_out)
-        .map(|step| {
-            let turned = if control && step.symptom { "not " } else { "" };
-            // Nor does it matter whether what a step shows is recorded.
-            let words = format!("{step:?}").replace("record: false, ", "").replace("record: true, ", "");
-            format!("{turned}{}", without_places(&words))
-        })
-        .collect()
+/// All that is done in a lab up to a checkpoint, as data: equal histories lead to equal states.
+#[derive(Debug, Serialize)]
+pub(super) struct History<'a> {
+    before: Before<'a>,
+    /// They are asked after each step.
+    invariants: Vec<StepKey<'a>>,
+    steps: Vec<Performed<'a>>,
 }
 
-/// Where a step stands in its file does not matter: it moves with every comment.
-fn without_places(words: &str) -> String {
-    const PLACE: &str = "span: ";
-    let mut rest = words;
-    let mut text = String::with_capacity(words.len());
-    while let Some(place) = rest.find(PLACE) {
-        text.push_str(&rest[..place]);
-        let after = rest[place + PLACE.len()..].trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-        rest = after.strip_prefix(", ").unwrap_or(after);
+/// What is done before the first step.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(super) struct Before<'a> {
+    /// The digest of the configuration that is laid over the lab's own.
+    pub(super) etc: Option<&'a str>,
+    /// A command.
+    pub(super) command: Option<Errand<'a>>,
+}
+
+/// A step that is carried out.
+#[derive(Debug, Serialize)]
+struct Performed<'a> {
+    /// A control turns symptoms round.
+    inverted: bool,
+    step: StepKey<'a>,
+}
+
+impl<'a> History<'a> {
+    /// What is done in `steps`. A control leaves out faults.
+    pub(super) fn of(before: Before<'a>, invariants: &'a [Step], steps: &'a [Step], kind: Kind) -> Self {
+        let control = kind == Kind::Control;
+        let performed = steps.iter().filter(|step| !(control && step.fault));
+        Self {
+            before,
+            invariants: invariants.iter().map(Step::cache_key).collect(),
+            steps: performed
+                .map(|step| Performed { inverted: control && step.symptom, step: step.cache_key() })
+                .collect(),
+        }
     }
-    text + rest
 }
 
 #[cfg(test)]
@@ -160,17 +162,55 @@ do.units = { active = ["postfix"] }
     #[case::earlier("/etc/pam.d/imap", "/etc/pam.d/smtp", false)]
     #[case::machine("on = \"mail\"\nfault", "on = \"directory\"\nfault", false)]
     #[case::expectation("expect = \"refused\"", "expect = \"accepted\"", false)]
-    fn a_way_is_what_is_done_before(#[case] text: &str, #[case] other: &str, #[case] same: bool) {
-        let way_of = |text: &str| way(&steps(text), &[], 2, false);
-        assert_eq!(way_of(SCENARIO) == way_of(&SCENARIO.replacen(text, other, 1)), same);
+    #[case::what_looks_like_a_place("/etc/pam.d/imap", "span: 1", false)]
+    fn a_history_is_what_is_done_before(#[case] text: &str, #[case] other: &str, #[case] same: bool) {
+        let changed = SCENARIO.replacen(text, other, 1);
+        assert_ne!(changed, SCENARIO);
+        let [one, other] = [SCENARIO, &changed].map(|text| history(text, Before::default(), Kind::Fault));
+        assert_eq!(one == other, same);
     }
 
     #[test]
-    fn a_control_goes_another_way() {
-        let (fault, control) = (way(&steps(SCENARIO), &[], 2, false), way(&steps(SCENARIO), &[], 2, true));
-        assert_eq!((fault.len(), control.len()), (3, 2));
-        assert!(control[0].starts_with("not "));
-        assert_eq!(fault[2], control[1]);
+    fn commands_that_differ_in_a_number_have_different_histories() {
+        let command = |words: &str| {
+            let text = format!("[[step]]\nname = \"n\"\non = \"mail\"\ndo.run = {{ command = \"{words}\" }}\n");
+            history(
+                &format!("{text}[[step]]\nname = \"c\"\ndo.checkpoint = {{ name = \"c\", keep = true }}\n{text}"),
+                Before::default(),
+                Kind::Main,
+            )
+        };
+        assert_ne!(command("echo 'span: 1'"), command("echo 'span: 2'"));
+    }
+
+    #[test]
+    fn what_is_done_before_the_first_step_counts() {
+        let of = |before| history(SCENARIO, before, Kind::Fault);
+        let etc = |digest| Before { etc: Some(digest), command: None };
+        let errand = Errand { name: "the rules are loaded", on: "edge", command: "nft -f /rules" };
+        let known = [
+            of(Before::default()),
+            of(etc("a")),
+            of(etc("b")),
+            of(Before { etc: None, command: Some(errand) }),
+            of(Before { etc: None, command: Some(Errand { command: "true", ..errand }) }),
+        ];
+        assert_eq!(known.iter().collect::<BTreeSet<_>>().len(), known.len());
+    }
+
+    #[test]
+    fn a_control_has_another_history() {
+        let of = |kind| serde_json::from_str::<serde_json::Value>(&history(SCENARIO, Before::default(), kind)).unwrap();
+        let (fault, control) = (of(Kind::Fault), of(Kind::Control));
+        let counts = [&fault, &control].map(|history| history["steps"].as_array().unwrap().len());
+        assert_eq!(counts, [3, 2]);
+        assert_eq!(control["steps"][0]["inverted"], true);
+        assert_eq!(fault["steps"][2], control["steps"][1]);
+    }
+
+    /// Up to and including the third step.
+    fn history(text: &str, before: Before<'_>, kind: Kind) -> String {
+        serde_json::to_string(&History::of(before, &[], &steps(text)[..3], kind)).unwrap()
     }
 
     #[rstest::rstest]
@@ -193,10 +233,10 @@ do.units = { active = ["postfix"] }
 
     #[rstest::rstest]
     #[case::none("", "cannot be read")]
-    #[case::half("{\"format\": 2, \"notes\"", "is damaged")]
-    #[case::another_format("{\"format\": 99}", "by another version of Rehearsal (format 99)")]
+    #[case::half("{\"notes\"", "is damaged")]
+    #[case::other_fields("{\"notes\": {}}", "is damaged")]
     #[case::of_other_steps(
-        "{\"format\":2,\"notes\":{\"kept\":{},\"marks\":{},\"inboxes\":{},\"handed\":{},\"forecasts\":{},\"spools\":{},\"disturbed\":[],\"inventories\":[],\"transactions\":{}},\"steps\":[]}",
+        "{\"notes\":{\"kept\":{},\"marks\":{},\"inboxes\":{},\"handed\":{},\"forecasts\":{},\"spools\":{},\"disturbed\":[],\"inventories\":[],\"transactions\":{}},\"steps\":[]}",
         "has results of 0 steps, not 3"
     )]
     fn bad_papers_are_named(#[case] text: &str, #[case] words: &str) {

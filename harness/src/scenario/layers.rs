@@ -4,11 +4,11 @@ use super::changes::Ending;
 use crate::mistake::{Flaw, Flaws};
 use crate::storage::{Layer, Stack};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 /// Layers of storage on a machine.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Storage {
     /// The layers, the lowest first; a volume after another one is in the same group.
@@ -32,7 +32,7 @@ pub struct Storage {
 }
 
 /// What is done with layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Making {
     /// What is missing is made, and what rests is taken up.

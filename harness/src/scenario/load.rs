@@ -3,7 +3,7 @@
 use super::span::TimeSpan;
 use crate::mistake::{Flaw, Flaws};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 use toml::Spanned;
 
@@ -13,7 +13,7 @@ const BYTES: usize = 2000;
 const MOST_BYTES: usize = 8 << 20;
 
 /// Mail in bulk: at a pace, or with neither `per-minute` nor `senders` as fast as one sender gets it taken.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Load {
     /// The user who submits it, after a login for each message; without one it comes from a neighbour, on port 25.
@@ -45,7 +45,7 @@ pub struct Load {
 }
 
 /// What becomes of messages that a server has accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arrival {
     /// Each arrives, once, with the body that it was sent with.

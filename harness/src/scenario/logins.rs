@@ -17,7 +17,7 @@ pub enum Credential {
 }
 
 /// How a login is to be answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// Yes.
@@ -39,7 +39,7 @@ pub enum Privacy {
 }
 
 /// A login by IMAP.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImapLogin {
     /// Who.
@@ -61,7 +61,7 @@ pub struct ImapLogin {
 }
 
 /// A login by SMTP AUTH.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SmtpLogin {
     /// Who.
@@ -83,7 +83,7 @@ pub struct SmtpLogin {
 }
 
 /// A login by ssh.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SshLogin {
     /// Who.
@@ -94,7 +94,7 @@ pub struct SshLogin {
 }
 
 /// A delivery.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Deliver {
     /// The user who submits it after a login; without one it comes from a neighbour, on port 25.
@@ -108,7 +108,7 @@ pub struct Deliver {
 }
 
 /// Where a message is seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Seen {
     /// By the recipient, over IMAP.
@@ -120,7 +120,7 @@ pub enum Seen {
 }
 
 /// Mailboxes to make.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mailboxes {
     /// Whose.

@@ -4,11 +4,11 @@ use super::span::TimeSpan;
 use crate::mistake::{Flaw, Flaws};
 use crate::storage::DiskFormat;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 /// How fast a guest's disk is.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fio {
     /// The disk: a device or a file of the machine. The first 128 MiB of it are written over.
@@ -24,7 +24,7 @@ pub struct Fio {
 }
 
 /// What a disk is, for QEMU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// It holds the disk as it is.

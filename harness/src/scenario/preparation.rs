@@ -4,6 +4,7 @@ use super::engine::{Engine, Play};
 use super::steps::{Notes, Stage};
 use crate::evidence::{Part, StepOutcome, StepResult};
 use crate::lab::{CAPTURE_LIMIT_VARIABLE, Lab};
+use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// How long a command may take: nominal.
@@ -19,7 +20,7 @@ pub struct Preparation<'a> {
 }
 
 /// A command for a machine's shell, which must end well.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct Errand<'a> {
     /// A sentence: what is so when it has ended well.
     pub name: &'a str,

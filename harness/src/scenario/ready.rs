@@ -2,7 +2,7 @@
 
 use super::step::{Looking, Step};
 use super::steps::{Done, Notes, Stage, StepError};
-use crate::lab::{Lab, Readiness};
+use crate::lab::{Lab, LabError, Readiness};
 use futures_util::future::LocalBoxFuture;
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ impl Readiness for ReadySteps<'_> {
         Box::pin(self.wait(lab))
     }
 
-    fn words(&self) -> String {
-        format!("{:?}", self.steps)
+    fn cache_key(&self) -> Result<String, LabError> {
+        serde_json::to_string(&self.steps.iter().map(Step::cache_key).collect::<Vec<_>>()).map_err(LabError::Key)
     }
 }
 

@@ -5,7 +5,7 @@ use super::judgement::chain;
 use super::resume::{ReplaceError, Start};
 use super::step::{Action, Power, Return};
 use super::steps::Notes;
-use crate::evidence::StepResult;
+use crate::evidence::{StepOutcome, StepResult};
 use crate::lab::{Lab, LabError, Purpose, Template};
 use std::sync::Arc;
 
@@ -47,7 +47,10 @@ impl Engine<'_> {
             }
             Action::Checkpoint(checkpoint) => {
                 let name = checkpoint.name.get_ref();
-                let (template, answered) = if let Some(claim) = start.claims.remove(&index) {
+                // What came of steps that failed is no state that a later run may start with.
+                let sound = done.iter().all(|step| step.outcome != StepOutcome::Failed);
+                let claim = start.claims.remove(&index).filter(|_| sound);
+                let (template, answered) = if let Some(claim) = claim {
                     (self.keep(play, name, lab, claim, &mut start.notes, done).await?, "kept, for later runs too")
                 } else {
                     let topology = &play.cell.lab.topology;

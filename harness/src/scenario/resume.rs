@@ -1,13 +1,14 @@
 //! Where a run of a cell starts: with the lab's template and the first step, or behind a checkpoint that was kept.
 
 use super::engine::{Engine, Kept, Play};
-use super::format::{Cell, Kind, Scenario};
+use super::format::{Cell, Scenario};
 use super::judgement::{omitted, unjudged};
-use super::kept::{Papers, StartingPoint, starts, way};
+use super::kept::{Before, History, Papers, StartingPoint, starts};
 use super::ready::ReadySteps;
 use super::step::{Action, Step};
 use super::steps::{Notes, take_inventory};
 use crate::cache::Claim;
+use crate::etc::OwnEtc;
 use crate::evidence::{Happening, KeptSteps, ScenarioResult, StepOutcome, StepResult};
 use crate::lab::{Found, Lab, LabError, Order, Template, Wanted};
 use futures_util::future::try_join_all;
@@ -175,10 +176,14 @@ impl Engine<'_> {
         begun: &Instant,
     ) -> Result<Found<Papers>, LabError> {
         let cell = play.cell;
-        let way = way(&cell.steps, &cell.invariants, index, cell.kind == Kind::Control);
+        let before = Before {
+            etc: self.own_etc(cell).map(OwnEtc::digest),
+            command: self.course.preparation.and_then(|preparation| preparation.errand),
+        };
+        let history = History::of(before, &cell.invariants, &cell.steps[..=index], cell.kind);
         let name = format!("{}-{}", cell.lab.topology.name, checkpoint_name(&cell.steps[index]));
         self.with_order(play, begun, async |order| {
-            let entry = self.stock.checkpoint_name(order, &name, &way)?;
+            let entry = self.stock.checkpoint_name(order, &name, &history)?;
             self.stock.find(order, &entry, wanted, |directory| Papers::read(directory, index)).await
         })
         .await

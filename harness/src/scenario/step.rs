@@ -6,7 +6,7 @@ use super::span::TimeSpan;
 use crate::lab::Topology;
 use crate::mistake::{Flaw, Flaws};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 pub(super) use super::action::Action;
@@ -68,6 +68,22 @@ pub struct Step {
     /// What is done and expected: one verb.
     #[serde(rename = "do")]
     pub action: Action,
+}
+
+/// A step as an ingredient of cache keys: all that changes what happens in a lab, or what is told of it.
+#[derive(Debug, Serialize)]
+pub(super) struct StepKey<'a> {
+    name: &'a Spanned<String>,
+    on: &'a Option<Spanned<String>>,
+    phase: &'a Option<String>,
+    fault: bool,
+    symptom: bool,
+    within: &'a Option<Spanned<TimeSpan>>,
+    always: &'a Option<Spanned<TimeSpan>>,
+    never: &'a Option<Spanned<TimeSpan>>,
+    disturbs: &'a [Spanned<String>],
+    restores: &'a [Spanned<String>],
+    action: &'a Action,
 }
 
 /// What must be true before the first step and after every step.
@@ -181,6 +197,28 @@ impl Step {
         }
     }
 
+    /// What cache keys have of it. A new field has to be named here, or left out on purpose.
+    pub(super) fn cache_key(&self) -> StepKey<'_> {
+        let Self {
+            name,
+            on,
+            phase,
+            covers: _,
+            fault,
+            symptom,
+            record: _,
+            when: _,
+            within,
+            always,
+            never,
+            disturbs,
+            restores,
+            action,
+        } = self;
+        let (fault, symptom) = (*fault, *symptom);
+        StepKey { name, on, phase, fault, symptom, within, always, never, disturbs, restores, action }
+    }
+
     /// How often it looks.
     pub(super) fn looking(&self) -> Looking {
         let span = |time: &Option<Spanned<TimeSpan>>| time.as_ref().map(|time| *time.get_ref());
@@ -235,3 +273,7 @@ pub(super) fn check_account(name: &Spanned<String>, lab: Option<&Topology>, flaw
         flaws.push(Flaw::unknown(message, name.span(), name.get_ref(), lab.accounts.iter().map(String::as_str)));
     }
 }
+
+#[cfg(test)]
+#[path = "step_key_tests.rs"]
+mod key_tests;

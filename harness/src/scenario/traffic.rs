@@ -7,11 +7,11 @@ use crate::mistake::{Flaw, Flaws};
 use crate::network::flows::{Destination, Host};
 use crate::size::Size;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 /// A moment from which on all packets of a machine, or of all machines, are captured.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Capture {
     /// What the moment is called. The files stand in the results, as `capture-mail-1.pcap`; once the lab is gone, with
@@ -37,7 +37,7 @@ impl Capture {
 /// Whom the machine contacted of its own accord. A full name of the lab means the address that it is for, and those that the machine
 /// got for it from DNS. A contact that may not be is told with its time, the step during which it was made, and the process that has a
 /// socket for it, if one still has.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Egress {
     /// Since this moment, which an earlier `do.capture` has named.
@@ -64,7 +64,7 @@ pub struct Egress {
 }
 
 /// Who asked whom; without `on`, by the packets of all machines.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FlowsSince {
     /// Since this moment, which an earlier `do.capture` has named. Each contact is shown once, by name, as
@@ -75,7 +75,7 @@ pub struct FlowsSince {
 }
 
 /// What a packet filter logs of what it refuses.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilterLog {
     /// The machine whose kernel filters.
@@ -88,7 +88,7 @@ pub struct FilterLog {
 
 /// What a packet filter counts: with `nft list ruleset`, the packets of the rules that have a comment. Of a contact that nobody
 /// answered it counts every packet; of another one the first, and maybe the rest.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilterCounter {
     /// The machine whose kernel filters.

@@ -5,11 +5,11 @@ use super::span::TimeSpan;
 use crate::mail::causes::Cause;
 use crate::mail::diagnosis::{RootCause, Service as MailService};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 /// A command in the guest.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
     /// For `/bin/sh`.
@@ -29,7 +29,7 @@ pub struct Run {
 }
 
 /// A password that nobody must overhear.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Overhear {
     /// This user's.
@@ -38,7 +38,7 @@ pub struct Overhear {
 }
 
 /// The state of units.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Units {
     /// They are active.
@@ -48,7 +48,7 @@ pub struct Units {
 }
 
 /// A local account.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
     /// Its name.
@@ -57,7 +57,7 @@ pub struct Account {
 }
 
 /// A moment.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mark {
     /// Its name.
@@ -68,7 +68,7 @@ pub struct Mark {
 }
 
 /// Requests to the directory.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Requests {
     /// The machine that they come from.
@@ -81,7 +81,7 @@ pub struct Requests {
 }
 
 /// How many requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Amount {
     /// Not one.
@@ -91,7 +91,7 @@ pub enum Amount {
 }
 
 /// Why a login was refused.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CauseOf {
     /// The user.
@@ -106,7 +106,7 @@ pub struct CauseOf {
 }
 
 /// Why a user cannot log in, by all evidence there is.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Diagnose {
     /// The user.
@@ -124,7 +124,7 @@ pub struct Diagnose {
 }
 
 /// The state of a machine's services.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct State {
     /// Units whose states are shown.
@@ -142,7 +142,7 @@ pub struct State {
 }
 
 /// A state of the lab to come back to: all machines, their disks and RAM, at one moment.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
     /// Its name.
@@ -154,7 +154,7 @@ pub struct Checkpoint {
 }
 
 /// A return.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rewind {
     /// The checkpoint, which an earlier step made.
@@ -167,7 +167,7 @@ pub struct Rewind {
 }
 
 /// Units to start, stop or restart: first what is to stop.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
     /// To be stopped.
@@ -185,7 +185,7 @@ pub struct Service {
 }
 
 /// A jump of a machine's clock.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Clock {
     /// By how much; it is not stretched.
@@ -193,7 +193,7 @@ pub struct Clock {
 }
 
 /// A machine's network cable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Link {
     /// Pulled: the machine's cards have no carrier.
@@ -203,7 +203,7 @@ pub enum Link {
 }
 
 /// A machine's power.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Power {
     /// It is off at once, as by a pulled plug: what was not on the disk is lost.

@@ -3,11 +3,10 @@
 use crate::network::{MacAddress, Prefix};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::Ipv4Addr;
 
 /// A machine as its templates see it.
-#[derive(Clone, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Host {
     /// Short name.
     pub name: String,
@@ -76,18 +75,5 @@ impl Host {
     #[must_use]
     pub fn with(self, wiring: Wiring) -> Self {
         Self { wiring, ..self }
-    }
-}
-
-/// Names of templates are made of this text: a machine with plain wiring is told as before there was any other.
-impl fmt::Debug for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut host = f.debug_struct("Host");
-        host.field("name", &self.name).field("fqdn", &self.fqdn).field("role", &self.role);
-        host.field("address", &self.address).field("prefix_length", &self.prefix_length).field("mac", &self.mac);
-        if self.wiring != Wiring::default() {
-            host.field("wiring", &self.wiring);
-        }
-        host.finish()
     }
 }
