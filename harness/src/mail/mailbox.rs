@@ -120,13 +120,16 @@ impl Holding {
 }
 
 /// The `Message-ID` of a message: of its header, which ends with the first empty line.
-pub(super) fn message_id(message: &[u8]) -> Option<String> {
+pub(crate) fn message_id(message: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(message);
     let mut header = text.lines().take_while(|line| !line.is_empty());
     let value = header.find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("message-id").then(|| value.trim().to_owned())
     })?;
+    // A long one may stand on a line of its own (RFC 5322, 2.2.3).
+    let mut folded = || header.next().filter(|line| line.starts_with([' ', '\t'])).map(|line| line.trim().to_owned());
+    let value = if value.is_empty() { folded()? } else { value };
     (!value.is_empty()).then_some(value)
 }
 
@@ -173,6 +176,8 @@ mod tests {
     #[test]
     fn an_identifier_stands_in_the_header_only() {
         assert_eq!(message_id(b"From: a\r\nMessage-Id: <x@y>\r\n\r\ntext"), Some("<x@y>".into()));
+        assert_eq!(message_id(b"Message-Id:\r\n <x@y>\r\nFrom: a\r\n\r\n"), Some("<x@y>".into()));
+        assert_eq!(message_id(b"Message-Id:\r\nFrom: a\r\n\r\n"), None);
         assert_eq!(message_id(b"From: a\r\n\r\nMessage-ID: <x@y>\r\n"), None);
     }
 }

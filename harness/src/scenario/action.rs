@@ -1,6 +1,6 @@
 //! What a step does: its verb.
 
-use super::changes::{CameTrue, ForecastOf, Inbox, Reboot, Spool, Upgrade};
+use super::changes::{CameTrue, ForecastOf, Inbox, MessageState, Reboot, Spool, Upgrade};
 use super::configuration::{DriftSince, InventoryAs};
 use super::files::{FileState, Paths, Write};
 use super::impairment::Impairment;
@@ -78,6 +78,8 @@ pub enum Action {
     Reboot(Reboot),
     /// Look into a user's inbox over IMAP: remember what it holds, or compare.
     Inbox(Inbox),
+    /// Look for one message in the server's spool: it is in its addressee's inbox, exactly once, and in no other mailbox.
+    Message(MessageState),
     /// Take the messages of an inbox from the spool, or put them there.
     Spool(Spool),
     /// Build layers of storage, take them down, or compare them with what is there.
@@ -154,6 +156,7 @@ impl Action {
             | Self::State(_)
             | Self::CameTrue(_)
             | Self::Egress(_)
+            | Self::Message(_)
             | Self::Overhear(_)
             | Self::Drift(_) => true,
             Self::Inbox(inbox) => inbox.remember.is_none() && inbox.flag.is_none(),
@@ -191,7 +194,10 @@ impl Action {
                 load.check(flaws);
             }
             Self::Mailboxes(mailboxes) => mailboxes.create.iter().for_each(account),
-            Self::Run(run) => run.password_of.iter().for_each(account),
+            Self::Run(run) => {
+                run.password_of.iter().for_each(account);
+                run.check(flaws);
+            }
             Self::Account(created) => account(&created.create),
             Self::Requests(requests) => check_machine(&requests.from, lab, flaws),
             Self::Upgrade(upgrade) => {
@@ -199,6 +205,10 @@ impl Action {
                 upgrade.check(flaws);
             }
             Self::Inbox(inbox) => account(&inbox.of),
+            Self::Message(message) => {
+                account(&message.of);
+                message.check(flaws);
+            }
             Self::Storage(storage) => {
                 storage.passphrase_of.iter().for_each(account);
                 storage.check(flaws);

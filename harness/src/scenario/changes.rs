@@ -1,5 +1,6 @@
 //! What verbs are told that change a whole machine, and those that tell whether its mail survived.
 
+use super::files::{Presence, present};
 use crate::mistake::{Flaw, Flaws};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -145,6 +146,39 @@ pub struct Inbox {
     pub flag: Option<String>,
 }
 
+/// Where a mail server has stored a message, by the files of its spool: for mail that nobody need be able to log in for.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MessageState {
+    /// Its `Message-ID`; angle brackets may be left out.
+    pub id: String,
+    /// The addressee: the message is in this user's inbox exactly once, in no other mailbox, and in no queue any more.
+    #[schemars(with = "String")]
+    pub of: Spanned<String>,
+    /// Whether it is there; `"absent"` says that it is in no mailbox at all.
+    #[serde(default = "present")]
+    pub expect: Presence,
+    /// What the stored message contains, headers and body.
+    #[serde(default)]
+    pub contains: Vec<String>,
+    /// What it must not contain.
+    #[serde(default)]
+    pub lacks: Vec<String>,
+}
+
+impl MessageState {
+    /// The identifier is one, and nothing is expected of a message that is not there.
+    pub(super) fn check(&self, flaws: &mut Flaws) {
+        if !self.id.contains('@') || self.id.contains(char::is_whitespace) {
+            let flaw = Flaw::new(format!("`{}` is no Message-ID", self.id), self.of.span());
+            flaws.push(flaw.with_help("write it as it stands in the header, as in `id = \"weather@friend.example\"`"));
+        }
+        if self.expect == Presence::Absent && !(self.contains.is_empty() && self.lacks.is_empty()) {
+            flaws.push(Flaw::new("a message that is absent contains nothing", self.of.span()));
+        }
+    }
+}
+
 /// How often an inbox has a message that was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -164,5 +198,23 @@ impl Spool {
             let flaw = Flaw::new("the spool is either read or written to", self.of.span());
             flaws.push(flaw.with_help("give it `take = NAME`, and a later step `put = NAME`"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::bare("weather@friend.example", "", "")]
+    #[case::in_brackets("<weather@friend.example>", "contains = ['Yes']", "")]
+    #[case::no_identifier("weather", "", "`weather` is no Message-ID")]
+    #[case::words_of_nothing("a@b", "expect = 'absent'\nlacks = ['x']", "contains nothing")]
+    fn a_message_is_named_and_its_words_are_there(#[case] id: &str, #[case] keys: &str, #[case] words: &str) {
+        let state: MessageState = toml::from_str(&format!("id = '{id}'\nof = 'alice'\n{keys}")).unwrap();
+        let mut flaws = Flaws::default();
+        state.check(&mut flaws);
+        assert_eq!(flaws.is_empty(), words.is_empty(), "{flaws:?}");
+        assert!(format!("{flaws:?}").contains(words), "{flaws:?}");
     }
 }

@@ -88,7 +88,7 @@ impl Write {
     }
 }
 
-fn present() -> Presence {
+pub(super) fn present() -> Presence {
     Presence::Present
 }
 

@@ -111,9 +111,10 @@ pub struct Deliver {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Seen {
-    /// By the recipient, over IMAP.
+    /// By the recipient, over IMAP, exactly once in the inbox.
     Imap,
-    /// In the server's spool, by its Message-ID: when nobody can log in.
+    /// In the server's spool, by its Message-ID: exactly once in the recipient's inbox, in no other mailbox, and in no queue any
+    /// more. For when nobody can log in.
     Spool,
     /// Not yet: the step ends when the server has accepted it. Whether it came is for a later look into the inbox.
     Later,

@@ -13,6 +13,7 @@ pub mod choice;
 mod configuration;
 mod engine;
 mod examine;
+mod expectation;
 mod explain;
 mod files;
 mod format;

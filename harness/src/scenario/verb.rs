@@ -4,8 +4,10 @@
 use super::span::TimeSpan;
 use crate::mail::causes::Cause;
 use crate::mail::diagnosis::{RootCause, Service as MailService};
+use crate::mistake::{Flaw, Flaws};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use toml::Spanned;
 
 /// A command in the guest.
@@ -26,6 +28,48 @@ pub struct Run {
     /// What its output must not contain.
     #[serde(default)]
     pub lacks: Vec<String>,
+    /// All of its output, but for blanks at both ends: `"2"` is not met by `12`. Use it for numbers, states and names.
+    pub output_is: Option<String>,
+    /// `[{ begins = "435 ", times = 1 }]`: lines of its output that are there, and how many times.
+    #[serde(default)]
+    #[schemars(with = "Vec<OutputLine>")]
+    pub output_lines: Vec<Spanned<OutputLine>>,
+}
+
+impl Run {
+    /// Each line says what it is.
+    pub(super) fn check(&self, flaws: &mut Flaws) {
+        for line in &self.output_lines {
+            line.get_ref().check(line.span(), flaws);
+        }
+    }
+}
+
+/// Lines of a command's output, each without blanks at its ends. With several of `is`, `begins` and `contains`, one line has all
+/// of them.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutputLine {
+    /// The whole line.
+    pub is: Option<String>,
+    /// What the line begins with.
+    pub begins: Option<String>,
+    /// What the line contains.
+    pub contains: Option<String>,
+    /// How many such lines there are; without it, one or more.
+    pub times: Option<usize>,
+}
+
+impl OutputLine {
+    fn check(&self, span: Range<usize>, flaws: &mut Flaws) {
+        let parts = [&self.begins, &self.contains].into_iter().flatten().count();
+        let help = "give it `is`, or `begins`, or `contains`, or both of the latter";
+        match (&self.is, parts) {
+            (None, 0) => flaws.push(Flaw::new("every line is such a line", span).with_help(help)),
+            (Some(_), 1..) => flaws.push(Flaw::new("`is` says all of the line", span).with_help(help)),
+            _ => {}
+        }
+    }
 }
 
 /// A password that nobody must overhear.
@@ -212,4 +256,22 @@ pub enum Power {
     Shutdown,
     /// It starts, and nothing is left to start.
     On,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::whole("is = 'a'", "")]
+    #[case::both_ends("begins = 'a', contains = 'b', times = 2", "")]
+    #[case::any_line("times = 2", "every line is such a line")]
+    #[case::whole_and_part("is = 'a', begins = 'a'", "`is` says all of the line")]
+    fn a_line_says_what_it_is(#[case] keys: &str, #[case] words: &str) {
+        let line: Run = toml::from_str(&format!("command = 'x'\noutput_lines = [{{ {keys} }}]")).unwrap();
+        let mut flaws = Flaws::default();
+        line.check(&mut flaws);
+        assert_eq!(flaws.is_empty(), words.is_empty(), "{flaws:?}");
+        assert!(format!("{flaws:?}").contains(words), "{flaws:?}");
+    }
 }

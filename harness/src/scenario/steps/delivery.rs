@@ -2,7 +2,6 @@
 
 use super::super::step::{Credential, Deliver, Privacy, Seen};
 use super::{Done, Stage, StepError};
-use crate::machine::quoted;
 use crate::mail::message::{Address, Message};
 use crate::mail::smtp::{self, Submission};
 use crate::mail::{Security, delivery, imap};
@@ -30,12 +29,8 @@ impl Stage<'_> {
         let seen = match deliver.seen {
             Seen::Later => Ok(format!("accepted as {id}")),
             Seen::Spool => {
-                let bare = id.trim_matches(['<', '>']);
-                let command = format!(
-                    "grep --recursive --files-with-matches --exclude-dir=stage. --include='*.' --fixed-strings {} /var/spool/cyrus/mail",
-                    quoted(bare)
-                );
-                self.machine(on)?.wait_until_succeeds(&command, deadline).await.map_err(|error| error.to_string())
+                let judged = self.await_stored(on, to, &id, deadline).await?.judge("seen", to);
+                if judged.is_met() { Ok(judged.answered()) } else { Err(judged.answered()) }
             }
             Seen::Imap => {
                 let reader = self.imap_access(on, to, Credential::Right, imap::Mechanism::Login, Privacy::Tls)?;

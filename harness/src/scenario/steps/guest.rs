@@ -1,8 +1,9 @@
 //! Commands, units, accounts and files of a guest.
 
+use super::super::expectation::Printed;
 use super::super::step::{Account, Credential, Paths, Run, Units};
 use super::moments::Moment;
-use super::{Done, Stage, StepError, judged};
+use super::{Done, Stage, StepError, decided, judged};
 use crate::machine::{quoted, ssh};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
@@ -23,30 +24,14 @@ impl std::fmt::Debug for Copy {
     }
 }
 
-/// Characters of a command's last line that the verdict on it shows; the results have all of it.
-const SHOWN: usize = 160;
-
-/// The last line that a command printed, for the verdict on it.
-fn last_words(said: &str) -> Option<String> {
-    let line = said.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-    let shown: String = line.chars().take(SHOWN).collect();
-    Some(format!("; last it said `{shown}{}`", if shown.len() < line.len() { "…" } else { "" }))
-}
-
 impl Stage<'_> {
     pub(super) async fn run(&self, on: &str, run: &Run) -> Result<Done, StepError> {
         let input =
             run.password_of.as_ref().map(|user| self.password(user.get_ref(), Credential::Right)).transpose()?;
         let input = input.as_ref().map(|password| password.expose_secret().as_bytes());
         let output = self.machine(on)?.execute_with_input(&run.command, input, self.deadline()).await?;
-        let said = format!("{}{}", output.stdout, output.stderr);
-        let missing = run.contains.iter().find(|text| !said.contains(*text)).map(|text| format!("; lacks `{text}`"));
-        let unwanted = run.lacks.iter().find(|text| said.contains(*text)).map(|text| format!("; has `{text}`"));
-        let as_expected = output.status == run.status && missing.is_none() && unwanted.is_none();
-        let last_words = (!as_expected).then(|| last_words(&said)).flatten();
-        let verdict = [missing, unwanted, last_words].into_iter().flatten().collect::<String>();
-        let answered = format!("status {}{verdict}", output.status);
-        judged(as_expected, Done { asked: run.command.clone(), answered, transcript: Some(said) })
+        let printed = Printed { status: output.status, stdout: &output.stdout, stderr: &output.stderr };
+        decided(&run.judge(printed), run.command.clone(), Some(printed.text()))
     }
 
     pub(super) async fn units(&self, on: &str, units: &Units) -> Result<Done, StepError> {
@@ -136,24 +121,5 @@ impl Stage<'_> {
     pub(super) async fn root_connection(&self, on: &str) -> Result<std::net::TcpStream, StepError> {
         let connection = self.lab.ssh_connection(self.host(on)?, self.deadline()).await;
         connection.map_err(|error| StepError::Broken(error.to_string()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[rstest::rstest]
-    #[case::nothing("", None)]
-    #[case::blank("\n \n", None)]
-    #[case::the_last("one\ntwo\n\n", Some("; last it said `two`"))]
-    fn what_a_command_said_last(#[case] said: &str, #[case] expected: Option<&str>) {
-        assert_eq!(last_words(said).as_deref(), expected);
-    }
-
-    #[test]
-    fn a_long_line_is_cut() {
-        let words = last_words(&"é".repeat(SHOWN + 1)).unwrap();
-        assert_eq!(words, format!("; last it said `{}…`", "é".repeat(SHOWN)));
     }
 }

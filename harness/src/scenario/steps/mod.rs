@@ -19,9 +19,11 @@ mod overhear;
 mod spool;
 mod state;
 mod storage;
+mod stored;
 mod traffic;
 mod upgrade;
 
+use super::expectation::Judged;
 use super::step::{Action, Step};
 use crate::lab::Lab;
 use crate::machine::{Machine, VerbError};
@@ -126,6 +128,7 @@ impl<'a> Stage<'a> {
             Action::Diagnose(diagnose) => self.diagnose(on, diagnose).await,
             Action::Upgrade(upgrade) => self.upgrade(on, upgrade).await,
             Action::Inbox(inbox) => self.inbox(on, inbox).await,
+            Action::Message(message) => self.message(on, message).await,
             Action::Spool(spool) => self.spool(on, spool).await,
             Action::Forecast(forecast) => self.forecast(on, forecast).await,
             Action::Storage(storage) => self.storage(on, storage).await,
@@ -177,6 +180,12 @@ impl<'a> Stage<'a> {
 /// `done`, with words before what was answered.
 pub(super) fn with(done: Done, words: &str) -> Done {
     Done { answered: format!("{words}{}", done.answered), ..done }
+}
+
+/// A step whose observation was held against its expectation.
+fn decided(judged: &Judged, asked: String, transcript: Option<String>) -> Result<Done, StepError> {
+    let done = Done { asked, answered: judged.answered(), transcript };
+    if judged.is_met() { Ok(done) } else { Err(StepError::Unmet(done)) }
 }
 
 /// `done`, judged.
