@@ -5,7 +5,7 @@ mod session;
 mod voice;
 
 use anyhow::{Context as _, anyhow};
-use harness::network::become_root_of_own_user_namespace;
+use harness::network::{become_root_of_own_user_namespace, enter_if_executed_for_it};
 use harness::report::text;
 use harness::scenario::Scenario;
 use harness::scenario::choice::{self, Choice, Chosen, name_of};
@@ -38,6 +38,10 @@ impl From<End> for ExitCode {
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = enter_if_executed_for_it() {
+        eprintln!("Error: {error}");
+        return if error.is_limit_of_host() { End::Host } else { End::Internal }.into();
+    }
     let mut arguments = Arguments::from_args();
     let scenarios = match scenarios() {
         Ok(scenarios) => scenarios,
@@ -70,7 +74,7 @@ fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<Exit
     let _ = miette::set_hook(Box::new(move |_| Box::new(plain())));
     if let Err(error) = become_root_of_own_user_namespace() {
         eprintln!("Error: {error}");
-        return Ok(End::Host.into());
+        return Ok(End::Internal.into());
     }
     let jobs = arguments.test_threads.unwrap_or_else(session::jobs_of_this_host);
     arguments.test_threads = Some(jobs);

@@ -1,5 +1,7 @@
 //! How commands end: what an exit code means, and who decides it.
 
+use harness::cache::CacheError;
+use harness::network::UserNamespaceError;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -49,7 +51,10 @@ impl std::error::Error for HostLacks {}
 pub(crate) fn of(error: &anyhow::Error) -> End {
     let end = |cause: &(dyn std::error::Error + 'static)| {
         let invalid = cause.is::<Invalid>().then_some(End::Invalid);
-        invalid.or_else(|| cause.is::<HostLacks>().then_some(End::Host))
+        let lacks = cause.is::<HostLacks>()
+            || cause.downcast_ref::<UserNamespaceError>().is_some_and(UserNamespaceError::is_limit_of_host)
+            || cause.downcast_ref::<CacheError>().is_some();
+        invalid.or_else(|| lacks.then_some(End::Host))
     };
     error.chain().find_map(end).unwrap_or(End::Internal)
 }
@@ -65,5 +70,6 @@ mod tests {
         assert_eq!(of(&invalid.context("failed to load").unwrap_err()), End::Invalid);
         assert_eq!(of(&HostLacks("x".into()).into()), End::Host);
         assert_eq!(of(&anyhow::anyhow!("x")), End::Internal);
+        assert_eq!(of(&anyhow::Error::from(CacheError::NoPlace).context("failed to open the cache")), End::Host);
     }
 }

@@ -5,7 +5,7 @@ mod carry;
 use crate::kept;
 use anyhow::Context as _;
 use clap::Subcommand;
-use harness::cache::{Cache, Kind};
+use harness::cache::{Cache, Kind, Trust};
 use harness::image::{Asked, Catalogue, Image, Progress, Source, ensure};
 use harness::release::Archive;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -23,6 +23,14 @@ Examples:
 
 A frozen lab is of use where QEMU, the accelerator (under KVM the processor, too) and the path of the cache are the same; elsewhere
 it is made again. Its passwords are derived from the secret of this cache, which the file then holds: keep it to yourself.";
+
+const IMPORT_EXAMPLE: &str = "\
+Example, in a job that runs scenarios:
+
+    cargo xtask image import images.rehearsal
+
+Disks and kernels run in guests only, and are taken from anybody. Frozen labs, trees that images are built on, and releases are run
+or loaded by this host, as root if you are: with --trust they are taken as you would run a program of whoever made the file.";
 
 /// What to do with images.
 #[derive(Subcommand)]
@@ -56,10 +64,13 @@ pub(crate) enum Action {
         templates: bool,
     },
     /// Take the images of such a file into the cache: all of them, or none
-    #[command(after_help = "Example, in a job that runs scenarios:\n\n    cargo xtask image import images.rehearsal")]
+    #[command(after_help = IMPORT_EXAMPLE)]
     Import {
         /// The file
         file: PathBuf,
+        /// Also take what this host runs or loads as root: frozen labs with their secret, trees, releases
+        #[arg(long)]
+        trust: bool,
     },
     /// Print the directory of an image, building it first if need be
     #[command(
@@ -82,7 +93,9 @@ pub(crate) fn run(action: Action) -> anyhow::Result<ExitCode> {
         }
         Action::List { json } => list(&cache, json)?,
         Action::Export { names, output, templates } => carry::export(&cache, &names, &output, templates)?,
-        Action::Import { file } => carry::import(&cache, &file)?,
+        Action::Import { file, trust } => {
+            carry::import(&cache, &file, if trust { Trust::Author } else { Trust::Guests })?;
+        }
         Action::Path { name } => {
             for image in build(&[name], false, &cache)? {
                 print(&image.directory.display().to_string());

@@ -153,8 +153,10 @@ enum Action {
 }
 
 fn main() -> ExitCode {
+    let entered = harness::network::enter_if_executed_for_it();
     harness::host::pipe::end_quietly_without_reader();
-    run(Cli::parse().action).unwrap_or_else(|error| {
+    let ended = entered.map_err(Into::into).and_then(|()| run(Cli::parse().action));
+    ended.unwrap_or_else(|error| {
         let end = exit::of(&error);
         match end {
             // A backtrace, if one is asked for, helps only us.

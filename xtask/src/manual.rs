@@ -5,8 +5,9 @@ use crate::Cli;
 use anyhow::Context as _;
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
+use harness::host::output::{self, Readers};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(crate) const COMPLETIONS_EXAMPLE: &str = "\
@@ -49,10 +50,20 @@ pub(crate) fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
         clap_mangen::Man::new(command()).render(&mut text)?;
         return print(&text);
     };
-    clap_mangen::generate_to(command(), directory)
-        .with_context(|| format!("failed to write manual pages into {}", directory.display()))?;
+    write_pages(directory).with_context(|| format!("failed to write manual pages into {}", directory.display()))?;
     println!("manual pages are in {}: try `man -l {}`", directory.display(), directory.join("xtask.1").display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Pages are made beside, since `clap_mangen` writes through whatever stands there.
+fn write_pages(directory: &Path) -> anyhow::Result<()> {
+    let made = tempfile::tempdir()?;
+    clap_mangen::generate_to(command(), made.path())?;
+    for page in fs_err::read_dir(made.path())? {
+        let page = page?;
+        output::write(&directory.join(page.file_name()), Readers::Others, &fs_err::read(page.path())?)?;
+    }
+    Ok(())
 }
 
 fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
@@ -80,8 +91,12 @@ mod tests {
     #[test]
     fn each_command_has_a_page() {
         let directory = tempfile::tempdir().unwrap();
-        clap_mangen::generate_to(command(), directory.path()).unwrap();
+        write_pages(directory.path()).unwrap();
         let page = std::fs::read_to_string(directory.path().join("xtask-test.1")).unwrap();
         assert!(page.contains("tier") && page.contains("pam"), "{page}");
+        let own = directory.path().join("xtask-test.1");
+        std::fs::remove_file(&own).unwrap();
+        std::os::unix::fs::symlink("elsewhere", &own).unwrap();
+        assert!(write_pages(directory.path()).unwrap_err().to_string().contains("is a link"));
     }
 }

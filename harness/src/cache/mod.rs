@@ -23,11 +23,11 @@ mod provide;
 mod sweep;
 
 pub use crate::size::{Size, SizeError};
-pub use archive::{ArchiveError, Exported, Imported, export, import};
+pub use archive::{ArchiveError, Exported, ImportProgress, Imported, Trust, export, import};
 pub use claim::{Claim, InUse};
 pub use clean::{Cleaned, Reason};
 pub use evict::{LIMIT_VARIABLE, Removal, Shrunk, limit};
 pub use list::{Kept, declare_foundations};
-pub use name::{ContentKey, EntryName};
-pub use place::{Cache, Kind};
+pub use name::{ContentKey, EntryName, PlanName};
+pub use place::{Cache, CacheError, Kind};
 pub use provide::Provided;

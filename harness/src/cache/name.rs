@@ -1,6 +1,7 @@
 //! Names of entries: what they are, and what they were made from.
 
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
@@ -22,6 +23,12 @@ impl ContentKey {
         }
         let digits: String = hash.finalize().iter().take(DIGITS / 2).map(|byte| format!("{byte:02x}")).collect();
         Self(digits)
+    }
+
+    /// Reads the digits of a key.
+    fn parse(text: &str) -> Option<Self> {
+        let is_digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        (text.len() == DIGITS && text.chars().all(is_digit)).then(|| Self(text.to_owned()))
     }
 }
 
@@ -50,9 +57,8 @@ impl EntryName {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (name, key) = text.rsplit_once('-')?;
-        let is_key = key.len() == DIGITS && key.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
-        let entry = Self::new(name, &ContentKey(key.to_owned()));
-        (is_key && entry.name == name).then_some(entry)
+        let entry = Self::new(name, &ContentKey::parse(key)?);
+        (entry.name == name).then_some(entry)
     }
 
     /// The part before the key.
@@ -80,6 +86,45 @@ impl Serialize for EntryName {
     }
 }
 
+impl<'de> Deserialize<'de> for EntryName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || D::Error::custom(format_args!("`{}` is no name of an entry", text.escape_debug()));
+        Self::parse(&text).ok_or_else(wrong)
+    }
+}
+
+/// What a file with package versions is called: `plan-<key>.<kind>.json`. The kind tells what was asked about the packages.
+///
+/// Whoever writes such a file, and whoever looks for one, goes by this type: so they cannot disagree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlanName {
+    key: ContentKey,
+    kind: String,
+}
+
+impl PlanName {
+    /// The name of the file for a question with this key.
+    #[must_use]
+    pub fn new(key: &ContentKey, kind: &str) -> Self {
+        Self { key: key.clone(), kind: kind.to_owned() }
+    }
+
+    /// Reads a file's name; none, if no such file is called like that.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (key, kind) = text.strip_prefix("plan-")?.strip_suffix(".json")?.split_once('.')?;
+        let is_kind = !kind.is_empty() && kind.chars().all(|c| c.is_ascii_lowercase());
+        Some(Self { key: ContentKey::parse(key)?, kind: is_kind.then(|| kind.to_owned())? })
+    }
+}
+
+impl fmt::Display for PlanName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "plan-{}.{}.json", self.key, self.kind)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +148,16 @@ mod tests {
         assert_eq!(entry.name(), written);
         assert!(!entry.to_string().contains('/'));
         assert_eq!(EntryName::parse(&entry.to_string()), Some(entry));
+    }
+
+    #[rstest::rstest]
+    #[case::of_an_image("plan-0123456789abcdef.image.json", true)]
+    #[case::without_a_kind("plan-0123456789abcdef.json", false)]
+    #[case::being_written("plan-0123456789abcdef.image.json-00112233", false)]
+    #[case::no_key("plan-x.image.json", false)]
+    #[case::way_out("plan-0123456789abcdef.../x.json", false)]
+    fn a_plan_is_read_back(#[case] text: &str, #[case] is_one: bool) {
+        assert_eq!(PlanName::parse(text).map(|name| name.to_string()), is_one.then(|| text.to_owned()));
     }
 
     #[rstest::rstest]

@@ -4,7 +4,7 @@ use super::name::EntryName;
 use serde::{Deserialize, Serialize};
 use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// What an entry is.
@@ -40,24 +40,78 @@ pub struct Cache {
     root: PathBuf,
 }
 
+/// Why a directory is no cache.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// No variable says where it is.
+    #[error("neither XDG_CACHE_HOME nor HOME names a directory: the cache is in one of them")]
+    NoPlace,
+    /// Programs that build images cannot take its path.
+    #[error(
+        "the cache is to be in {}, and {what} in a path is more than the programs can take that build images: let XDG_CACHE_HOME \
+         name another directory",
+        root.display()
+    )]
+    Path {
+        /// The path.
+        root: PathBuf,
+        /// What is in it.
+        what: &'static str,
+    },
+    /// A directory of it is none.
+    #[error(
+        "{} is {what}, and what lies there would be changed as a part of the cache: remove it, or let XDG_CACHE_HOME name the \
+         directory itself",
+        path.display()
+    )]
+    NoDirectory {
+        /// Its place.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
+    /// It is another user's.
+    #[error(
+        "{} belongs to the user with number {owner}, and you are {user}: run this as its owner, or let XDG_CACHE_HOME name a \
+         directory of your own",
+        path.display()
+    )]
+    Owner {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who asks.
+        user: u32,
+    },
+    /// A directory cannot be made or read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
 impl Cache {
     /// The cache of this user: `$XDG_CACHE_HOME/rehearsal`, or `~/.cache/rehearsal`.
-    pub fn open_default() -> io::Result<Self> {
+    pub fn open_default() -> Result<Self, CacheError> {
         let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let parent = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-        let parent = parent.ok_or_else(|| io::Error::other("neither XDG_CACHE_HOME nor HOME names a directory"))?;
-        Self::at(parent.join("rehearsal"))
+        Self::at(parent.ok_or(CacheError::NoPlace)?.join("rehearsal"))
     }
 
-    /// The cache at `root`, which is made if need be. Only its owner may enter it: templates hold a lab's keys.
-    pub fn at(root: PathBuf) -> io::Result<Self> {
+    /// The cache at `root`, which is made if need be. Only its owner may enter it: templates hold a lab's keys. Nothing is changed
+    /// where one of its directories is another user's, or leads elsewhere.
+    pub fn at(root: PathBuf) -> Result<Self, CacheError> {
+        check_path(&root)?;
         let cache = Self { root };
-        let rooms = Kind::ALL.map(|kind| cache.entries(kind));
-        for directory in rooms.into_iter().chain([cache.building(), cache.labs(), cache.root.clone()]) {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
-            if directory.metadata()?.permissions().mode() & 0o777 != 0o700 {
-                fs_err::set_permissions(&directory, Permissions::from_mode(0o700))?;
-            }
+        let rooms = Kind::ALL.map(|kind| cache.entries(kind)).into_iter().chain([cache.building(), cache.labs()]);
+        let directories: Vec<_> = rooms.chain([cache.root.clone()]).collect();
+        directories.iter().chain([&cache.shares()]).try_for_each(|directory| check_directory(directory))?;
+        for directory in directories {
+            make_private(&directory).map_err(|source| CacheError::Io { path: directory, source })?;
         }
         Ok(cache)
     }
@@ -111,9 +165,101 @@ impl Cache {
     }
 }
 
+/// Paths stand in the configuration of apt, which has no escapes, and in lists whose ends are lines.
+fn check_path(root: &Path) -> Result<(), CacheError> {
+    let text = root.to_str();
+    let is_bad = |c: char| c.is_control() || matches!(c, '"' | '\\');
+    let what = match text {
+        None => "what is not UTF-8",
+        Some(text) if text.contains(is_bad) => "a quotation mark, a backslash or a control character",
+        Some(_) => return Ok(()),
+    };
+    Err(CacheError::Path { root: root.to_owned(), what })
+}
+
+/// A directory of the cache is one, and ours, or is not there yet.
+fn check_directory(path: &Path) -> Result<(), CacheError> {
+    let data = match path.symlink_metadata() {
+        Ok(data) => data,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(CacheError::Io { path: path.to_owned(), source }),
+    };
+    if !data.is_dir() {
+        let what = if data.is_symlink() { "a link" } else { "no directory" };
+        return Err(CacheError::NoDirectory { path: path.to_owned(), what });
+    }
+    let (owner, user) = (data.uid(), nix::unistd::geteuid().as_raw());
+    if owner == user { Ok(()) } else { Err(CacheError::Owner { path: path.to_owned(), owner, user }) }
+}
+
+fn make_private(directory: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    if directory.metadata()?.permissions().mode() & 0o777 != 0o700 {
+        std::fs::set_permissions(directory, Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    #[rstest::rstest]
+    #[case::no_text(b"a\xff", "what is not UTF-8")]
+    #[case::quotation_mark(b"a\"b", "a quotation mark, a backslash or a control character")]
+    #[case::backslash(b"a\\b", "a quotation mark, a backslash or a control character")]
+    #[case::line(b"a\nb", "a quotation mark, a backslash or a control character")]
+    #[case::what_shells_read(b"it's; $(x) & a,b|c\xc3\xa9", "")]
+    fn a_path_that_programs_cannot_take_is_refused(#[case] name: &[u8], #[case] what: &str) {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join(OsStr::from_bytes(name));
+        let error = Cache::at(root.clone()).map_or_else(|error| error.to_string(), |_| String::new());
+        assert!(if what.is_empty() { error.is_empty() } else { error.contains(what) }, "{error}");
+        assert_eq!(root.exists(), what.is_empty());
+    }
+
+    /// What lies behind keeps its mode and all its files.
+    #[rstest::rstest]
+    #[case::itself("")]
+    #[case::images("images")]
+    #[case::building("building")]
+    #[case::labs("labs")]
+    #[case::shares("shares")]
+    fn a_room_that_is_a_link_is_refused(#[case] room: &str) {
+        let directory = tempfile::tempdir().unwrap();
+        let (root, elsewhere) = (directory.path().join("rehearsal"), directory.path().join("elsewhere"));
+        std::fs::create_dir(&elsewhere).unwrap();
+        std::fs::set_permissions(&elsewhere, Permissions::from_mode(0o755)).unwrap();
+        let link = if room.is_empty() {
+            root.clone()
+        } else {
+            std::fs::create_dir(&root).unwrap();
+            root.join(room)
+        };
+        std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+        let error = Cache::at(root).unwrap_err().to_string();
+        assert!(error.contains(&format!("{} is a link", link.display())), "{error}");
+        assert_eq!(elsewhere.metadata().unwrap().permissions().mode() & 0o777, 0o755);
+        assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_cache_of_somebody_else_is_refused() {
+        let theirs =
+            if nix::unistd::geteuid().is_root() { tempfile::tempdir().unwrap() } else { return assert_of_root() };
+        std::os::unix::fs::chown(theirs.path(), Some(12345), None).unwrap();
+        let error = Cache::at(theirs.path().to_owned()).unwrap_err().to_string();
+        assert!(error.contains("belongs to the user with number 12345, and you are 0"), "{error}");
+        assert_eq!(std::fs::read_dir(theirs.path()).unwrap().count(), 0);
+    }
+
+    /// The same for a user who can give nothing away: `/usr` is root's.
+    fn assert_of_root() {
+        let error = check_directory(Path::new("/usr")).unwrap_err().to_string();
+        assert!(error.contains("/usr belongs to the user with number"), "{error}");
+    }
 
     #[test]
     fn the_cache_is_private_even_if_it_was_not() {

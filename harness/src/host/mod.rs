@@ -8,6 +8,7 @@ pub mod counter;
 pub mod doctor;
 pub mod install;
 pub mod memory;
+pub mod output;
 pub mod pipe;
 mod probe;
 pub mod raw;

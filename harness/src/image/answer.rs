@@ -3,7 +3,7 @@
 //! What is in the cache by an answer of a day is used. What is missing will be fetched, and the archive has the versions of
 //! now: an answer of hours ago may name some that it has no more. Offline, the last answer holds.
 
-use crate::cache::{Cache, ContentKey, Size};
+use crate::cache::{Cache, ContentKey, PlanName, Size};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -49,7 +49,8 @@ impl Answer {
     /// To the question for these packages of a suite; `kind` tells apart what was asked about them.
     pub(crate) fn to(cache: &Cache, suite: &str, packages: &[String], kind: &str) -> Self {
         let question = [suite.as_bytes()].into_iter().chain(packages.iter().map(String::as_bytes));
-        Self { file: cache.building().join(format!("plan-{}{kind}.json", ContentKey::of(question))) }
+        let name = PlanName::new(&ContentKey::of(question), kind);
+        Self { file: cache.building().join(name.to_string()) }
     }
 
     /// The last one, however old it is.
@@ -122,7 +123,7 @@ mod tests {
         fn since(age: Duration) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let cache = Cache::at(directory.path().join("cache")).unwrap();
-            let answer = Answer::to(&cache, "suite", &[], "");
+            let answer = Answer::to(&cache, "suite", &[], "image");
             answer.keep(b"\"kept\"").unwrap();
             let file = std::fs::File::open(&answer.file).unwrap();
             file.set_modified(SystemTime::now() - age).unwrap();
@@ -171,7 +172,7 @@ mod tests {
     fn only_answers_are_forgotten_and_only_old_ones() {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::at(directory.path().join("cache")).unwrap();
-        let [old, new] = ["old", "new"].map(|suite| Answer::to(&cache, suite, &[], ""));
+        let [old, new] = ["old", "new"].map(|suite| Answer::to(&cache, suite, &[], "image"));
         for answer in [&old, &new] {
             answer.keep(b"\"kept\"").unwrap();
         }

@@ -10,7 +10,9 @@ use super::recipe::{Catalogue, Foreign, Recipe, RecipeError, Source};
 use super::tool;
 use crate::cache::{self, Cache, ContentKey, EntryName, InUse, Kind, Size};
 use crate::host::workspace::Workspace;
-use crate::machine::{Boot, quoted};
+use crate::machine::Boot;
+use crate::qcow2::Header;
+use crate::shell::{quoted, quoted_all, quoted_path};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
@@ -57,7 +59,7 @@ pub fn ensure(
             Source::Release(release) => site.release_disk(recipe, release),
             Source::Suite(_) => Err(RecipeError::NotBootable { name: name.to_owned() }.into()),
         })?;
-    Ok(image(recipe, key, in_use))
+    image(recipe, key, in_use)
 }
 
 /// Hands back the tree that a recipe builds on, if it builds on one, building it first if it is not in the cache. Blocks.
@@ -74,7 +76,8 @@ pub fn ensure_base(
     Ok(base.map(|base| base.in_use))
 }
 
-fn image(recipe: &Recipe, key: ContentKey, in_use: InUse) -> Image {
+/// An image in the cache, once its disk was looked at: it may have been imported.
+fn image(recipe: &Recipe, key: ContentKey, in_use: InUse) -> Result<Image, ImageError> {
     let place = in_use.place().to_owned();
     let optional = |file: &str| Some(place.join(file)).filter(|path| path.exists());
     let boot = optional("vmlinuz").map_or(Boot::Disk, |kernel| Boot::Direct {
@@ -83,7 +86,8 @@ fn image(recipe: &Recipe, key: ContentKey, in_use: InUse) -> Image {
         parameters: recipe.kernel_parameters.clone(),
     });
     let disk = place.join("disk.qcow2");
-    Image { name: recipe.name.clone(), key, disk, directory: place, boot, _in_use: Arc::new(in_use) }
+    Header::of_whole(&disk).map_err(|source| ImageError::Planted { disk: disk.clone(), source })?;
+    Ok(Image { name: recipe.name.clone(), key, disk, directory: place, boot, _in_use: Arc::new(in_use) })
 }
 
 /// Where one image and all that it stands on is built.
@@ -329,7 +333,7 @@ fn install(
         (Source::Suite(_), _) => arguments.push("--variant=minbase".into()),
         (_, Some(tree)) => {
             arguments.extend(["--variant=custom".into(), "--skip=check/empty".into()]);
-            arguments.push(format!("--setup-hook=tar --extract --directory \"$1\" --file {}", tree.display()));
+            arguments.push(format!("--setup-hook=tar --extract --directory \"$1\" --file {}", quoted_path(tree)?));
         }
         (_, None) => return Err(ImageError::NoKernel(recipe.name.clone())),
     }
@@ -340,27 +344,29 @@ fn install(
         // Before packages are configured: what they read must be there.
         let hook = if base.is_some() { "setup-hook" } else { "essential-hook" };
         let files = std::path::absolute(files)?;
-        arguments.push(format!("--{hook}=cp --recursive --no-preserve=ownership {}/. \"$1\"", files.display()));
+        arguments.push(format!("--{hook}=cp --recursive --no-preserve=ownership {}/. \"$1\"", quoted_path(&files)?));
     }
     for answer in &recipe.debconf {
-        arguments.push(format!("--essential-hook=echo '{answer}' | chroot \"$1\" debconf-set-selections"));
+        let answer = quoted(answer);
+        arguments.push(format!("--essential-hook=printf '%s\\n' {answer} | chroot \"$1\" debconf-set-selections"));
     }
     for (verb, units) in [("mask", &recipe.mask), ("disable", &recipe.disable)] {
         if !units.is_empty() {
-            arguments.push(format!("--customize-hook=chroot \"$1\" systemctl --quiet {verb} {}", units.join(" ")));
+            arguments.push(format!("--customize-hook=chroot \"$1\" systemctl --quiet {verb} -- {}", quoted_all(units)));
         }
     }
     for command in &recipe.run {
         arguments.push(format!("--customize-hook=chroot \"$1\" /bin/sh -e -c {}", quoted(command)));
     }
     let list = "chroot \"$1\" dpkg-query --show --showformat '${Package} ${Version}\\n'";
-    arguments.push(format!("--customize-hook={list} > {}", workspace.join(INSTALLED).display()));
+    arguments.push(format!("--customize-hook={list} > {}", quoted_path(&workspace.join(INSTALLED))?));
     if base.is_some() {
         // mmdebstrap lends the host's name and resolver to the tree: nothing of this host stays in an image.
         arguments.push("--customize-hook=echo localhost > \"$1/etc/hostname\" && : > \"$1/etc/resolv.conf\"".into());
     }
-    arguments.extend([suite.to_owned(), target.display().to_string()]);
-    arguments.extend(plan::mirror());
+    let mut arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    arguments.extend([suite.into(), target.into()]);
+    arguments.extend(plan::mirror().map(Into::into));
     tool::run("mmdebstrap", arguments, &recipe.name, workspace, watch)
 }
 

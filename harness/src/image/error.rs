@@ -2,6 +2,7 @@
 
 use super::recipe::RecipeError;
 use crate::cache::{Size, SizeError};
+use crate::qcow2::Qcow2Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -106,6 +107,30 @@ pub enum ImageError {
         found: String,
         /// What it should have.
         wanted: String,
+    },
+    /// A file has no end, or one that is far away.
+    #[error("{what} has more than {largest}: it is no part of a machine's image")]
+    TooLarge {
+        /// Its path or URL.
+        what: String,
+        /// How large it may be.
+        largest: Size,
+    },
+    /// A disk asks for what no disk of ours does.
+    #[error("{what} is not used: {source}; name a plain qcow2 disk that stands alone")]
+    Disk {
+        /// Its path or URL.
+        what: String,
+        /// What is wrong with it.
+        source: Qcow2Error,
+    },
+    /// The disk of an image in the cache is not one that was made here.
+    #[error("{} is not used: {source}; `cargo xtask clean --all` removes what is in the cache, and a build makes it again", disk.display())]
+    Planted {
+        /// The disk.
+        disk: PathBuf,
+        /// What is wrong with it.
+        source: Qcow2Error,
     },
     /// The tree has no kernel.
     #[error("the tree of `{0}` has no kernel and initial RAM disk in /boot")]

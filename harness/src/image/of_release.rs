@@ -7,7 +7,7 @@ use super::progress::Progress;
 use super::recipe::{Recipe, RecipeError};
 use super::tool;
 use crate::cache::{ContentKey, InUse};
-use crate::machine::quoted;
+use crate::shell::{quoted, quoted_all, quoted_path};
 use serde_json::json;
 use std::error::Error;
 use std::ffi::OsStr;
@@ -101,11 +101,7 @@ fn script(recipe: &Recipe) -> io::Result<String> {
     let mut script = String::from(UNPACK);
     if let Some(files) = &recipe.files {
         let files = std::path::absolute(files)?;
-        let _ = writeln!(
-            script,
-            "cp --recursive --no-preserve=ownership {}/. \"$1\"",
-            quoted(&files.display().to_string())
-        );
+        let _ = writeln!(script, "cp --recursive --no-preserve=ownership {}/. \"$1\"", quoted_path(&files)?);
     }
     let mut inside = |command: &str| {
         let _ = writeln!(script, "chroot \"$1\" /bin/sh -e -c {}", quoted(command));
@@ -113,7 +109,7 @@ fn script(recipe: &Recipe) -> io::Result<String> {
     inside(ENTER);
     for (verb, units) in [("mask", &recipe.mask), ("disable", &recipe.disable)] {
         if !units.is_empty() {
-            inside(&format!("systemctl --quiet {verb} {}", units.join(" ")));
+            inside(&format!("systemctl --quiet {verb} -- {}", quoted_all(units)));
         }
     }
     for command in &recipe.run {

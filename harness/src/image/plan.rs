@@ -6,6 +6,7 @@ use super::progress::Progress;
 use super::tool;
 use crate::cache::{Cache, Size};
 use crate::host::workspace::Workspace;
+use crate::shell::{quoted_all, quoted_path};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ pub(super) struct Wanted<'a> {
 
 impl Wanted<'_> {
     fn answer(&self, cache: &Cache) -> Answer {
-        Answer::to(cache, self.suite, self.packages, ".image")
+        Answer::to(cache, self.suite, self.packages, "image")
     }
 
     /// The last answer, however old it is.
@@ -87,8 +88,8 @@ impl Wanted<'_> {
             "export APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\"; \
              set -- --no-install-recommends install '?essential' '?priority(required)' apt {}; \
              apt-get --simulate \"$@\" > {answer} && {{ apt-get --assume-no \"$@\" >> {answer} 2>&1 || true; }}",
-            self.packages.join(" "),
-            answer = answer.display()
+            quoted_all(self.packages),
+            answer = quoted_path(&answer)?
         );
         let mut arguments =
             vec!["--variant=custom".to_owned(), "--format=null".into(), format!("--customize-hook={hook}")];

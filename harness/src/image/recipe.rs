@@ -69,7 +69,7 @@ pub struct Foreign {
 pub struct Download {
     /// A path on this host, relative to the recipe; or
     pub path: Option<PathBuf>,
-    /// a URL that curl(1) can fetch.
+    /// a URL: https, or a file of this host.
     pub url: Option<String>,
     /// The SHA-256 of the content, in hexadecimal digits.
     pub sha256: String,
@@ -251,6 +251,13 @@ fn resolved(mut from: Foreign, directory: &Path) -> Result<Foreign, String> {
         if download.path.is_some() == download.url.is_some() {
             return Err("a file of `[from]` needs one of `path` and `url`".into());
         }
+        if let Some(url) = &download.url
+            && !["https://", "file://"].iter().any(|scheme| url.starts_with(scheme))
+        {
+            return Err(format!(
+                "`{url}` is fetched by no safe way: a URL begins with `https://`, or `file://` for this host"
+            ));
+        }
         if download.sha256.len() != 64 || !download.sha256.chars().all(|c| c.is_ascii_hexdigit()) {
             return Err(format!("`{}` is no SHA-256: it has 64 hexadecimal digits", download.sha256));
         }
@@ -281,6 +288,11 @@ mod tests {
     #[case::two_sources(
         "summary = \"x\"\nsuite = \"a\"\nbase = \"b\"\n",
         "one of `suite`, `base`, `release` and `[from]`",
+        ""
+    )]
+    #[case::unsafe_url(
+        "summary = \"x\"\n[from.disk]\nurl = \"http://mirror.test/a\"\nsha256 = \"12\"\n",
+        "`http://mirror.test/a` is fetched by no safe way",
         ""
     )]
     #[case::bad_digest("summary = \"x\"\n[from.disk]\npath = \"a\"\nsha256 = \"12\"\n", "is no SHA-256", "")]

@@ -74,18 +74,20 @@ mod tests {
     use super::*;
     use crate::cache::{ContentKey, Kind};
     use crate::image::ensure;
+    use sha2::{Digest as _, Sha256};
 
     #[test]
     fn an_image_is_old_when_its_recipe_has_changed() {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::at(directory.path().join("cache")).unwrap();
-        std::fs::write(directory.path().join("disk"), "").unwrap();
-        let of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let disk = crate::qcow2::tests::disk(None);
+        std::fs::write(directory.path().join("disk"), &disk).unwrap();
+        let digest: String = Sha256::digest(&disk).iter().map(|byte| format!("{byte:02x}")).collect();
         let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
         let cloud = |summary: &str| {
             write(
                 "cloud.toml",
-                &format!("summary = \"{summary}\"\n[from.disk]\npath = \"disk\"\nsha256 = \"{of_nothing}\"\n"),
+                &format!("summary = \"{summary}\"\n[from.disk]\npath = \"disk\"\nsha256 = \"{digest}\"\n"),
             );
         };
         cloud("one");

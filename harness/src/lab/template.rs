@@ -8,6 +8,8 @@ use super::setup::{LabError, Setup};
 use super::topology::Topology;
 use crate::host::workspace::Workspace;
 use crate::machine::{Boot, Frozen, MachineName};
+use crate::plain_path::PlainPath;
+use crate::qcow2::{Header, Qcow2Error};
 use crate::seed::{CacheSecret, Identity, LabNonce};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -48,6 +50,14 @@ pub enum TemplateFlaw {
     Changed {
         /// The file.
         path: PathBuf,
+    },
+    /// A disk asks for what no disk of ours does.
+    #[error("{}: {source}", path.display())]
+    Disk {
+        /// The disk.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Qcow2Error,
     },
     /// It was made for something else.
     #[error("it was made {0}")]
@@ -97,7 +107,7 @@ pub(super) struct Manifest {
     /// The disk that each machine's disk stands on.
     pub(super) below: BTreeMap<MachineName, PathBuf>,
     /// The digest of each file.
-    pub(super) files: BTreeMap<String, Digest>,
+    pub(super) files: BTreeMap<PlainPath, Digest>,
 }
 
 /// A BLAKE3 digest of what a file holds, in hexadecimal digits. Holes and zeroes are the same.
@@ -138,7 +148,7 @@ impl Manifest {
             let of_its_own = [kernel, initrd].into_iter().filter(|path| path.exists());
             for path in [frozen.memory, frozen.devices, disk].into_iter().chain(of_its_own) {
                 let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                manifest.files.insert(file, digest(&path).map_err(LabError::file(&path))?);
+                manifest.add(directory, &file)?;
             }
         }
         Ok(manifest)
@@ -169,7 +179,8 @@ impl Manifest {
     /// Adds other files of the directory, which belong to the frozen lab.
     pub(super) fn add(&mut self, directory: &Path, file: &str) -> Result<(), LabError> {
         let path = directory.join(file);
-        self.files.insert(file.to_owned(), digest(&path).map_err(LabError::file(&path))?);
+        let name = PlainPath::try_from(file.to_owned()).map_err(io::Error::other).map_err(LabError::file(&path))?;
+        self.files.insert(name, digest(&path).map_err(LabError::file(&path))?);
         Ok(())
     }
 
@@ -207,6 +218,7 @@ impl Template {
                 return Err(TemplateFlaw::Foreign(format!("for a machine {} on {place}", machine.name.get_ref())));
             }
         }
+        check_disks(directory, &manifest.below)?;
         verify(directory, &manifest.files)?;
         Ok(manifest)
     }
@@ -256,14 +268,22 @@ impl Template {
     }
 }
 
+/// Every disk stands on the one that it was frozen on: the files of a template may have been imported, and its manifest with them.
+fn check_disks(directory: &Path, below: &BTreeMap<MachineName, PathBuf>) -> Result<(), TemplateFlaw> {
+    below.iter().try_for_each(|(machine, image)| {
+        let (_, disk) = files_of(directory, machine);
+        Header::of_overlay(&disk, image).map(drop).map_err(|source| TemplateFlaw::Disk { path: disk, source })
+    })
+}
+
 /// Every file is what it was. The files are read in parallel.
-fn verify(directory: &Path, files: &BTreeMap<String, Digest>) -> Result<(), TemplateFlaw> {
+fn verify(directory: &Path, files: &BTreeMap<PlainPath, Digest>) -> Result<(), TemplateFlaw> {
     std::thread::scope(|scope| {
         let checks: Vec<_> = files
             .iter()
             .map(|(name, expected)| {
                 scope.spawn(move || {
-                    let path = directory.join(name);
+                    let path = name.below(directory);
                     match digest(&path) {
                         Ok(found) if found == *expected => Ok(()),
                         Ok(_) => Err(TemplateFlaw::Changed { path }),
@@ -305,12 +325,12 @@ fn digest(path: &Path) -> io::Result<Digest> {
 mod tests {
     use super::*;
 
-    fn files(directory: &Path) -> BTreeMap<String, Digest> {
+    fn files(directory: &Path) -> BTreeMap<PlainPath, Digest> {
         let mut ram = vec![0; 5 << 20];
         ram[3 << 20] = 7;
         std::fs::write(directory.join("mail.memory"), ram).unwrap();
         std::fs::write(directory.join("mail.devices"), b"devices").unwrap();
-        let digest = |name: &str| (name.to_owned(), super::digest(&directory.join(name)).unwrap());
+        let digest = |name: &str| (name.to_owned().try_into().unwrap(), super::digest(&directory.join(name)).unwrap());
         [digest("mail.memory"), digest("mail.devices")].into()
     }
 
@@ -343,6 +363,21 @@ mod tests {
         std::fs::write(&written, vec![0; 2 << 20]).unwrap();
         File::create(&hole).unwrap().set_len(2 << 20).unwrap();
         assert_eq!(digest(&written).unwrap(), digest(&hole).unwrap());
+    }
+
+    #[rstest::rstest]
+    #[case::its_image("/cache/images/mail/disk.qcow2", "")]
+    #[case::a_file_of_this_host(
+        "/etc/shadow",
+        "should stand on /cache/images/mail/disk.qcow2, and stands on /etc/shadow"
+    )]
+    fn a_disk_stands_on_the_image_that_it_was_frozen_on(#[case] backing: &str, #[case] words: &str) {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("mail.qcow2"), crate::qcow2::tests::disk(Some(backing))).unwrap();
+        let below = (MachineName::try_from("mail".to_owned()).unwrap(), "/cache/images/mail/disk.qcow2".into());
+        let checked = check_disks(directory.path(), &[below].into());
+        let said = checked.map_or_else(|flaw| flaw.to_string(), |()| String::new());
+        assert!(if words.is_empty() { said.is_empty() } else { said.contains(words) }, "{said}");
     }
 
     #[rstest::rstest]

@@ -64,8 +64,10 @@ pub struct Definition {
     #[schemars(with = "Option<String>")]
     pub resolver: Option<Spanned<MachineName>>,
     /// RAM in MiB.
+    #[schemars(range(min = 64, max = 1_048_576))]
     pub memory_mib: u32,
     /// Virtual processors.
+    #[schemars(range(min = 1, max = 255))]
     pub processors: u8,
     /// The others know it by name and address, and it is not there.
     #[serde(default)]
@@ -240,7 +242,7 @@ impl Topology {
     /// RAM of all machines, in MiB.
     #[must_use]
     pub fn memory_mib(&self) -> u32 {
-        self.present().map(|(_, machine)| machine.memory_mib).sum()
+        self.present().fold(0, |sum: u32, (_, machine)| sum.saturating_add(machine.memory_mib))
     }
 
     /// Virtual processors of all machines.

@@ -31,6 +31,7 @@ mod trouble;
 mod verbs;
 mod waker;
 
+pub use crate::shell::quoted;
 #[cfg(any(test, fuzzing))]
 pub(crate) use agent::fuzz;
 pub use agent::{AgentError, Commands, Output};
@@ -42,4 +43,4 @@ pub use process::{Machine, MachineError};
 pub use spec::{Boot, Frozen, Guest, MachineName, NetworkCard, Origin, Spec};
 pub use terminal::{Terminal, Watcher};
 pub use trouble::Trouble;
-pub use verbs::{VerbError, quoted};
+pub use verbs::VerbError;

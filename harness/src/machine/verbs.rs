@@ -6,6 +6,7 @@ use super::agent::{AgentError, Output, summary};
 use super::process::Machine;
 use super::spec::MachineName;
 use super::trouble::Trouble;
+use crate::shell::quoted;
 use crate::time::{Deadline, Expired};
 
 /// Why a verb did not do what it says.
@@ -199,21 +200,5 @@ impl Machine {
 
     fn status(&self, command: &str, output: Output) -> VerbError {
         VerbError::Status { machine: self.name().clone(), command: summary(command), output }
-    }
-}
-
-/// `text` as one word of the shell.
-#[must_use]
-pub fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_word_stays_one_word() {
-        assert_eq!(quoted("it's; reboot"), r"'it'\''s; reboot'");
     }
 }

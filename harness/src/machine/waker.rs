@@ -8,7 +8,8 @@
 //! arrives, by seconds where six machines wake up on two busy cores; so the answer is timed, and the order repeated.
 
 use super::process::Machine;
-use super::verbs::{VerbError, quoted};
+use super::verbs::VerbError;
+use crate::shell::quoted;
 use crate::time::Deadline;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};

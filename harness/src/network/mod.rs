@@ -17,4 +17,4 @@ mod userns;
 pub use address::{MacAddress, Prefix, PrefixError, Segment, SegmentName, TapName};
 pub use keeper::Keeper;
 pub use namespace::{Namespace, NetworkError};
-pub use userns::{UserNamespaceError, become_root_of_own_user_namespace};
+pub use userns::{UserNamespaceError, become_root_of_own_user_namespace, enter_if_executed_for_it};

@@ -27,8 +27,11 @@ pub enum OfflineError {
 ///
 /// Hands back where it is then.
 pub fn unpacked(disk: &Path, directory: &str, target: &Path) -> Result<PathBuf, OfflineError> {
-    let request = format!("rdump \"/{directory}\" \"{}\"", target.display());
-    let output = Command::new("debugfs").arg("-R").arg(request).arg(disk).output().map_err(OfflineError::Tool)?;
+    // In a request a path would have to be quoted, and debugfs knows no way to do that for each.
+    let request = format!("rdump \"/{directory}\" .");
+    let mut debugfs = Command::new("debugfs");
+    debugfs.arg("-R").arg(request).arg(std::path::absolute(disk).map_err(OfflineError::Tool)?).current_dir(target);
+    let output = debugfs.output().map_err(OfflineError::Tool)?;
     let place = target.join(Path::new(directory).file_name().unwrap_or_default());
     // debugfs ends with 0 whatever happened.
     if place.is_dir() {
@@ -53,7 +56,7 @@ mod tests {
         mke2fs.args(["-q", "-t", "ext4", "-d"]).arg(work.path().join("root")).arg(&disk).arg("4M");
         let status = mke2fs.status().unwrap();
         assert!(status.success());
-        let target = work.path().join("target");
+        let target = work.path().join("a \"target\"; of mine");
         std::fs::create_dir(&target).unwrap();
         let place = unpacked(&disk, "15.0/kept", &target).unwrap();
         assert_eq!(std::fs::read_to_string(place.join("a.rpm")).unwrap(), "content");

@@ -15,7 +15,7 @@ pub(super) fn collect(release: &Path, packages: &[Made]) -> Result<(), ReleaseEr
     let found = in_parallel(packages, |made| {
         let unreadable =
             |error: rpm::Error| ReleaseError::Package { name: made.name.clone(), reason: error.to_string() };
-        let package = rpm::Package::open(release.join(&made.file)).map_err(unreadable)?;
+        let package = rpm::Package::open(made.file.below(release)).map_err(unreadable)?;
         let mut files = Vec::new();
         for file in package.files().map_err(unreadable)? {
             let file = file.map_err(unreadable)?;

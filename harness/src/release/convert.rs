@@ -12,6 +12,7 @@ use super::translate::Members;
 use super::tree::Harvest;
 use super::{MANIFEST, Made, Manifest, write};
 use crate::cache::{ContentKey, Kind};
+use crate::plain_path::PlainPath;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ pub(super) struct Workshop<'a> {
 impl<'a> Workshop<'a> {
     pub(super) fn open(definition: &'a Definition, debs: &Debs, harvest: &'a Harvest) -> Result<Self, ReleaseError> {
         let opened = in_parallel(&debs.listed, |one| {
-            let path = debs.place().join(&one.file);
+            let path = one.file.below(debs.place());
             Ok((Deb::open(&path)?, path, one.sha256.clone()))
         })?;
         let members = Members::of(opened.iter().map(|(deb, ..)| &deb.control));
@@ -161,7 +162,7 @@ impl Shelf {
             let Ok(text) = std::fs::read(in_use.place().join(MANIFEST)) else { continue };
             let Ok(manifest) = serde_json::from_slice::<Manifest>(&text) else { continue };
             for made in manifest.packages.into_iter().chain(manifest.variants.into_values().flatten()) {
-                known.insert(made.key.clone(), (in_use.place().join(&made.file), made));
+                known.insert(made.key.clone(), (made.file.below(in_use.place()), made));
             }
             held.push(in_use);
         }
@@ -183,20 +184,23 @@ pub(super) fn make(
     site.tell(Progress::Converting { packages: orders.len(), kept });
     let mut made = in_parallel(orders, |order| {
         if let Some((path, known)) = shelf.known.get(&order.key) {
-            let file_name = known.file.rsplit('/').next().unwrap_or_default();
-            let file = format!("{folder}/{file_name}");
-            fs_err::hard_link(path, new.join(&file))?;
+            let file = plain(format!("{folder}/{}", known.file.file_name()))?;
+            fs_err::hard_link(path, file.below(new))?;
             return Ok(Made { file, ..known.clone() });
         }
         let package = workshop.package(order)?;
-        let file = format!("{folder}/{}", package.file_name());
-        let by_rpmbuild = write::write(&package, &new.join(&file), workspace)?;
+        let file = plain(format!("{folder}/{}", package.file_name()))?;
+        let by_rpmbuild = write::write(&package, &file.below(new), workspace)?;
         let changed = !order.changes.files.is_empty() || !order.changes.drop.is_empty();
         let evr = package.evr.to_string();
         Ok(Made { name: package.name, evr, file, key: order.key.clone(), changed, by_rpmbuild })
     })?;
     made.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(made)
+}
+
+fn plain(path: String) -> io::Result<PlainPath> {
+    PlainPath::try_from(path).map_err(io::Error::other)
 }
 
 /// Does the same to all items, on all cores, and hands back the results in their order; the first error ends it. The

@@ -9,6 +9,8 @@ use super::site::{Progress, Site};
 use crate::cache::{ContentKey, EntryName, InUse, Kind, Size};
 use crate::host::workspace::Workspace;
 use crate::image::{Answer, Freshness, mirror, run_tool};
+use crate::plain_path::PlainPath;
+use crate::shell::{quoted_all, quoted_path};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -23,7 +25,7 @@ const INDEX: &str = "index.json";
 #[serde(deny_unknown_fields)]
 pub(super) struct Listed {
     /// The file's name.
-    pub(super) file: String,
+    pub(super) file: PlainPath,
     /// Of the file's content, in hexadecimal digits.
     pub(super) sha256: String,
     /// Of the file.
@@ -55,13 +57,13 @@ pub(super) fn ensure(site: &Site, definition: &Definition, refresh: bool) -> Res
     let in_use = site.provide(&name, |workspace, new| {
         let count = reuse(site, &listed, new)?;
         if count < listed.len() {
-            let bytes: Size = listed.iter().filter(|one| !new.join(&one.file).exists()).map(|one| one.size).sum();
+            let bytes: Size = listed.iter().filter(|one| !one.file.below(new).exists()).map(|one| one.size).sum();
             site.want_room(bytes)?;
             site.tell(Progress::Fetching { packages: listed.len() - count, size: bytes });
             fetch(definition, new, workspace)?;
         }
         for one in &listed {
-            check(&new.join(&one.file), one)?;
+            check(&one.file.below(new), one)?;
         }
         fs_err::write(new.join(INDEX), serde_json::to_vec_pretty(&listed).map_err(io::Error::from)?)?;
         Ok(())
@@ -81,14 +83,14 @@ fn plan(site: &Site, definition: &Definition, freshness: Freshness) -> Result<Ve
         site.tell(Progress::Planning);
         ask(site, definition)
     };
-    let answer = Answer::to(site.cache, &definition.suite, &definition.packages, ".release");
+    let answer = Answer::to(site.cache, &definition.suite, &definition.packages, "release");
     answer.get(freshness, ask, || site.tell(Progress::OldPlan))
 }
 
 fn ask(site: &Site, definition: &Definition) -> Result<Vec<Listed>, ReleaseError> {
     let workspace = Workspace::create(&site.cache.building(), "plan")?;
     let answer = workspace.path().join("answer");
-    let action = format!("-o Acquire::ForceHash=SHA256 --print-uris > {}", answer.display());
+    let action = format!("-o Acquire::ForceHash=SHA256 --print-uris > {}", quoted_path(&answer)?);
     with_apt(definition, &action, workspace.path())?;
     parse(&fs_err::read_to_string(answer)?)
 }
@@ -96,7 +98,7 @@ fn ask(site: &Site, definition: &Definition) -> Result<Vec<Listed>, ReleaseError
 /// Has apt fetch what is missing in the directory `target`, which it fills as its cache.
 fn fetch(definition: &Definition, target: &Path, workspace: &Workspace) -> Result<(), ReleaseError> {
     fs_err::create_dir(target.join("partial"))?;
-    let action = format!("-o Dir::Cache::archives={} --download-only", target.display());
+    let action = format!("-o Dir::Cache::archives={} --download-only", quoted_path(target)?);
     with_apt(definition, &action, workspace.path())?;
     for extra in ["partial", "lock"].map(|name| target.join(name)) {
         if extra.is_dir() {
@@ -112,7 +114,7 @@ fn fetch(definition: &Definition, target: &Path, workspace: &Workspace) -> Resul
 fn with_apt(definition: &Definition, action: &str, workspace: &Path) -> Result<(), ReleaseError> {
     let hook = format!(
         "export APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\"; apt-get --yes --no-install-recommends install '?essential' {} {action}",
-        definition.packages.join(" "),
+        quoted_all(&definition.packages),
     );
     let mut arguments = vec!["--variant=custom".to_owned(), "--format=null".into(), format!("--customize-hook={hook}")];
     arguments.extend([definition.suite.clone(), "-".into()]);
@@ -126,9 +128,9 @@ fn parse(text: &str) -> Result<Vec<Listed>, ReleaseError> {
         let mut words = line.split(' ').skip(1);
         let (file, size) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
         let sha256 = words.next()?.strip_prefix("SHA256:")?.to_owned();
-        // It becomes a path.
-        let is_plain = !file.contains('/') && Path::new(&file).extension() == Some("deb".as_ref());
-        is_plain.then_some(Listed { file, sha256, size: Size::bytes(size) })
+        let is_package = !file.contains('/') && Path::new(&file).extension() == Some("deb".as_ref());
+        let file = PlainPath::try_from(file).ok().filter(|_| is_package)?;
+        Some(Listed { file, sha256, size: Size::bytes(size) })
     };
     let lines = text.lines().filter(|line| line.starts_with('\''));
     lines.map(|line| package(line).ok_or_else(|| ReleaseError::Answer { line: line.to_owned() })).collect()
@@ -142,13 +144,13 @@ fn reuse(site: &Site, listed: &[Listed], new: &Path) -> Result<usize, ReleaseErr
         let Some(in_use) = site.cache.open(Kind::Release, &entry.name)? else { continue };
         let Ok(text) = std::fs::read(in_use.place().join(INDEX)) else { continue };
         let index: Vec<Listed> = serde_json::from_slice(&text).unwrap_or_default();
-        known.extend(index.into_iter().map(|one| (one.sha256, in_use.place().join(one.file))));
+        known.extend(index.into_iter().map(|one| (one.sha256, one.file.below(in_use.place()))));
         held.push(in_use);
     }
     let mut count = 0;
     for one in listed {
         if let Some(path) = known.get(&one.sha256) {
-            fs_err::hard_link(path, new.join(&one.file))?;
+            fs_err::hard_link(path, one.file.below(new))?;
             count += 1;
         }
     }
@@ -157,7 +159,7 @@ fn reuse(site: &Site, listed: &[Listed], new: &Path) -> Result<usize, ReleaseErr
 
 fn check(path: &Path, wanted: &Listed) -> Result<(), ReleaseError> {
     if !path.exists() {
-        return Err(ReleaseError::NotFetched { file: wanted.file.clone() });
+        return Err(ReleaseError::NotFetched { file: wanted.file.to_string() });
     }
     let mut hash = Sha256::new();
     let (mut file, mut buffer) = (fs_err::File::open(path)?, vec![0; 1 << 16]);
@@ -168,18 +170,22 @@ fn check(path: &Path, wanted: &Listed) -> Result<(), ReleaseError> {
     if found == wanted.sha256 {
         return Ok(());
     }
-    Err(ReleaseError::Digest { file: wanted.file.clone(), found, wanted: wanted.sha256.clone() })
+    Err(ReleaseError::Digest { file: wanted.file.to_string(), found, wanted: wanted.sha256.clone() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn plain(name: &str) -> PlainPath {
+        name.to_owned().try_into().unwrap()
+    }
+
     #[test]
     fn apts_answer_is_read() {
         let answer = "Reading package lists...\n\
             'http://mirror.test/a_1%2b2_all.deb' a_1+2_all.deb 5616 SHA256:00ff\nNeed to get 5616 B\n";
-        let expected = Listed { file: "a_1+2_all.deb".into(), sha256: "00ff".into(), size: Size::bytes(5616) };
+        let expected = Listed { file: plain("a_1+2_all.deb"), sha256: "00ff".into(), size: Size::bytes(5616) };
         assert_eq!(parse(answer).unwrap(), [expected]);
     }
 
@@ -197,7 +203,7 @@ mod tests {
         let file = directory.path().join("a.deb");
         std::fs::write(&file, "").unwrap();
         let of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let listed = |sha256: &str| Listed { file: "a.deb".into(), sha256: sha256.into(), size: Size::bytes(0) };
+        let listed = |sha256: &str| Listed { file: plain("a.deb"), sha256: sha256.into(), size: Size::bytes(0) };
         check(&file, &listed(of_nothing)).unwrap();
         let error = check(&file, &listed(&"0".repeat(64))).unwrap_err().to_string();
         assert!(error.contains(of_nothing), "{error}");

@@ -48,6 +48,7 @@ mod version;
 mod write;
 
 use crate::cache::{Cache, ContentKey, EntryName, InUse};
+use crate::plain_path::PlainPath;
 use convert::{Shelf, Workshop};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -108,7 +109,7 @@ pub struct Made {
     /// Its version.
     pub evr: String,
     /// Its file, below the release's directory.
-    pub file: String,
+    pub file: PlainPath,
     /// Of all that it is made of.
     pub key: String,
     /// Whether an overlay changed its files.
@@ -203,20 +204,20 @@ impl Release {
         let own = variant.and_then(|variant| self.manifest.variants.get(variant)).map_or(&[][..], Vec::as_slice);
         let is_replaced = |made: &&Made| !own.iter().any(|other| other.name == made.name);
         let all = self.manifest.packages.iter().filter(is_replaced).chain(own);
-        all.map(|made| self.in_use.place().join(&made.file)).collect()
+        all.map(|made| made.file.below(self.in_use.place())).collect()
     }
 
     /// The files of those packages that a variant replaces.
     #[must_use]
     pub fn rpms_of_variant(&self, variant: &str) -> Vec<PathBuf> {
         let own = self.manifest.variants.get(variant).into_iter().flatten();
-        own.map(|made| self.in_use.place().join(&made.file)).collect()
+        own.map(|made| made.file.below(self.in_use.place())).collect()
     }
 
     /// Those of its packages (of no variant) whose files differ from what Debian's have, or that Debian does not have.
     #[must_use]
     pub fn changed(&self) -> Vec<PathBuf> {
         let changed = self.manifest.packages.iter().filter(|made| made.changed);
-        changed.map(|made| self.in_use.place().join(&made.file)).collect()
+        changed.map(|made| made.file.below(self.in_use.place())).collect()
     }
 }

@@ -98,7 +98,7 @@ fn link_all(files: &[PathBuf], directory: &Path) -> Result<(), ReleaseError> {
 
 /// Debian's packages as they are, with an index of them (deb822(5); the archive's own format).
 fn debian(debs: &Debs, repository: &Path) -> Result<(), ReleaseError> {
-    let files: Vec<_> = debs.listed.iter().map(|listed| debs.place().join(&listed.file)).collect();
+    let files: Vec<_> = debs.listed.iter().map(|listed| listed.file.below(debs.place())).collect();
     link_all(&files, repository)?;
     let mut index = String::new();
     for (listed, path) in debs.listed.iter().zip(&files) {

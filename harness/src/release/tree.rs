@@ -13,6 +13,8 @@ use super::package::{Content, File};
 use super::site::{Progress, Site};
 use crate::cache::{ContentKey, EntryName, InUse, Size};
 use crate::image::{LEFT_OUT, mirror, run_tool, tool_version};
+use crate::plain_path::PlainPath;
+use crate::shell::{quoted, quoted_path};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufReader, Read};
@@ -65,7 +67,7 @@ impl Harvest {
         let root = self.in_use.place().join(BYTECODE);
         let mut files = BTreeMap::new();
         for (path, modified) in self.of(package).bytecode {
-            let bytes = fs_err::read(root.join(path.trim_start_matches('/')))?;
+            let bytes = fs_err::read(below_root(&path)?.below(&root))?;
             let directory = Path::new(&path).parent().unwrap_or(Path::new("/")).display().to_string();
             files.entry(directory).or_insert_with(File::default);
             let content = Content::File(Arc::new(bytes));
@@ -115,10 +117,11 @@ fn install(definition: &Definition, debs: &Path, target: &Path, workspace: &Path
     arguments.push("--dpkgopt=force-unsafe-io".into());
     arguments.push(format!(
         "--setup-hook=mkdir -p \"$1/var/cache/apt/archives/partial\"; cp {}/*.deb \"$1/var/cache/apt/archives/\"",
-        debs.display()
+        quoted_path(debs)?
     ));
     for answer in &definition.debconf {
-        arguments.push(format!("--essential-hook=echo '{answer}' | chroot \"$1\" debconf-set-selections"));
+        let answer = quoted(answer);
+        arguments.push(format!("--essential-hook=printf '%s\\n' {answer} | chroot \"$1\" debconf-set-selections"));
     }
     // mmdebstrap lends the host's name and resolver to the tree: nothing of this host stays in it.
     arguments.push("--customize-hook=echo localhost > \"$1/etc/hostname\" && : > \"$1/etc/resolv.conf\"".into());
@@ -185,7 +188,7 @@ impl Seen {
         self.paths.insert(path.clone(), found);
         if let Some(module) = module_of(&path) {
             let modified = u32::try_from(header.mtime()?).unwrap_or_default();
-            let target = bytecode.join(path.trim_start_matches('/'));
+            let target = below_root(&path)?.below(bytecode);
             fs_err::create_dir_all(target.parent().unwrap_or(bytecode))?;
             io::copy(entry, &mut fs_err::File::create(target)?)?;
             self.bytecode.entry(module).or_default().push((path, modified));
@@ -200,6 +203,11 @@ impl Seen {
         }
         Ok(())
     }
+}
+
+/// A path of a tree, as one that leads nowhere else.
+fn below_root(path: &str) -> io::Result<PlainPath> {
+    PlainPath::try_from(path.trim_start_matches('/').to_owned()).map_err(io::Error::other)
 }
 
 /// The module that a file of byte code was made of: PEP 3147, `a/__pycache__/b.cpython-311.pyc` is of `a/b.py`.

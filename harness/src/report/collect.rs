@@ -5,6 +5,7 @@ use super::{html, junit};
 use crate::evidence::{RESULT, ScenarioResult};
 use crate::figures::{self, Figure};
 use crate::harmless;
+use crate::host::output::{self, Readers};
 use crate::network::flows::record;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -193,9 +194,7 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>, ReportError> {
 
 /// A reader finds the old file or the new one.
 fn put(path: &Path, content: &[u8]) -> Result<(), ReportError> {
-    let new = path.with_extension(format!("new-{}", std::process::id()));
-    fs_err::write(&new, content)?;
-    Ok(fs_err::rename(&new, path).inspect_err(|_| drop(fs_err::remove_file(&new)))?)
+    output::write(path, Readers::Others, content).map_err(|error| io::Error::other(error).into())
 }
 
 fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, ReportError> {

@@ -6,8 +6,9 @@
 use super::model::Report;
 use super::text;
 use crate::evidence::{ScenarioResult, Verdict};
+use crate::host::output;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::path::Path;
 
 /// Bytes of a job's summary that GitHub takes (1 MiB), less what a closing line needs.
 const SUMMARY_LIMIT: usize = (1 << 20) - 1024;
@@ -73,8 +74,7 @@ pub fn job_summary(report: &Report) -> String {
 /// Appends the summary to the file that GitHub names for it, if it names one.
 pub fn append_summary(report: &Report) -> std::io::Result<()> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return Ok(()) };
-    let mut file = std::fs::File::options().append(true).create(true).open(path)?;
-    file.write_all(job_summary(report).as_bytes())
+    output::append(Path::new(&path), job_summary(report).as_bytes()).map_err(std::io::Error::other)
 }
 
 fn row(result: &ScenarioResult) -> String {

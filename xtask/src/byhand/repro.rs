@@ -74,11 +74,11 @@ pub(crate) fn repro(args: &ReproArgs) -> anyhow::Result<ExitCode> {
             return detach();
         }
     }
+    become_root_of_own_user_namespace()?;
     if in_background {
         // A terminal that is closed ends what is in its session.
         nix::unistd::setsid().context("failed to leave the terminal's session")?;
     }
-    become_root_of_own_user_namespace()?;
     let plan = Plan { ends, only_on_failure: args.break_on_failure };
     Stand { args, scenario: &scenario, cell, etc, plan, in_background }.hold()
 }

@@ -3,7 +3,8 @@
 use super::{catalogue, print, say};
 use crate::exit::{HostLacks, Invalid};
 use anyhow::Context as _;
-use harness::cache::{self, ArchiveError, Cache, EntryName, Kept, Kind};
+use harness::cache::{self, ArchiveError, Cache, EntryName, ImportProgress, Kept, Kind, Trust};
+use harness::host::output::OutputError;
 use harness::image::{Asked, Standing};
 use std::path::Path;
 
@@ -34,12 +35,15 @@ pub(super) fn export(cache: &Cache, names: &[String], output: &Path, templates: 
 }
 
 /// Takes what the file holds, and lets the cache not grow too large.
-pub(super) fn import(cache: &Cache, file: &Path) -> anyhow::Result<()> {
+pub(super) fn import(cache: &Cache, file: &Path, trust: Trust) -> anyhow::Result<()> {
     let limit = cache::limit()?;
     if !file.is_file() {
         return Err(Invalid(format!("there is no file {}", file.display())).into());
     }
-    let imported = cache::import(cache, file, &mut |name, size| say(&format!("{name} ({size})")));
+    let imported = cache::import(cache, file, trust, &mut |progress| match progress {
+        ImportProgress::Waiting(name) => say(&format!("{name}: waits for who builds or imports it")),
+        ImportProgress::Reading(name, size) => say(&format!("{name} ({size})")),
+    });
     let imported = imported.map_err(told).with_context(|| format!("failed to import {}", file.display()))?;
     for (kind, name) in &imported.came {
         print(&format!("came  {}/{name}", kind.directory()));
@@ -83,13 +87,15 @@ fn told(error: ArchiveError) -> anyhow::Error {
     let words = error.to_string();
     match error {
         ArchiveError::Full { .. } => HostLacks(words).into(),
-        ArchiveError::Foreign(_)
+        ArchiveError::Output(OutputError::Taken { .. })
+        | ArchiveError::Foreign(_)
         | ArchiveError::Version(_)
         | ArchiveError::Altered(_)
         | ArchiveError::Truncated(_)
-        | ArchiveError::Outside(_)
+        | ArchiveError::Disk { .. }
+        | ArchiveError::Untrusted(_)
         | ArchiveError::OtherSecret
         | ArchiveError::Baseless { .. } => Invalid(words).into(),
-        ArchiveError::Io(_) | ArchiveError::Gone(_) | ArchiveError::NoFile(_) => error.into(),
+        ArchiveError::Io(_) | ArchiveError::Output(_) | ArchiveError::Gone(_) | ArchiveError::NoFile(_) => error.into(),
     }
 }

@@ -7,6 +7,7 @@ mod faults;
 mod flows;
 mod foreign;
 mod hold;
+mod hostile;
 mod kept;
 mod kills;
 mod labs;
@@ -50,6 +51,9 @@ pub(crate) enum Action {
         #[arg(long)]
         yes: bool,
     },
+    /// Attacks from outside: archives, disks, places of results, paths, caches of others; ordinary users; asks the archive
+    #[command(after_help = "Example:\n\n    cargo xtask selftest hostile")]
+    Hostile(Choice),
     /// Labs that are held by hand: reached from other processes, closed terminals, killed holders
     #[command(after_help = "Example:\n\n    cargo xtask selftest hold")]
     Hold {
@@ -151,6 +155,15 @@ const RECIPE: &str = "directory";
 
 type Group = fn(&Given, &mut Report);
 
+const HOSTILE: &[(&str, Group)] = &[
+    ("archive", hostile::archive),
+    ("disk", hostile::disk),
+    ("output", hostile::output),
+    ("path", hostile::path),
+    ("cache", hostile::cache),
+    ("user", hostile::user),
+];
+
 const IMAGES: &[(&str, Group)] = &[
     ("kills", kills::run),
     ("pair", pair::run),
@@ -170,6 +183,7 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
         Action::Images(choice) => (choice, IMAGES),
         Action::Labs(choice) => (choice, LABS),
         Action::Runs(choice) => (choice, RUNS),
+        Action::Hostile(choice) => (choice, HOSTILE),
         Action::Faults { all, yes } => {
             needs_root()?;
             setup::ensure_tools(*yes)?;

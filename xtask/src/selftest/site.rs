@@ -18,6 +18,7 @@ const CLEARING: Duration = Duration::from_mins(1);
 /// A cache of its own, gone with this value.
 pub(super) struct Site {
     workspace: Workspace,
+    home: PathBuf,
     cache: Cache,
     runtime: tokio::runtime::Runtime,
 }
@@ -25,10 +26,16 @@ pub(super) struct Site {
 impl Site {
     /// An empty one on the file system of the user's cache.
     pub(super) fn new(given: &Given) -> anyhow::Result<Self> {
+        Self::named(given, "home")
+    }
+
+    /// The same, with another name for the directory that the cache is in.
+    pub(super) fn named(given: &Given, home: &str) -> anyhow::Result<Self> {
         let workspace = Workspace::create(&given.cache.labs(), "selftest").context("failed to make a cache")?;
-        let cache = Cache::at(workspace.path().join("home/rehearsal"))?;
+        let home = workspace.path().join(home);
+        let cache = Cache::at(home.join("rehearsal"))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        Ok(Self { workspace, cache, runtime })
+        Ok(Self { workspace, home, cache, runtime })
     }
 
     /// Its directory.
@@ -43,7 +50,7 @@ impl Site {
 
     /// What `XDG_CACHE_HOME` is for its builders.
     pub(super) fn home(&self) -> PathBuf {
-        self.path().join("home")
+        self.home.clone()
     }
 
     /// Takes over the user's package versions, as if they had been asked for so long ago.

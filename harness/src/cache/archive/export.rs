@@ -2,14 +2,16 @@
 
 use super::super::claim::InUse;
 use super::super::list::Kept;
-use super::super::name::EntryName;
+use super::super::name::{EntryName, PlanName};
 use super::super::place::{Cache, Kind};
-use super::{ArchiveError, FORMAT, Listed, Loose, MANIFEST, Manifest, Noted, Role, is_plan};
+use super::{ArchiveError, FORMAT, Listed, Loose, MANIFEST, Manifest, Noted, Role};
+use crate::host::output::{OutputFile, Readers};
+use crate::plain_path::PlainPath;
 use crate::size::Size;
 use jiff::Timestamp;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// How hard zstd tries: its own choice, fast enough for disks.
@@ -43,17 +45,10 @@ pub fn export(
         })
         .collect::<Result<_, ArchiveError>>()?;
     let (manifest, paths) = describe(cache, &held)?;
-    let part = target.with_file_name(format!(
-        ".{}.part-{}",
-        target.file_name().unwrap_or_default().to_string_lossy(),
-        std::process::id()
-    ));
-    let written = write(&part, &manifest, &paths, progress).and_then(|()| Ok(fs_err::rename(&part, target)?));
-    if let Err(error) = written {
-        // It may not have been made.
-        let _ = fs_err::remove_file(&part);
-        return Err(full(error, target, &manifest));
-    }
+    // It may hold the secret of the cache.
+    let mut output = OutputFile::create(target, Readers::Owner)?;
+    write(output.file(), &manifest, &paths, progress).map_err(|error| full(error, target, &manifest))?;
+    output.publish()?;
     Ok(Exported {
         entries: wanted.iter().map(|kept| (kept.kind, kept.name.clone())).collect(),
         holds: manifest.files().map(|file| Size::bytes(file.bytes)).sum(),
@@ -93,13 +88,13 @@ fn describe(cache: &Cache, held: &[(&Kept, InUse)]) -> Result<(Manifest, Vec<Pat
             files.push(note(entry.path(), below)?);
             paths.push(entry.path().to_owned());
         }
-        let stands_on = kept.foundations().map(ToString::to_string).collect();
-        manifest.entries.push(Listed { kind: kept.kind, name: kept.name.to_string(), stands_on, files });
+        let stands_on = kept.foundations().cloned().collect();
+        manifest.entries.push(Listed { kind: kept.kind, name: kept.name.clone(), stands_on, files });
     }
     let mut loose: Vec<(Role, PathBuf)> = Vec::new();
     for entry in fs_err::read_dir(cache.building())? {
         let entry = entry?;
-        if is_plan(&entry.file_name().to_string_lossy()) && entry.file_type()?.is_file() {
+        if PlanName::parse(&entry.file_name().to_string_lossy()).is_some() && entry.file_type()?.is_file() {
             loose.push((Role::Plan, entry.path()));
         }
     }
@@ -118,12 +113,13 @@ fn describe(cache: &Cache, held: &[(&Kept, InUse)]) -> Result<(Manifest, Vec<Pat
 }
 
 fn note(path: &Path, name: &str) -> io::Result<Noted> {
+    let plain = PlainPath::try_from(name.to_owned()).map_err(io::Error::other)?;
     let file = fs_err::File::open(path)?;
     let metadata = file.metadata()?;
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(file)?;
     Ok(Noted {
-        path: name.to_owned(),
+        path: plain,
         bytes: metadata.len(),
         mode: metadata.permissions().mode() & 0o777,
         blake3: hasher.finalize().to_hex().to_string(),
@@ -131,13 +127,11 @@ fn note(path: &Path, name: &str) -> io::Result<Noted> {
 }
 
 fn write(
-    part: &Path,
+    file: &mut File,
     manifest: &Manifest,
     paths: &[PathBuf],
     progress: &mut dyn FnMut(&EntryName, Size),
 ) -> Result<(), ArchiveError> {
-    // It may hold the secret of the cache.
-    let file = File::options().write(true).create_new(true).mode(0o600).open(part)?;
     let mut encoder = zstd::Encoder::new(BufWriter::new(file), LEVEL)?;
     encoder.include_checksum(true)?;
     let mut archive = tar::Builder::new(encoder);
@@ -147,7 +141,7 @@ fn write(
     for (number, (path, noted)) in paths.iter().zip(manifest.files()).enumerate() {
         let whose = whose(manifest, number);
         if let Some(name) = whose.filter(|name| last.as_ref() != Some(name)) {
-            let listed = manifest.entries.iter().find(|entry| entry.name == name.to_string());
+            let listed = manifest.entries.iter().find(|entry| entry.name == name);
             let size = listed.into_iter().flat_map(|entry| &entry.files).map(|file| Size::bytes(file.bytes)).sum();
             progress(&name, size);
             last = Some(name);
@@ -160,9 +154,8 @@ fn write(
             return Err(io::Error::other(reason).into());
         }
     }
-    let file = archive.into_inner()?.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    Ok(file.sync_all()?)
+    archive.into_inner()?.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+    Ok(())
 }
 
 /// The entry that a file belongs to.
@@ -172,7 +165,7 @@ fn whose(manifest: &Manifest, number: usize) -> Option<EntryName> {
         before += entry.files.len();
         number < before
     });
-    found.and_then(|entry| EntryName::parse(&entry.name))
+    found.map(|entry| entry.name.clone())
 }
 
 /// The name of a file in the archive.

@@ -3,6 +3,8 @@
 use super::super::claim::Claim;
 use super::super::name::EntryName;
 use super::super::place::{Cache, Kind};
+use super::claims::claim_all;
+use super::contents::{Trust, check_disk, check_trust};
 use super::export::member;
 use super::{ArchiveError, FORMAT, Listed, Loose, MANIFEST, MANIFEST_LIMIT, Manifest, Noted, Role};
 use crate::host::workspace::Workspace;
@@ -16,6 +18,18 @@ use std::time::SystemTime;
 /// What is read at once. Where all of it is zeroes, a hole is left.
 const BLOCK: usize = 1 << 17;
 
+/// How many zeroes may follow the last member: tar fills up a block of 20 records (tar(5)).
+const PADDING: usize = 20 * 512;
+
+/// What happens during an import.
+#[derive(Debug, Clone, Copy)]
+pub enum Progress<'a> {
+    /// Somebody else makes this entry, and is waited for.
+    Waiting(&'a EntryName),
+    /// This entry is read, which has so many bytes.
+    Reading(&'a EntryName, Size),
+}
+
 /// What an import did.
 #[derive(Debug, Clone, Default)]
 pub struct Imported {
@@ -25,18 +39,19 @@ pub struct Imported {
     pub here: Vec<(Kind, EntryName)>,
 }
 
-/// Takes the entries of an export into the cache: all of them, or, with an error, none. What is there already stays.
-/// `progress` is told of each entry. Blocks while somebody else makes one of them.
+/// Takes the entries of an export into the cache: all of them, or, with an error, none. What is there already stays. Blocks
+/// while somebody else makes one of them.
 pub fn import(
     cache: &Cache,
     file: &Path,
-    progress: &mut dyn FnMut(&EntryName, Size),
+    trust: Trust,
+    progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Imported, ArchiveError> {
     cache.sweep()?;
     let place = cache.building();
     let workspace = Workspace::create(&place, "import")?;
     let mut needed = None;
-    let read = read(cache, file, workspace.path(), &mut needed, progress);
+    let read = read(cache, file, trust, workspace.path(), &mut needed, progress);
     let laid = read.map_err(|error| match error {
         ArchiveError::Io(error) if error.kind() == io::ErrorKind::StorageFull => ArchiveError::Full {
             needed: needed.unwrap_or_default(),
@@ -58,9 +73,10 @@ struct Laid {
 fn read(
     cache: &Cache,
     file: &Path,
+    trust: Trust,
     workspace: &Path,
     needed: &mut Option<Size>,
-    progress: &mut dyn FnMut(&EntryName, Size),
+    progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Laid, ArchiveError> {
     let mut input = BufReader::new(fs_err::File::open(file)?.into_parts().0);
     check_magic(&mut input)?;
@@ -68,20 +84,15 @@ fn read(
     let mut archive = tar::Archive::new(decoder);
     let mut members = archive.entries().map_err(broken)?.raw(true);
     let manifest = manifest(members.next())?;
+    check_trust(&manifest, trust)?;
     check_foundations(cache, &manifest)?;
     check_secret(cache, &manifest)?;
-    let mut entries = Vec::new();
-    let mut missing = 0;
-    for listed in &manifest.entries {
-        let Some(name) = EntryName::parse(&listed.name) else {
-            return Err(ArchiveError::Outside(listed.name.clone()));
-        };
-        // In the order of the manifest, which is always the same: two imports never wait for each other.
-        let claim = cache.claim(listed.kind, &name, || ())?;
-        missing += if claim.exists() { 0 } else { listed.files.iter().map(|file| file.bytes).sum::<u64>() };
-        entries.push((listed, name, claim));
-    }
-    let size = Size::bytes(missing);
+    let names: Vec<_> = manifest.entries.iter().map(|listed| (listed.kind, listed.name.clone())).collect();
+    let mut claims = claim_all(cache, &names, &mut |name| progress(Progress::Waiting(name)))?;
+    let is_missing = |listed: &Listed| claims.get(&(listed.kind, listed.name.clone())).is_some_and(|it| !it.exists());
+    let missing = manifest.entries.iter().filter(|listed| is_missing(listed)).flat_map(|listed| &listed.files);
+    let size: Size =
+        missing.chain(manifest.loose.iter().map(|loose| &loose.file)).map(|file| Size::bytes(file.bytes)).sum();
     *needed = Some(size);
     let free = Size::free_at(workspace)?;
     if free < size {
@@ -93,11 +104,13 @@ fn read(
         let number = numbers.next().unwrap_or_default();
         lay(members.next(), number, noted, target)
     };
-    for (index, (listed, name, claim)) in entries.into_iter().enumerate() {
+    for (index, (listed, name)) in manifest.entries.iter().zip(names).enumerate() {
+        let gone = || ArchiveError::Gone(name.1.clone());
+        let claim = claims.remove(&name).ok_or_else(gone)?;
         let new = (!claim.exists()).then(|| workspace.join(index.to_string()));
-        progress(&name, listed.files.iter().map(|file| Size::bytes(file.bytes)).sum());
+        progress(Progress::Reading(&name.1, listed.files.iter().map(|file| Size::bytes(file.bytes)).sum()));
         lay_entry(listed, new.as_deref(), &mut next)?;
-        laid.entries.push((listed.kind, name, claim, new));
+        laid.entries.push((listed.kind, name.1, claim, new));
     }
     for (index, loose) in manifest.loose.iter().enumerate() {
         let target = workspace.join(format!("loose-{index}"));
@@ -112,16 +125,18 @@ fn read(
     Ok(laid)
 }
 
-/// Behind the last member there are zeroes only, up to the end of the stream.
+/// Behind the last member there are a few zeroes only, up to the end of the stream.
 fn check_rest(mut rest: impl Read) -> Result<(), ArchiveError> {
-    let mut block = vec![0; BLOCK];
-    loop {
-        match rest.read(&mut block).map_err(broken)? {
-            0 => return Ok(()),
-            count if block[..count].iter().all(|byte| *byte == 0) => {}
-            _ => return Err(ArchiveError::Altered("something follows its end".into())),
+    let mut block = vec![0; PADDING + 1];
+    let mut length = 0;
+    while length < block.len() {
+        match rest.read(&mut block[length..]).map_err(broken)? {
+            0 => break,
+            count => length += count,
         }
     }
+    let is_end = length <= PADDING && block[..length].iter().all(|byte| *byte == 0);
+    if is_end { Ok(()) } else { Err(ArchiveError::Altered("something follows its end".into())) }
 }
 
 fn lay_entry(
@@ -133,11 +148,14 @@ fn lay_entry(
         fs_err::create_dir(new)?;
     }
     for file in &listed.files {
-        let target = new.map(|new| new.join(&file.path));
+        let target = new.map(|new| file.path.below(new));
         if let Some(parent) = target.as_deref().and_then(Path::parent) {
             fs_err::create_dir_all(parent)?;
         }
         next(file, target.as_deref())?;
+        if let Some(target) = &target {
+            check_disk(listed, &file.path, target)?;
+        }
     }
     Ok(())
 }
@@ -182,13 +200,12 @@ fn manifest<R: Read>(first: Member<'_, R>) -> Result<Manifest, ArchiveError> {
 }
 
 fn check_foundations(cache: &Cache, manifest: &Manifest) -> Result<(), ArchiveError> {
-    let names = |entry: &Listed| entry.stands_on.iter().filter_map(|name| EntryName::parse(name)).collect::<Vec<_>>();
-    for template in manifest.entries.iter().filter(|entry| entry.kind == Kind::Template) {
-        for missing in names(template) {
-            let along = manifest.entries.iter().any(|entry| entry.name == missing.to_string());
-            let here = [Kind::Image, Kind::Release].into_iter().any(|kind| cache.place(kind, &missing).is_dir());
-            if let (false, false, Some(template)) = (along, here, EntryName::parse(&template.name)) {
-                return Err(ArchiveError::Baseless { template, missing });
+    for template in manifest.templates() {
+        for missing in &template.stands_on {
+            let along = manifest.entries.iter().any(|entry| entry.name == *missing);
+            let here = [Kind::Image, Kind::Release].into_iter().any(|kind| cache.place(kind, missing).is_dir());
+            if !along && !here {
+                return Err(ArchiveError::Baseless { template: template.name.clone(), missing: missing.clone() });
             }
         }
     }
@@ -208,7 +225,7 @@ fn check_secret(cache: &Cache, manifest: &Manifest) -> Result<(), ArchiveError> 
 
 /// Reads one member, which must be the file that the manifest says, and writes it, if there is a target.
 fn lay<R: Read>(found: Member<'_, R>, number: usize, noted: &Noted, target: Option<&Path>) -> Result<(), ArchiveError> {
-    let name = noted.path.escape_debug();
+    let name = noted.path.as_str().escape_debug();
     let mut found = found.ok_or_else(|| ArchiveError::Truncated(format!("`{name}` is missing")))?.map_err(broken)?;
     let is_next = found.path_bytes().as_ref() == member(number).as_bytes();
     if !is_next || found.header().entry_type() != tar::EntryType::Regular || found.size() != noted.bytes {
@@ -261,7 +278,7 @@ impl Laid {
         for (loose, path) in &self.loose {
             match loose.role {
                 Role::Plan => {
-                    let target = cache.building().join(&loose.file.path);
+                    let target = loose.file.path.below(&cache.building());
                     let modified = SystemTime::try_from(loose.modified).unwrap_or(SystemTime::UNIX_EPOCH);
                     // Versions that were asked for later hold.
                     let newer = target.metadata().and_then(|data| data.modified()).is_ok_and(|here| here >= modified);

@@ -4,21 +4,28 @@
 //! its BLAKE3 digest; then come the files, in that order, under numbers. So no path of the archive is ever used as one: places
 //! follow from names that were checked. Whoever reads it takes nothing before all of it was read and found right.
 //!
-//! Digests tell what was damaged or cut. They do not tell who made the file: take it from where you trust.
+//! Digests tell what was damaged or cut. They do not tell who made the file. So disks are taken only if their headers name no
+//! other file ([`crate::qcow2`]), and what this host would run as root itself only if its author is trusted ([`Trust`]).
 
+mod claims;
+mod contents;
 mod export;
 mod import;
 
+pub use contents::Trust;
 pub use export::{Exported, export};
-pub use import::{Imported, import};
+pub use import::{Imported, Progress as ImportProgress, import};
 
-use super::name::EntryName;
+use super::name::{EntryName, PlanName};
 use super::place::Kind;
+use crate::host::output::OutputError;
+use crate::plain_path::PlainPath;
+use crate::qcow2::Qcow2Error;
 use crate::size::Size;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
 /// Changes when the archive has another form.
 const FORMAT: u32 = 1;
@@ -28,6 +35,15 @@ const MANIFEST: &str = "rehearsal-manifest.json";
 
 /// The longest manifest that is read: one of a hundred thousand files.
 const MANIFEST_LIMIT: u64 = 32 << 20;
+
+/// No cache holds more: so reading an archive has an end.
+const LARGEST: Size = Size::gibibytes(256);
+
+/// The longest list of package versions that is taken.
+const LONGEST_PLAN: u64 = 16 << 20;
+
+/// The length of a cache's secret.
+const SECRET_BYTES: u64 = 32;
 
 /// What an archive holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,10 +64,10 @@ struct Manifest {
 #[serde(deny_unknown_fields)]
 struct Listed {
     kind: Kind,
-    name: String,
+    name: EntryName,
     /// The entries that it stands on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    stands_on: Vec<String>,
+    stands_on: Vec<EntryName>,
     files: Vec<Noted>,
 }
 
@@ -80,7 +96,7 @@ enum Role {
 #[serde(deny_unknown_fields)]
 struct Noted {
     /// Its path in its entry, or its name.
-    path: String,
+    path: PlainPath,
     bytes: u64,
     /// Permissions, the lowest nine bits.
     mode: u32,
@@ -94,6 +110,9 @@ pub enum ArchiveError {
     /// A file cannot be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// The file is not written where it should be.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// There is not enough room.
     #[error("no space left in {}: {free} are free, {needed} are needed; `cargo xtask clean` frees some", place.display())]
     Full {
@@ -122,9 +141,23 @@ pub enum ArchiveError {
     /// It ends too early.
     #[error("the export is cut off: {0}; nothing was imported: copy it again")]
     Truncated(String),
-    /// A name would lead out of the cache.
-    #[error("the export names a place outside of the cache, `{0}`; nothing was imported")]
-    Outside(String),
+    /// A disk asks for what no disk of ours does.
+    #[error("{path} of {entry} is not taken: {source}; nothing was imported")]
+    Disk {
+        /// The entry that it is of.
+        entry: EntryName,
+        /// The disk.
+        path: PlainPath,
+        /// What is wrong with it.
+        source: Qcow2Error,
+    },
+    /// It holds what this host would run.
+    #[error(
+        "the export holds {}, which this host runs or loads as root with nothing between it and whoever made the file; if that \
+         is somebody whose programs you would run as root, import it with --trust; nothing was imported",
+        list(.0)
+    )]
+    Untrusted(Vec<(Kind, EntryName)>),
     /// Templates of labs whose passwords nobody here can derive.
     #[error(
         "the export holds frozen labs of another cache, whose passwords are derived from another secret than this cache's; \
@@ -146,55 +179,70 @@ impl Manifest {
         self.entries.iter().flat_map(|entry| &entry.files).chain(self.loose.iter().map(|loose| &loose.file))
     }
 
-    /// Every name in it is one, and stays where it belongs.
+    fn templates(&self) -> impl Iterator<Item = &Listed> {
+        self.entries.iter().filter(|entry| entry.kind == Kind::Template)
+    }
+
+    /// Refuses a manifest with a name that stands in it twice, with a file that a cache does not have, or without an end.
     fn check(&self) -> Result<(), ArchiveError> {
-        let outside = |name: &str| Err(ArchiveError::Outside(name.escape_debug().to_string()));
-        let twice = |name: &str| Err(ArchiveError::Altered(format!("`{}` stands in it twice", name.escape_debug())));
+        let twice = |name: &str| altered(format!("`{}` stands in it twice", name.escape_debug()));
         let mut known = BTreeSet::new();
         for entry in &self.entries {
-            if EntryName::parse(&entry.name).is_none() {
-                return outside(&entry.name);
-            }
-            if !known.insert((entry.kind.directory(), entry.name.as_str(), "")) {
-                return twice(&entry.name);
+            if !known.insert((entry.kind.directory(), entry.name.to_string(), "")) {
+                return twice(&entry.name.to_string());
             }
             for file in &entry.files {
-                if !stays_inside(&file.path) {
-                    return outside(&file.path);
-                }
-                if !known.insert((entry.kind.directory(), &entry.name, &file.path)) {
-                    return twice(&file.path);
+                if !known.insert((entry.kind.directory(), entry.name.to_string(), file.path.as_str())) {
+                    return twice(file.path.as_str());
                 }
             }
         }
         for loose in &self.loose {
-            let fits = match loose.role {
-                Role::Plan => is_plan(&loose.file.path),
-                Role::Secret => loose.file.path == "secret",
-            };
-            if !fits {
-                return outside(&loose.file.path);
+            loose.check()?;
+            if !known.insert(("", String::new(), loose.file.path.as_str())) {
+                return twice(loose.file.path.as_str());
             }
-            if !known.insert(("", &loose.file.path, "")) {
-                return twice(&loose.file.path);
-            }
+        }
+        self.check_secret()?;
+        let total = self.files().fold(0_u64, |sum, file| sum.saturating_add(file.bytes));
+        if total > LARGEST.as_bytes() {
+            return altered(format!("it says that it holds {}, and no cache does", Size::bytes(total)));
         }
         Ok(())
     }
+
+    /// A secret comes with templates, whose passwords are derived from it, and with nothing else.
+    fn check_secret(&self) -> Result<(), ArchiveError> {
+        let secret = self.loose.iter().find(|loose| loose.role == Role::Secret);
+        if self.secret.as_ref() != secret.map(|loose| &loose.file.blake3) {
+            return altered("its secret is not the one that its manifest names".into());
+        }
+        match (self.templates().next(), secret) {
+            (Some(_), None) => altered("it holds frozen labs, and not the secret of their cache".into()),
+            (None, Some(_)) => altered("it holds the secret of a cache, and no frozen lab that needs it".into()),
+            _ => Ok(()),
+        }
+    }
 }
 
-/// A relative path of plain names, as we would write it.
-fn stays_inside(path: &str) -> bool {
-    let parts: Vec<_> = Path::new(path).components().collect();
-    let plain = parts.iter().all(|part| matches!(part, Component::Normal(_)));
-    let written: Vec<_> = parts.iter().filter_map(|part| part.as_os_str().to_str()).collect();
-    plain && !parts.is_empty() && written.join("/") == path && !path.contains('\0')
+impl Loose {
+    fn check(&self) -> Result<(), ArchiveError> {
+        let (name, bytes) = (self.file.path.as_str(), self.file.bytes);
+        let (what, fits) = match self.role {
+            Role::Plan => ("list of package versions", PlanName::parse(name).is_some() && bytes <= LONGEST_PLAN),
+            Role::Secret => ("secret of a cache", name == "secret" && bytes == SECRET_BYTES),
+        };
+        if fits { Ok(()) } else { altered(format!("`{}` with {bytes} bytes is no {what}", name.escape_debug())) }
+    }
 }
 
-/// `plan-<key>.json`, as images are planned.
-fn is_plan(name: &str) -> bool {
-    let key = name.strip_prefix("plan-").and_then(|rest| rest.strip_suffix(".json"));
-    key.is_some_and(|key| key.len() == 16 && key.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)))
+fn altered<T>(flaw: String) -> Result<T, ArchiveError> {
+    Err(ArchiveError::Altered(flaw))
+}
+
+fn list(entries: &[(Kind, EntryName)]) -> String {
+    let names: Vec<_> = entries.iter().map(|(kind, name)| format!("{}/{name}", kind.directory())).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]
