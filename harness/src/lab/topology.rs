@@ -63,10 +63,10 @@ pub struct Definition {
     /// The machine that it asks for names.
     #[schemars(with = "Option<String>")]
     pub resolver: Option<Spanned<MachineName>>,
-    /// RAM in MiB.
+    /// RAM in MiB, from 64 to 1048576.
     #[schemars(range(min = 64, max = 1_048_576))]
     pub memory_mib: u32,
-    /// Virtual processors.
+    /// Virtual processors, from 1 to 255.
     #[schemars(range(min = 1, max = 255))]
     pub processors: u8,
     /// The others know it by name and address, and it is not there.

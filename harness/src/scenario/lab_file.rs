@@ -157,6 +157,9 @@ do.imap = { user = "alice", expect = "accepted" }
     #[case::address_outside("10.20.0.10", "10.21.0.10", "10.21.0.10 is no address for a machine in 10.20.0.0/24")]
     #[case::the_labs_own_address("10.20.0.10", "10.20.0.1", "10.20.0.1 is the lab's own address")]
     #[case::unknown_account("user = \"alice\"", "user = \"eve\"", "there is no account `eve`")]
+    #[case::no_memory("memory_mib = 1024", "memory_mib = 0", "0 is too small")]
+    #[case::endless_memory("memory_mib = 1024", "memory_mib = 4000000000", "4000000000 is too large")]
+    #[case::no_processor("processors = 2", "processors = 0", "0 is too small")]
     fn mistakes_have_a_place(#[case] good: &str, #[case] bad: &str, #[case] words: &str) {
         let text = LAN.replace(good, bad);
         let mut flaws = Flaws::default();

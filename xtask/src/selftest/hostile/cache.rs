@@ -3,7 +3,7 @@
 use super::super::site::Site;
 use super::super::{Given, Outcome, RECIPE, Report};
 use super::xtask;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown, symlink};
 
 const COMMANDS: [&[&str]; 5] =
     [&["lab", "list"], &["image", "list"], &["image", "build", RECIPE], &["clean"], &["status"]];

@@ -47,8 +47,8 @@ fn site_with(given: &Given, make: Make) -> anyhow::Result<Site> {
     let disk = images.first().context("the image is gone")?.directory.join("disk.qcow2");
     // The file is a hard link of the good one.
     fs_err::remove_file(&disk)?;
-    let made = end_of(&mut make(&disk))?;
-    anyhow::ensure!(made.code == Some(0), "qemu-img failed: {}", made.said);
+    let ended = end_of(&mut make(&disk))?;
+    anyhow::ensure!(ended.code == Some(0), "qemu-img failed: {}", ended.said);
     // What is in an entry travels with it.
     let data = disk.with_extension("data");
     if data.exists() {
