@@ -18,6 +18,7 @@ mod image;
 mod kept;
 mod lab;
 mod manual;
+mod mutants;
 #[cfg(test)]
 mod policy;
 mod predict;
@@ -141,6 +142,9 @@ enum Action {
     Record(record::Args),
     /// Say what an upgrade with rpm will do to each configuration file of a system
     Predict(predict::Args),
+    /// Break the code that decides, one place at a time, and say what no test notices
+    #[command(after_help = mutants::EXAMPLES)]
+    Mutants(mutants::Args),
     /// Measure how long things take on this host, side by side
     #[command(subcommand)]
     Bench(bench::Action),
@@ -200,6 +204,7 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Docs => docs::run(),
         Action::Record(args) => record::run(args),
         Action::Predict(args) => predict::run(&args),
+        Action::Mutants(args) => mutants::run(&args),
         Action::Bench(action) => bench::run(&action),
         Action::Completions(args) => manual::completions(args),
         Action::Man(args) => manual::man(&args),

@@ -3,6 +3,8 @@
 //! What is to be done is planned as data by `harness::host::install`; here a person sees it, agrees, and it is done.
 #![expect(clippy::print_stdout, reason = "people read here what is done to their host, and are asked")]
 
+pub(crate) mod crates;
+
 use crate::exit::{End, HostLacks};
 use anyhow::{Context, bail};
 use harness::host::install::{self, CommandLine, OnFailure, Plan, Step};
@@ -29,9 +31,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { yes, all, dry_run } = args;
     if dry_run {
-        let missing = look(all);
+        let (missing, crates) = (look(all), if all { crates::missing() } else { Vec::new() });
         if !missing.is_empty() {
             show(&missing)?;
+        }
+        show_crates(&crates);
+        if !(missing.is_empty() && crates.is_empty()) {
             return Ok(ExitCode::SUCCESS);
         }
     } else if let Err(error) = ensure(yes, all) {
@@ -49,10 +54,13 @@ pub(crate) fn ensure_tools(yes: bool) -> anyhow::Result<()> {
 
 fn ensure(yes: bool, all: bool) -> anyhow::Result<()> {
     let missing = look(all);
-    if missing.is_empty() {
-        return Ok(());
+    let mut installed = Ok(());
+    if !missing.is_empty() {
+        installed = show(&missing).and_then(|plan| install(&plan, yes, all));
     }
-    let installed = show(&missing).and_then(|plan| install(&plan, yes, all));
+    if all {
+        installed = installed.and_then(|()| install_crates(yes));
+    }
     installed.map_err(|error| HostLacks(format!("{error:#}")).into())
 }
 
@@ -75,6 +83,22 @@ fn show(missing: &[Finding]) -> anyhow::Result<Plan> {
     let plan = install::plan_for_host(Path::new("/"), &tools)?;
     println!("\nTo be done as root:\n\n{plan}");
     Ok(plan)
+}
+
+fn show_crates(missing: &[&crates::Crate]) {
+    for program in missing {
+        println!("\n{program} is missing, needed to {}", program.purpose);
+        println!("To be done as this user, in minutes:\n\n{}", program.command());
+    }
+}
+
+fn install_crates(yes: bool) -> anyhow::Result<()> {
+    let missing = crates::missing();
+    show_crates(&missing);
+    if !(missing.is_empty() || yes || in_ci() || agreed()?) {
+        bail!("it was not installed; run the command above, or `cargo xtask setup --all --yes`");
+    }
+    missing.iter().try_for_each(|program| program.install())
 }
 
 fn install(plan: &Plan, yes: bool, all: bool) -> anyhow::Result<()> {

@@ -69,7 +69,7 @@ pub(crate) fn results() -> PathBuf {
 }
 
 /// Cargo's target directory: this program lies in `<target>/<profile>`.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     let own = std::env::current_exe().ok();
     own.as_deref().and_then(|path| path.ancestors().nth(2)).map_or_else(|| project("target"), Path::to_owned)
 }
