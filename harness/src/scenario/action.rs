@@ -187,7 +187,11 @@ impl Action {
             Self::Smtp(login) => account(&login.user),
             Self::Ssh(login) => account(&login.user),
             Self::Cause(cause) => account(&cause.user),
-            Self::Diagnose(diagnose) => account(&diagnose.user),
+            // Who logs in may add a domain to the name.
+            Self::Diagnose(diagnose) => {
+                let name = diagnose.user.get_ref().split('@').next().unwrap_or_default();
+                account(&Spanned::new(diagnose.user.span(), name.to_owned()));
+            }
             Self::Deliver(deliver) => deliver.from.iter().chain([&deliver.to]).for_each(account),
             Self::Load(load) => {
                 load.accounts().for_each(account);

@@ -90,7 +90,7 @@ impl Engine<'_> {
         let diagnosis = match refused {
             Some(login) => {
                 let since = Since::Ago(started.elapsed() + MARGIN);
-                Some(diagnosis_of(lab, step.machine(), login, since).await?)
+                Some(diagnosis_of(lab, step.machine(), login, since).await?.of_failed_login())
             }
             None => None,
         };

@@ -152,7 +152,7 @@ impl Engine<'_> {
                 let words = format!("{}: {} → {}", step.name.get_ref(), done.asked, done.answered);
                 let Some(login) = refused else { return Ok(Some((words, None))) };
                 let since = Since::Ago(started.elapsed() + super::refusal::MARGIN);
-                let diagnosis = diagnosis_of(lab, step.machine(), login, since).await?;
+                let diagnosis = diagnosis_of(lab, step.machine(), login, since).await?.of_failed_login();
                 self.tell(play, lab, "diagnosis-etc", &diagnosis);
                 return Ok(Some((words, Some(diagnosis.cause().to_string()))));
             }

@@ -42,7 +42,7 @@ impl Engine<'_> {
         took: Duration,
     ) -> Option<String> {
         let diagnosis = match diagnosis_of(lab, step.machine(), login, Since::Ago(took + MARGIN)).await {
-            Ok(diagnosis) => diagnosis,
+            Ok(diagnosis) => diagnosis.of_failed_login(),
             Err(reason) => {
                 (self.say)(&format!("  why   no diagnosis: {reason}"));
                 return None;

@@ -1,6 +1,6 @@
 //! The collector's text, read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The first words of the text, with the number of its format.
@@ -26,6 +26,7 @@ pub(super) struct File {
     /// Permissions, in octal digits.
     pub(super) mode: String,
     pub(super) owner: String,
+    pub(super) group: String,
     pub(super) text: String,
 }
 
@@ -68,6 +69,28 @@ pub struct Wait {
     pub allowed: Duration,
 }
 
+/// A server of sssd's, and what it answered. Who did not answer one question was not asked the next.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Server {
+    /// Its address in sssd.conf. Empty in what an older collector wrote, which asked the first server only.
+    pub(super) uri: String,
+    /// Whether its name has an address: what getent says.
+    pub(super) name: Option<Answer>,
+    pub(super) connect: Option<Answer>,
+    /// What openssl says of its certificate.
+    pub(super) tls: Option<Answer>,
+    pub(super) entry: Option<Answer>,
+}
+
+impl Server {
+    /// How it is called in what is shown.
+    pub(super) fn place(&self) -> &str {
+        let answers = [&self.connect, &self.name];
+        let place = answers.into_iter().flatten().map(|answer| answer.place.as_str()).next();
+        if self.uri.is_empty() { place.unwrap_or("the directory") } else { &self.uri }
+    }
+}
+
 /// What was found on one machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
@@ -78,9 +101,11 @@ pub struct Evidence {
     /// The machine's clock: seconds since 1970.
     pub(super) now: i64,
     pub(super) files: BTreeMap<String, File>,
+    /// Files that the configuration names and that are not there.
+    pub(super) absent: BTreeSet<String>,
     pub(super) units: BTreeMap<String, Unit>,
-    /// The arguments of the running saslauthd.
-    pub(super) saslauthd: Option<Vec<String>>,
+    /// The arguments of each running saslauthd.
+    pub(super) saslauthd: Vec<Vec<String>>,
     pub(super) sockets: Vec<Socket>,
     /// Groups by account.
     pub(super) groups: BTreeMap<String, Vec<String>>,
@@ -90,14 +115,20 @@ pub struct Evidence {
     pub(super) is_local: bool,
     /// cyrus' list of denials.
     pub(super) denied: Vec<String>,
-    /// Whether the directory's name has an address: what getent says.
-    pub(super) name: Option<Answer>,
-    pub(super) connect: Option<Answer>,
-    /// What openssl says of the directory's certificate.
-    pub(super) tls: Option<Answer>,
-    pub(super) entry: Option<Answer>,
+    /// Settings of postfix (`postconf`).
+    pub(super) postconf: BTreeMap<String, String>,
+    /// Versions of programs.
+    pub(super) versions: BTreeMap<String, String>,
+    /// PAM's modules that are installed, if the collector looked.
+    pub(super) modules: Option<BTreeSet<String>>,
+    /// The directory's servers, in the order in which sssd asks them.
+    pub(super) servers: Vec<Server>,
+    /// Whether the directory finds the user with sssd's access filter, if it was asked.
+    pub(super) admitted: Option<bool>,
     pub(super) log: Vec<String>,
     pub(super) sssd_log: Vec<String>,
+    /// The last lines of units that do not run, however old.
+    pub(super) last_words: BTreeMap<String, Vec<String>>,
     pub(super) waits: Vec<Wait>,
 }
 
@@ -151,12 +182,16 @@ impl Evidence {
         match words.as_slice() {
             ["user", user] => (*user).clone_into(&mut self.user),
             ["now", now] => self.now = now.parse().unwrap_or_default(),
-            ["file", path, mode, owner, _group] => {
-                let file = File { mode: (*mode).into(), owner: (*owner).into(), text: lines.join("\n") };
+            ["file", path, mode, owner, group] => {
+                let [mode, owner, group] = [mode, owner, group].map(|word| (*word).to_owned());
+                let file = File { mode, owner, group, text: lines.join("\n") };
                 self.files.insert((*path).to_owned(), file);
             }
+            ["absent", path] => {
+                self.absent.insert((*path).to_owned());
+            }
             ["units"] => self.units = units(&lines),
-            ["saslauthd"] => self.saslauthd = Some(lines),
+            ["saslauthd"] => self.saslauthd.push(lines),
             ["socket", path, kind, mode, _owner, group] => self.sockets.push(Socket {
                 path: (*path).into(),
                 kind: (*kind).into(),
@@ -169,20 +204,33 @@ impl Evidence {
             ["master"] => self.master = lines,
             ["local"] => self.is_local = true,
             ["denied"] => self.denied = lines,
+            ["postconf"] => self.postconf = pairs(&lines, '='),
+            ["versions"] => self.versions = pairs(&lines, ' '),
+            ["pam-modules"] => self.modules = Some(lines.iter().map(|line| line.trim().to_owned()).collect()),
+            ["server", uri] => self.servers.push(Server { uri: (*uri).into(), ..Server::default() }),
             ["name", host, status] => {
-                self.name = Some(Answer { place: (*host).into(), status: number(status), lines });
+                self.server().name = Some(Answer { place: (*host).into(), status: number(status), lines });
             }
             ["connect", host, port, status] => {
-                self.connect = Some(Answer { place: format!("{host}:{port}"), status: number(status), lines });
+                self.server().connect = Some(Answer { place: format!("{host}:{port}"), status: number(status), lines });
             }
             // An older collector says no status.
             ["tls", status @ ..] => {
                 let status = status.first().map_or(0, |word| number(word));
-                self.tls = Some(Answer { status, lines, ..Answer::default() });
+                self.server().tls = Some(Answer { status, lines, ..Answer::default() });
             }
-            ["entry", status] => self.entry = Some(Answer { status: number(status), lines, ..Answer::default() }),
+            ["entry", status] => {
+                self.server().entry = Some(Answer { status: number(status), lines, ..Answer::default() });
+            }
+            ["access", status] => {
+                let finds = lines.iter().any(|line| line.starts_with("dn:"));
+                self.admitted = (number(status) == 0).then_some(finds);
+            }
             ["log"] => self.log = lines,
             ["sssd-log"] => self.sssd_log = lines,
+            ["last-words", unit] => {
+                self.last_words.insert((*unit).to_owned(), lines);
+            }
             ["waited", seconds, allowed, what @ ..] => {
                 let [lasted, allowed] = [seconds, allowed].map(|word| Duration::from_secs(word.parse().unwrap_or(0)));
                 self.waits.push(Wait { what: what.join(" "), lasted, allowed });
@@ -190,6 +238,38 @@ impl Evidence {
             // A newer collector may tell more.
             _ => {}
         }
+    }
+
+    /// The server that is being read.
+    fn server(&mut self) -> &mut Server {
+        if self.servers.is_empty() {
+            self.servers.push(Server::default());
+        }
+        let last = self.servers.len() - 1;
+        &mut self.servers[last]
+    }
+
+    /// The value of an option of saslauthd's command line, in any of its processes.
+    pub(super) fn saslauthd_option(&self, option: &str) -> Option<&str> {
+        self.saslauthd.iter().find_map(|words| {
+            let at = words.iter().position(|word| word.starts_with(option))?;
+            let own = words[at].strip_prefix(option)?;
+            if own.is_empty() { words.get(at + 1).map(String::as_str) } else { Some(own) }
+        })
+    }
+
+    /// Whether saslauthd runs with this flag.
+    pub(super) fn has_saslauthd_flag(&self, flag: char) -> bool {
+        let is_flags = |word: &&String| word.starts_with('-') && !word[1..].starts_with(['a', 'm', 'n', 'O', 's', 't']);
+        self.saslauthd.iter().flatten().filter(is_flags).any(|word| word[1..].contains(flag))
+    }
+
+    /// The number of a version of a program, such as 2.10 as (2, 10).
+    pub(super) fn version(&self, program: &str) -> Option<(u32, u32)> {
+        let text = self.versions.get(program)?;
+        let start = text.find(|sign: char| sign.is_ascii_digit())?;
+        let mut parts = text[start..].split(|sign: char| !sign.is_ascii_digit()).map(str::parse);
+        Some((parts.next()?.ok()?, parts.next().and_then(Result::ok).unwrap_or(0)))
     }
 
     /// The text of a file.
@@ -229,6 +309,12 @@ fn number(word: &str) -> i32 {
     word.parse().unwrap_or(-1)
 }
 
+/// Reads lines of a name and a value.
+fn pairs(lines: &[String], between: char) -> BTreeMap<String, String> {
+    let split = lines.iter().filter_map(|line| line.trim().split_once(between));
+    split.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
+}
+
 /// Reads what `systemctl show` says of several units: an empty line stands between two.
 fn units(lines: &[String]) -> BTreeMap<String, Unit> {
     let mut units = BTreeMap::new();
@@ -263,7 +349,21 @@ mod tests {
         assert!(evidence.unit("cyrus").is_none());
         let waits: Vec<_> = evidence.waits().map(|wait| (wait.what.as_str(), wait.lasted.as_secs())).collect();
         assert_eq!(waits, [("the answer", 3)]);
-        assert_eq!(evidence.connect.unwrap().status, 124);
+        assert_eq!(evidence.servers[0].connect.as_ref().unwrap().status, 124);
+    }
+
+    #[test]
+    fn each_server_has_its_own_answers() {
+        let text = "@rehearsal-evidence 1 post\n@server ldaps://a.test\n@name a.test 2\n@server ldaps://b.test\n@name b.test 0\n\
+                    @connect b.test 636 0\n@saslauthd\n|/usr/sbin/saslauthd\n|-m\n|/run/x\n|-apam\n|-rc\n@versions\n|sssd 2.10.1-2\n@end\n";
+        let evidence = Evidence::read(text).unwrap();
+        let found: Vec<_> = evidence.servers.iter().map(|server| (server.place(), server.connect.is_some())).collect();
+        assert_eq!(found, [("ldaps://a.test", false), ("ldaps://b.test", true)]);
+        assert_eq!((evidence.saslauthd_option("-m"), evidence.saslauthd_option("-a")), (Some("/run/x"), Some("pam")));
+        assert!(
+            evidence.has_saslauthd_flag('r') && evidence.has_saslauthd_flag('c') && !evidence.has_saslauthd_flag('d')
+        );
+        assert_eq!((evidence.version("sssd"), evidence.version("postfix")), (Some((2, 10)), None));
     }
 
     #[test]

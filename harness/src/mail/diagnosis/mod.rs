@@ -7,10 +7,14 @@
 //! What the log of the refused login says is read by [`super::causes`]; this module adds the state of the system, without which
 //! many causes look alike. A state alone is less certain than a state and a log that agree.
 
+mod attempt;
 mod authority;
 mod cause;
+#[cfg(test)]
+mod corpus;
 mod cure;
 mod evidence;
+mod log;
 mod pam;
 mod rules;
 mod text;

@@ -1,11 +1,16 @@
-//! What PAM does for a service, from its files: which modules a phase calls, through includes, and what it falls back to.
+//! What PAM does for a service, from its files: which modules a phase calls, in which order, and what comes of them.
 //!
-//! Source: pam.conf(5) and pam(8) of Linux-PAM. A service without a file, and a phase without an entry in it, are those of `other`.
+//! Source: pam.conf(5), pam(8) and `pam_handlers.c` of Linux-PAM. A service without a file, and a phase without an entry in it,
+//! are those of `other`.
+
+mod walk;
 
 use super::evidence::Evidence;
+use std::collections::BTreeSet;
+pub(super) use walk::Walk;
 
-/// Directories in the order in which PAM looks for a service's file.
-const DIRECTORIES: [&str; 3] = ["/etc/pam.d", "/usr/etc/pam.d", "/usr/lib/pam.d"];
+/// Directories in the order in which PAM looks for a service's file: the administrator's, the distribution's, the vendor's.
+const DIRECTORIES: [&str; 3] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d"];
 
 /// How deep includes are followed: a file that includes itself must end.
 const DEPTH: usize = 8;
@@ -21,22 +26,67 @@ pub(super) enum OwnFile<'a> {
     Says(&'a str),
 }
 
+/// A line of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Entry<'a> {
+    /// A module is called.
+    Call {
+        /// `required`, or the words between brackets.
+        control: &'a str,
+        /// Its name, without directories.
+        module: &'a str,
+        /// The file that names it.
+        file: &'a str,
+        /// Whether it may be missing (`-auth`).
+        optional: bool,
+    },
+    /// A stack of its own.
+    Substack(Vec<Self>),
+    /// A file that is included and is not there. PAM fails where it stands.
+    Missing {
+        /// Its name.
+        name: &'a str,
+        /// The file that includes it.
+        file: &'a str,
+    },
+}
+
+impl Entry<'_> {
+    fn names(&self, found: &mut Vec<String>) {
+        match self {
+            Self::Call { module, .. } => found.push((*module).to_owned()),
+            Self::Substack(entries) => entries.iter().for_each(|entry| entry.names(found)),
+            Self::Missing { .. } => {}
+        }
+    }
+}
+
 /// The files of PAM on one machine.
 pub(super) struct Pam<'a> {
     evidence: &'a Evidence,
+    /// Modules that could not be opened.
+    faulty: BTreeSet<String>,
 }
 
 impl<'a> Pam<'a> {
     pub(super) fn new(evidence: &'a Evidence) -> Self {
-        Self { evidence }
+        Self { evidence, faulty: BTreeSet::new() }
+    }
+
+    /// With modules that the log says cannot be opened.
+    pub(super) fn with_faulty(self, faulty: BTreeSet<String>) -> Self {
+        Self { faulty, ..self }
     }
 
     /// The path of a service's file, and its text.
     fn file(&self, service: &str) -> Option<(&'a str, &'a str)> {
-        DIRECTORIES.iter().find_map(|directory| {
-            let found = self.evidence.files.get_key_value(&format!("{directory}/{service}"));
-            found.map(|(path, file)| (path.as_str(), file.text.as_str()))
-        })
+        let found = |path: &str| {
+            self.evidence.files.get_key_value(path).map(|(path, file)| (path.as_str(), file.text.as_str()))
+        };
+        if service.starts_with('/') {
+            return found(service);
+        }
+        DIRECTORIES.iter().find_map(|directory| found(&format!("{directory}/{service}")))
     }
 
     /// The service's own file.
@@ -44,7 +94,7 @@ impl<'a> Pam<'a> {
         match self.file(service) {
             None => OwnFile::Missing,
             Some((path, _))
-                if self.modules(service, "auth").is_empty() && self.modules(service, "account").is_empty() =>
+                if self.entries(service, "auth").is_empty() && self.entries(service, "account").is_empty() =>
             {
                 OwnFile::Empty(path)
             }
@@ -52,34 +102,47 @@ impl<'a> Pam<'a> {
         }
     }
 
-    /// Whether the login of a service asks sssd, for the password and for the account.
-    pub(super) fn asks_sssd(&self, service: &str) -> bool {
-        ["auth", "account"].iter().all(|phase| {
-            let own = self.modules(service, phase);
-            let modules = if own.is_empty() { self.modules("other", phase) } else { own };
-            modules.iter().any(|module| module.contains("pam_sss"))
-        })
+    /// The stack that a phase of a service really goes through, and the service that it is of.
+    pub(super) fn stack<'s>(&self, service: &'s str, phase: &str) -> (&'s str, Vec<Entry<'a>>) {
+        let own = self.entries(service, phase);
+        if own.is_empty() { ("other", self.entries("other", phase)) } else { (service, own) }
     }
 
-    /// The modules of a phase in a service's file and in those that it includes.
-    pub(super) fn modules(&self, service: &str, phase: &str) -> Vec<&'a str> {
-        let mut modules = Vec::new();
-        self.gather(service, phase, DEPTH, &mut modules);
-        modules
+    /// What comes of a phase for a user whom only the directory knows, with the right password.
+    pub(super) fn walk(&self, service: &str, phase: &str) -> Walk<'a> {
+        walk::walk(&self.stack(service, phase).1, phase, self.evidence, &self.faulty)
     }
 
-    fn gather(&self, service: &str, phase: &str, depth: usize, modules: &mut Vec<&'a str>) {
-        let Some((_, text)) = self.file(service).filter(|_| depth > 0) else { return };
+    /// The modules that a phase names, in words.
+    pub(super) fn modules(&self, service: &str, phase: &str) -> String {
+        let mut names = Vec::new();
+        self.entries(service, phase).iter().for_each(|entry| entry.names(&mut names));
+        names.join(", ")
+    }
+
+    /// The entries of a phase in a service's file and in those that it includes.
+    fn entries(&self, service: &str, phase: &str) -> Vec<Entry<'a>> {
+        let mut entries = Vec::new();
+        if let Some((path, text)) = self.file(service) {
+            self.gather(path, text, phase, DEPTH, &mut entries);
+        }
+        entries
+    }
+
+    fn gather(&self, path: &'a str, text: &'a str, phase: &str, depth: usize, entries: &mut Vec<Entry<'a>>) {
         for line in text.lines() {
             let line = line.split('#').next().unwrap_or_default().trim();
             let mut words = line.split_whitespace();
             let first = words.next().unwrap_or_default();
-            if first == "@include" {
-                words.next().into_iter().for_each(|file| self.gather(file, phase, depth - 1, modules));
+            if first.eq_ignore_ascii_case("@include") {
+                if let Some(name) = words.next() {
+                    self.include(path, name, phase, depth, entries);
+                }
                 continue;
             }
             // A hyphen before the phase: a module that is not installed does not matter.
-            if first.trim_start_matches('-') != phase {
+            let optional = first.starts_with('-');
+            if !first.trim_start_matches('-').eq_ignore_ascii_case(phase) {
                 continue;
             }
             let rest = line[first.len()..].trim_start();
@@ -87,11 +150,29 @@ impl<'a> Pam<'a> {
                 Some(list) => list.split_once(']').unwrap_or((list, "")),
                 None => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
             };
-            let module = rest.split_whitespace().next().unwrap_or_default();
+            let target = rest.split_whitespace().next().unwrap_or_default();
             match control {
-                "include" | "substack" => self.gather(module, phase, depth - 1, modules),
-                _ => modules.push(module),
+                "include" => self.include(path, target, phase, depth, entries),
+                "substack" => {
+                    let mut own = Vec::new();
+                    self.include(path, target, phase, depth, &mut own);
+                    entries.push(Entry::Substack(own));
+                }
+                _ => {
+                    let module = target.rsplit('/').next().unwrap_or(target);
+                    entries.push(Entry::Call { control, module, file: path, optional });
+                }
             }
+        }
+    }
+
+    fn include(&self, file: &'a str, name: &'a str, phase: &str, depth: usize, entries: &mut Vec<Entry<'a>>) {
+        match self.file(name) {
+            _ if depth == 0 => {}
+            Some((path, text)) => self.gather(path, text, phase, depth - 1, entries),
+            // The collector does not look elsewhere.
+            None if name.starts_with('/') => {}
+            None => entries.push(Entry::Missing { name, file }),
         }
     }
 }
@@ -100,39 +181,80 @@ impl<'a> Pam<'a> {
 mod tests {
     use super::super::evidence::File;
     use super::*;
+    use rstest::rstest;
 
     fn machine(files: &[(&str, &str)]) -> Evidence {
         let file = |text: &str| File { text: text.to_owned(), ..File::default() };
-        Evidence {
-            files: files.iter().map(|(name, text)| (format!("/etc/pam.d/{name}"), file(text))).collect(),
-            ..Evidence::default()
-        }
+        let path = |name: &str| if name.starts_with('/') { name.to_owned() } else { format!("/etc/pam.d/{name}") };
+        Evidence { files: files.iter().map(|(name, text)| (path(name), file(text))).collect(), ..Evidence::default() }
     }
 
     const OWN: &str = "auth sufficient pam_unix.so\nauth required pam_sss.so use_first_pass\naccount sufficient pam_unix.so\n-account required pam_sss.so";
     const OTHER: &str = "@include common-auth\n@include common-account";
-    const LOCAL: &str = "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so # no more\naccount required pam_unix.so";
+    const LOCAL: &str = "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so # no more\nauth required pam_permit.so\naccount required pam_unix.so";
+    /// Debian's with sssd: the account phase asks it after it has given up.
+    const DEBIAN: &str = "auth [success=2 default=ignore] pam_unix.so\nauth [success=1 default=ignore] pam_sss.so use_first_pass\nauth requisite pam_deny.so\nauth required pam_permit.so\n\
+        account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\naccount requisite pam_deny.so\naccount required pam_permit.so\naccount sufficient pam_localuser.so\naccount [default=bad success=ok user_unknown=ignore] pam_sss.so";
+    const NSS: (&str, &str) = ("/etc/nsswitch.conf", "passwd: files sss\ngroup: files sss");
+    /// Fedora's password-auth.
+    const FEDORA: &str = "auth required pam_env.so\nauth [default=1 ignore=ignore success=ok] pam_localuser.so\nauth sufficient pam_unix.so\nauth sufficient pam_sss.so forward_pass\nauth required pam_deny.so\n\
+        account required pam_unix.so broken_shadow\naccount sufficient pam_localuser.so\naccount [default=bad success=ok user_unknown=ignore] pam_sss.so\naccount required pam_permit.so";
 
-    #[rstest::rstest]
-    #[case::own(&[("imap", OWN)], true)]
-    #[case::missing(&[("other", OTHER), ("common-auth", LOCAL), ("common-account", LOCAL)], false)]
-    #[case::missing_and_other_asks(&[("other", OWN)], true)]
-    #[case::empty(&[("imap", "# nothing\n\n"), ("other", LOCAL)], false)]
-    #[case::stock(&[("imap", OTHER), ("common-auth", LOCAL), ("common-account", LOCAL)], false)]
-    #[case::commented(&[("imap", "auth required pam_unix.so\n#auth required pam_sss.so\naccount required pam_sss.so")], false)]
-    #[case::account_only(&[("imap", "account required pam_sss.so"), ("other", LOCAL)], false)]
-    #[case::by_include(&[("imap", "auth include sss\naccount substack sss"), ("sss", OWN)], true)]
-    #[case::in_a_circle(&[("imap", "@include imap\nauth required pam_unix.so")], false)]
-    fn whether_sssd_is_asked(#[case] files: &[(&str, &str)], #[case] expected: bool) {
-        assert_eq!(Pam::new(&machine(files)).asks_sssd("imap"), expected);
+    /// Whether the login is let in, and whether sssd is asked, in each phase.
+    #[rstest]
+    #[case::own(&[("imap", OWN)], [true; 2], [true; 2])]
+    #[case::missing(&[("other", OTHER), ("common-auth", LOCAL), ("common-account", LOCAL)], [false; 2], [false; 2])]
+    #[case::missing_and_other_asks(&[("other", OWN)], [true; 2], [true; 2])]
+    #[case::empty(&[("imap", "# nothing\n\n"), ("other", LOCAL)], [false; 2], [false; 2])]
+    #[case::stock(&[("imap", OTHER), ("common-auth", LOCAL), ("common-account", LOCAL)], [false; 2], [false; 2])]
+    #[case::commented(&[("imap", "auth required pam_unix.so\n#auth required pam_sss.so\naccount required pam_sss.so")], [false, true], [false, true])]
+    #[case::account_only(&[("imap", "account required pam_sss.so"), ("other", LOCAL)], [false, true], [false, true])]
+    #[case::by_include(&[("imap", "auth include sss\naccount substack sss"), ("sss", OWN)], [true; 2], [true; 2])]
+    #[case::in_a_circle(&[("imap", "@include imap\nauth required pam_unix.so\naccount required pam_sss.so")], [false, true], [false, true])]
+    #[case::debian(&[("imap", DEBIAN)], [true, false], [true, false])]
+    #[case::debian_with_names_of_sssd(&[("imap", DEBIAN), NSS], [true; 2], [true; 2])]
+    #[case::fedora(&[("imap", "auth substack password-auth\naccount include password-auth"), ("password-auth", FEDORA), NSS], [true; 2], [true; 2])]
+    #[case::given_up_before(&[("imap", "auth requisite pam_unix.so\nauth required pam_sss.so\naccount required pam_sss.so")], [false, true], [false, true])]
+    #[case::an_include_that_is_not_there(&[("imap", "auth include gone\nauth sufficient pam_sss.so\naccount required pam_sss.so")], [false, true], [true, true])]
+    #[case::vendor(&[("/usr/lib/pam.d/imap", OWN), ("/usr/etc/pam.d/imap", LOCAL)], [true; 2], [true; 2])]
+    #[case::vendor_of_the_distribution_first(&[("/usr/lib/pam.d/imap", LOCAL), ("/usr/etc/pam.d/imap", OWN)], [false; 2], [false; 2])]
+    #[case::the_administrators_first(&[("imap", LOCAL), ("/usr/lib/pam.d/imap", OWN)], [false; 2], [false; 2])]
+    #[case::not_in_the_jump(&[("imap", "auth [success=1 default=ignore] pam_permit.so\nauth required pam_sss.so\nauth required pam_permit.so\naccount required pam_sss.so")], [true, true], [false, true])]
+    fn what_comes_of_a_login(#[case] files: &[(&str, &str)], #[case] lets_in: [bool; 2], #[case] asks: [bool; 2]) {
+        let evidence = machine(files);
+        let pam = Pam::new(&evidence);
+        let walks = ["auth", "account"].map(|phase| pam.walk("imap", phase));
+        assert_eq!((walks.each_ref().map(|walk| walk.lets_in), walks.each_ref().map(Walk::asks_sssd)), (lets_in, asks));
     }
 
     #[test]
     fn the_own_file_is_missing_empty_or_says_something() {
-        let evidence = machine(&[("smtp", "#%PAM-1.0\nsession required pam_unix.so\n"), ("pop", OWN)]);
+        let evidence = machine(&[
+            ("smtp", "#%PAM-1.0\nsession required pam_unix.so\n"),
+            ("pop", OWN),
+            ("/usr/lib/pam.d/smtp", OWN),
+        ]);
         let pam = Pam::new(&evidence);
         assert_eq!(pam.own("imap"), OwnFile::Missing);
         assert_eq!(pam.own("smtp"), OwnFile::Empty("/etc/pam.d/smtp"));
         assert_eq!(pam.own("pop"), OwnFile::Says("/etc/pam.d/pop"));
+    }
+
+    #[test]
+    fn who_refuses_is_told() {
+        let evidence = machine(&[("imap", DEBIAN)]);
+        let walk = Pam::new(&evidence).walk("imap", "account");
+        assert_eq!(walk.refused_by, Some(("pam_deny.so", "/etc/pam.d/imap")));
+    }
+
+    #[test]
+    fn a_module_that_is_not_installed_fails_unless_it_is_optional() {
+        let text = "auth required pam_gone.so\nauth sufficient pam_sss.so\n-account required pam_gone.so\naccount required pam_sss.so";
+        let mut evidence = machine(&[("imap", text)]);
+        evidence.modules = Some(["pam_sss.so".to_owned()].into());
+        let pam = Pam::new(&evidence);
+        let walk = pam.walk("imap", "auth");
+        assert_eq!((walk.lets_in, walk.missing), (false, vec![("pam_gone.so", "/etc/pam.d/imap")]));
+        assert!(pam.walk("imap", "account").lets_in);
     }
 }

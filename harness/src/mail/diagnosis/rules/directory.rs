@@ -1,80 +1,287 @@
-//! The directory: whether it answers as sssd asks, and what it has of the user.
+//! The directory: whether one of its servers answers as sssd asks, and whether sssd heard it when the login was refused.
 
 use super::super::authority::out_of_date;
-use super::super::cause::RootCause;
-use super::super::evidence::{Answer, Evidence};
-use super::{Case, State, one};
+use super::super::evidence::{Answer, Evidence, Server};
+use super::super::log::{Daemon, Line};
+use super::{Case, Found, RootCause, one, sssd, tls, user};
 
 /// The status of timeout(1) when a command came to its limit.
 const TIMED_OUT: i32 = 124;
 
-/// What the directory answers, asked as sssd asks.
-pub(super) fn answers(case: &Case<'_>) -> Vec<State> {
-    if case.mail.is_local {
-        return Vec::new();
-    }
-    let mut states: Vec<_> = case.mail.name.iter().flat_map(name).collect();
-    states.extend(case.mail.connect.iter().flat_map(connection));
-    states.extend(hanging(case.mail));
-    states.extend(certificate(case.mail));
-    if states.is_empty()
-        && let Some(entry) = &case.mail.entry
-        && entry.status == 49
-    {
-        let account = case.mail.sssd("ldap_default_bind_dn").unwrap_or("the account of sssd");
-        states.extend(one(RootCause::SssdBindRefused, quoted_lines(&format!("a search as {account}"), entry)));
-    }
-    let heard = |line: &&String| {
-        ["Going offline", "Could not start TLS", "is offline"].iter().any(|words| line.contains(words))
-    };
-    if let Some(first) = states.first_mut() {
-        first.seen.extend(case.mail.sssd_log.iter().rev().filter(heard).take(2).map(|line| line.trim().to_owned()));
-    }
-    states
+/// What sssd says when it has lost the directory, and when it has it again.
+const LOST: [&str; 8] = [
+    "Backend is offline",
+    "Going offline",
+    "is offline",
+    "Could not start TLS",
+    "terminated by own WATCHDOG",
+    "Can't contact LDAP server",
+    "Failed to connect to server",
+    "No available servers",
+];
+const FOUND_AGAIN: [&str; 2] = ["Backend is online", "Going online"];
+
+/// Seconds before and after a refusal in which sssd's words count.
+const HEARD: (i64, i64) = (900, 60);
+
+/// What is wrong with a server: the cause, if it is known, and what was seen.
+struct Trouble {
+    root: Option<RootCause>,
+    seen: Vec<String>,
 }
 
-fn name(answer: &Answer) -> Vec<State> {
+impl Trouble {
+    fn new(root: impl Into<Option<RootCause>>, seen: Vec<String>) -> Self {
+        Self { root: root.into(), seen }
+    }
+}
+
+/// The directory does not answer, or did not when the login was refused.
+pub(super) fn answers(case: &Case<'_>) -> Vec<Found> {
+    if !case.is_of_directory() {
+        return Vec::new();
+    }
+    let log = refused_for_it(case);
+    let heard: Vec<_> = heard(case).into_iter().filter(|_| !log.is_empty()).collect();
+    let said = heard.iter().rev().find_map(|line| tls::cause(line));
+    let shown = log.iter().cloned().chain(last(&heard));
+    if let Some(Trouble { root, mut seen }) = all_troubled(case) {
+        // What has no name is shown as unexplained.
+        let Some(root) = root else { return Vec::new() };
+        let other = said.filter(|said| !tls::agree(*said, root));
+        let doubt = other.map(|other| format!("sssd's words at that time tell another thing: {other}"));
+        seen.extend(last(&sssd::words(case, &LOST)).into_iter().take(2));
+        return one(Found::new(root, seen, shown).doubted(doubt));
+    }
+    if log.is_empty() {
+        return Vec::new();
+    }
+    let binds = binds_refused(case);
+    let root = match said {
+        _ if !binds.is_empty() => RootCause::SssdBindRefused,
+        Some(root) => root,
+        None if heard.iter().any(|line| line.contains("Could not start TLS")) => RootCause::DirectoryHandshake,
+        // Another server than the directory may be out of reach.
+        None if asks_kerberos(case) => return Vec::new(),
+        None => RootCause::DirectoryUnreachable,
+    };
+    one(Found::new(root, [], shown.chain(binds)))
+}
+
+/// Whether Kerberos answers for passwords or for sssd's own name.
+fn asks_kerberos(case: &Case<'_>) -> bool {
+    let provider = case.mail.sssd("auth_provider").or_else(|| case.mail.sssd("id_provider"));
+    provider.is_some_and(|name| name != "ldap")
+        || !sssd::words(case, &["keytab", "GSSAPI", "KDC", "Clock skew"]).is_empty()
+}
+
+/// The lines that show that the login was refused for want of the directory.
+fn refused_for_it(case: &Case<'_>) -> Vec<String> {
+    let unavailable = || {
+        let by_pam = case.said(&["auth_pam", "cannot retrieve authentication info"]);
+        // Who says that sssd itself does not answer speaks of something else.
+        if case.has_said(&["Request to sssd failed"]) { Vec::new() } else { by_pam }
+    };
+    match case.code_of_sssd() {
+        Some((_, 9, line)) => vec![line.to_owned()],
+        // Of an empty cache, sssd says that the user is unknown.
+        Some((_, 10, line)) if was_lost(case) || (all_troubled(case).is_some() && !user::is_found(case)) => {
+            vec![line.to_owned()]
+        }
+        Some(_) => Vec::new(),
+        None => unavailable(),
+    }
+}
+
+/// Whether sssd had lost the directory when the login was refused.
+pub(super) fn was_lost(case: &Case<'_>) -> bool {
+    heard(case)
+        .iter()
+        .rev()
+        .find(|line| is_about(line))
+        .is_some_and(|line| !FOUND_AGAIN.iter().any(|words| line.contains(words)))
+}
+
+fn is_about(line: &str) -> bool {
+    LOST.iter().chain(&FOUND_AGAIN).any(|words| line.contains(words))
+}
+
+/// Whether no server answers now.
+pub(super) fn is_away(case: &Case<'_>) -> bool {
+    all_troubled(case).is_some()
+}
+
+/// What sssd's journal says of the directory around the refusal.
+fn heard(case: &Case<'_>) -> Vec<String> {
+    let Some(attempt) = &case.attempt else { return Vec::new() };
+    let is_near = |line: &Line<'_>| match (line.at, attempt.span()) {
+        (Some(at), Some((begin, end))) => at >= begin - HEARD.0 && at <= end + HEARD.1,
+        _ => true,
+    };
+    let own = case.log.iter().filter(|line| line.daemon == Daemon::Sssd && is_about(line.raw) && is_near(line));
+    own.map(|line| line.raw.to_owned()).collect()
+}
+
+fn last(lines: &[String]) -> Vec<String> {
+    lines[lines.len().saturating_sub(4)..].to_vec()
+}
+
+/// What is wrong with the first server, if no server that was asked is well, and none is left that was not asked.
+fn all_troubled(case: &Case<'_>) -> Option<Trouble> {
+    let servers = asked(case);
+    if servers.is_empty() || servers.len() < listed(case.mail).len() {
+        return None;
+    }
+    let mut troubles = servers.iter().map(|server| trouble(case.mail, server)).collect::<Option<Vec<_>>>()?;
+    let others: Vec<_> =
+        troubles.split_off(1).into_iter().flat_map(|trouble| trouble.seen.into_iter().take(1)).collect();
+    let mut first = troubles.pop()?;
+    first.seen.extend(others);
+    Some(first)
+}
+
+/// Servers that are hosts: `_srv_` stands for what DNS says.
+fn asked<'a>(case: &Case<'a>) -> Vec<&'a Server> {
+    let is_host =
+        |server: &&Server| server.uri != "_srv_" && server.name.as_ref().is_none_or(|name| name.place != "_srv_");
+    case.mail.servers.iter().filter(is_host).collect()
+}
+
+/// The servers that sssd.conf names.
+fn listed(mail: &Evidence) -> Vec<&str> {
+    let keys = ["ldap_uri", "ldap_backup_uri"].into_iter().filter_map(|key| mail.sssd(key));
+    keys.flat_map(|list| list.split([',', ' '])).filter(|uri| !uri.is_empty()).collect()
+}
+
+/// What is worth knowing of servers, though nobody is locked out.
+pub(super) fn notes(case: &Case<'_>) -> Vec<String> {
+    if !case.is_of_directory() || all_troubled(case).is_some() {
+        return Vec::new();
+    }
+    let troubled = asked(case).into_iter().filter_map(|server| {
+        let trouble = trouble(case.mail, server)?;
+        Some(format!("{} is not well, and sssd has others: {}", server.place(), trouble.seen.first()?))
+    });
+    let by_dns = listed(case.mail).contains(&"_srv_");
+    let srv = by_dns.then(|| "`_srv_` in ldap_uri: sssd asks DNS for the directory's servers".to_owned());
+    troubled.chain(srv).collect()
+}
+
+/// What is wrong with the directory and has no name.
+pub(super) fn troubles(case: &Case<'_>) -> Vec<String> {
+    if !case.is_of_directory() || case.mail.sssd_conf().is_none() {
+        return Vec::new();
+    }
+    all_troubled(case).filter(|trouble| trouble.root.is_none()).map(|trouble| trouble.seen).unwrap_or_default()
+}
+
+/// What is wrong with a server.
+fn trouble(mail: &Evidence, server: &Server) -> Option<Trouble> {
+    // Who answers a search that was made as sssd makes it is well, whatever other programs say.
+    if server.entry.as_ref().is_some_and(|entry| entry.status == 0) {
+        return None;
+    }
+    let name = server.name.as_ref().and_then(name);
+    name.or_else(|| server.connect.as_ref().and_then(connection))
+        .or_else(|| hanging(server))
+        .or_else(|| by_tls(mail, server))
+        .or_else(|| server.entry.as_ref().and_then(|entry| search(mail, entry)))
+}
+
+fn name(answer: &Answer) -> Option<Trouble> {
     let seen = quoted_lines(&format!("getent ahosts {}", answer.place), answer);
-    if answer.status == 0 { Vec::new() } else { one(RootCause::DirectoryUnnamed, seen) }
+    (answer.status != 0).then(|| Trouble::new(RootCause::DirectoryUnnamed, seen))
+}
+
+fn connection(answer: &Answer) -> Option<Trouble> {
+    let said = |words: &[&str]| answer.lines.iter().any(|line| words.iter().any(|word| line.contains(word)));
+    let root = match answer.status {
+        0 => return None,
+        _ if said(&["Connection refused"]) => RootCause::DirectoryRejects,
+        _ if said(&["not known", "name resolution", "No address"]) => RootCause::DirectoryUnnamed,
+        // It came to its limit, or there is no way to the host.
+        _ => RootCause::DirectoryDrops,
+    };
+    Some(Trouble::new(root, quoted_lines(&format!("a connection to {}", answer.place), answer)))
 }
 
 /// The connection was taken, and then came nothing.
-fn hanging(mail: &Evidence) -> Vec<State> {
+fn hanging(server: &Server) -> Option<Trouble> {
     let is_hanging = |answer: &&Answer| answer.status == TIMED_OUT;
-    let tls = mail.tls.as_ref().filter(is_hanging).map(|tls| ("the directory's certificate", tls));
-    let entry = mail.entry.as_ref().filter(is_hanging).map(|entry| ("a search", entry));
-    match tls.or(entry) {
-        Some((asked, answer)) => one(RootCause::DirectoryHangs, quoted_lines(asked, answer)),
-        None => Vec::new(),
-    }
+    let tls = server.tls.as_ref().filter(is_hanging).map(|tls| ("the directory's certificate", tls));
+    let entry = server.entry.as_ref().filter(is_hanging).map(|entry| ("a search", entry));
+    tls.or(entry).map(|(asked, answer)| Trouble::new(RootCause::DirectoryHangs, quoted_lines(asked, answer)))
 }
 
-fn connection(answer: &Answer) -> Vec<State> {
-    let said = |words: &[&str]| answer.lines.iter().any(|line| words.iter().any(|word| line.contains(word)));
-    let seen = quoted_lines(&format!("a connection to {}", answer.place), answer);
-    match answer.status {
-        0 => Vec::new(),
-        _ if said(&["Connection refused"]) => one(RootCause::DirectoryRejects, seen),
-        _ if said(&["not known", "name resolution", "No address"]) => one(RootCause::DirectoryUnnamed, seen),
-        // It came to its limit, or there is no way to the host.
-        _ => one(RootCause::DirectoryDrops, seen),
+fn by_tls(mail: &Evidence, server: &Server) -> Option<Trouble> {
+    // Without the file, each library has words of its own, or none.
+    let lost = mail.sssd("ldap_tls_cacert").filter(|path| mail.absent.contains(*path));
+    let has_failed =
+        |answer: &Option<Answer>| answer.as_ref().is_some_and(|answer| ![0, TIMED_OUT].contains(&answer.status));
+    if let Some(path) = lost.filter(|_| has_failed(&server.tls) || has_failed(&server.entry)) {
+        let seen = format!("ldap_tls_cacert = {path}, which does not exist");
+        return Some(Trouble::new(RootCause::AuthorityMissing, vec![seen]));
     }
+    let tls = server.tls.iter().flat_map(|tls| &tls.lines).filter(|line| !line.contains("code: 0 (ok)"));
+    let errors: Vec<_> = tls.filter(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned()).collect();
+    let entry = server.entry.iter().flat_map(|entry| &entry.lines).map(|line| line.trim().to_owned());
+    let mut seen: Vec<_> = errors.iter().map(|line| format!("openssl: {line}")).collect();
+    let from_entry: Vec<_> = entry.filter(|line| !line.is_empty()).collect();
+    let is_lax = mail.sssd("ldap_tls_reqcert").is_some_and(|word| ["never", "allow"].contains(&word));
+    let by_openssl = errors
+        .iter()
+        .find_map(|line| tls::cause(line))
+        .filter(|root| !is_lax || *root == RootCause::DirectoryHandshake);
+    let by_search = from_entry.iter().find_map(|line| tls::cause(line));
+    // openssl has no status 1 but for a handshake that failed.
+    let was_judged = errors.iter().any(|line| line.contains("erify error"));
+    let cut = server.tls.as_ref().is_some_and(|tls| tls.status != 0 && !was_judged);
+    let root = match by_search.or(by_openssl).or(cut.then_some(RootCause::DirectoryHandshake))? {
+        RootCause::CertificateExpired | RootCause::DirectoryUntrusted => {
+            certificate(mail, &mut seen, by_search.or(by_openssl)?)
+        }
+        root => root,
+    };
+    if cut {
+        seen.extend(
+            server
+                .tls
+                .as_ref()
+                .map(|tls| format!("openssl s_client: status {}, and no certificate was judged", tls.status)),
+        );
+    }
+    let status = server.entry.as_ref().map(|entry| format!("ldapsearch: status {}", entry.status));
+    Some(Trouble::new(root, seen.into_iter().chain(status).chain(from_entry.into_iter().take(3)).collect()))
 }
 
-fn certificate(mail: &Evidence) -> Vec<State> {
-    if mail.sssd("ldap_tls_reqcert").is_some_and(|word| ["never", "allow"].contains(&word)) {
-        return Vec::new();
+/// Whose certificate it is: the directory's, or that of the authority, which is in the evidence.
+fn certificate(mail: &Evidence, seen: &mut Vec<String>, root: RootCause) -> RootCause {
+    let expired = mail
+        .sssd("ldap_tls_cacert")
+        .and_then(|path| mail.text(path))
+        .map(|pem| out_of_date(pem, mail.now))
+        .unwrap_or_default();
+    if expired.is_empty() {
+        return root;
     }
-    let pem = mail.sssd("ldap_tls_cacert").and_then(|path| mail.text(path));
-    let expired = pem.map(|pem| out_of_date(pem, mail.now)).unwrap_or_default();
-    let is_error = |line: &&String| line.contains("erify") && !line.contains("code: 0 (ok)");
-    let said =
-        mail.tls.iter().flat_map(|tls| &tls.lines).filter(is_error).map(|line| format!("openssl: {}", line.trim()));
-    if !expired.is_empty() {
-        return one(RootCause::AuthorityExpired, expired.into_iter().chain(said));
-    }
-    let said: Vec<_> = said.collect();
-    if said.is_empty() { Vec::new() } else { one(RootCause::DirectoryUntrusted, said) }
+    seen.splice(0..0, expired);
+    RootCause::AuthorityExpired
+}
+
+/// What the directory says to a search (RFC 4511, 4.1.9).
+fn search(mail: &Evidence, entry: &Answer) -> Option<Trouble> {
+    let account = mail.sssd("ldap_default_bind_dn").unwrap_or("nobody");
+    let seen = quoted_lines(&format!("a search as {account}"), entry);
+    let root = match entry.status {
+        // It was not asked for, as the collector says.
+        -1 => return None,
+        32 => Some(RootCause::SearchBaseMissing),
+        49 => Some(RootCause::SssdBindRefused),
+        8 | 13 | 48 | 50 | 53 => Some(RootCause::DirectoryWantsTls),
+        51 | 52 => Some(RootCause::DirectoryHangs),
+        _ => None,
+    };
+    Some(Trouble::new(root, seen))
 }
 
 /// What was asked, and the first lines of the answer.
@@ -87,56 +294,22 @@ fn quoted_lines(asked: &str, answer: &Answer) -> Vec<String> {
     [format!("{asked}: {how}")].into_iter().chain(lines.map(str::to_owned)).collect()
 }
 
-/// The user's entry in the directory, if it could be asked for.
-pub(super) fn user(case: &Case<'_>) -> Vec<State> {
-    let Some(entry) = entry_of(case) else { return Vec::new() };
-    let base = case.mail.sssd("ldap_user_search_base").or_else(|| case.mail.sssd("ldap_search_base"));
-    let asked = format!("a search for uid={} below {}", case.login.user, base.unwrap_or("?"));
-    if !entry.lines.iter().any(|line| line.starts_with("dn:")) {
-        return one(RootCause::UnknownUser, [format!("{asked} finds nothing")]);
+/// The lines of slapd in which a BIND of sssd's own account ends with 49, invalid credentials.
+fn binds_refused(case: &Case<'_>) -> Vec<String> {
+    let account = case.mail.sssd("ldap_default_bind_dn").unwrap_or("cn=sssd,");
+    let mut evidence = Vec::new();
+    for bind in case.slapd.iter().filter(|line| line.contains(&format!("BIND dn=\"{account}"))) {
+        let operation = bind.find("conn=").and_then(|start| Some(&bind[start..start + bind[start..].find("BIND")?]));
+        let Some(operation) = operation else { continue };
+        let refused = case
+            .slapd
+            .iter()
+            .filter(|line| line.contains(operation) && line.contains("RESULT") && line.contains("err=49"));
+        let refused: Vec<_> = refused.map(|line| (*line).to_owned()).collect();
+        if !refused.is_empty() {
+            evidence.push((*bind).to_owned());
+            evidence.extend(refused);
+        }
     }
-    let classes: Vec<_> = values(entry, "objectClass").collect();
-    let wanted = case.mail.sssd("ldap_user_object_class").unwrap_or("posixAccount");
-    if classes.iter().any(|class| class.eq_ignore_ascii_case(wanted)) {
-        return Vec::new();
-    }
-    one(RootCause::NotPosixAccount, [format!("{asked} finds an entry of the classes {}", classes.join(", "))])
-}
-
-/// sssd compares the attribute with the machine's short and full name (sssd-ldap(5), `ldap_access_order`).
-pub(super) fn host(case: &Case<'_>) -> Vec<State> {
-    let is_asked = case.mail.sssd("access_provider") == Some("ldap")
-        && case.mail.sssd("ldap_access_order").is_some_and(|order| order.split(',').any(|word| word.trim() == "host"));
-    let Some(entry) = entry_of(case).filter(|entry| is_asked && entry.lines.iter().any(|line| line.starts_with("dn:")))
-    else {
-        return Vec::new();
-    };
-    let hosts: Vec<_> = values(entry, case.mail.sssd("ldap_user_authorized_host").unwrap_or("host")).collect();
-    let is_own = |host: &&str| *host == "*" || case.mail.names.iter().any(|name| name.eq_ignore_ascii_case(host));
-    if hosts.iter().any(is_own) {
-        return Vec::new();
-    }
-    let found = if hosts.is_empty() { "no attribute host".into() } else { format!("host: {}", hosts.join(", ")) };
-    one(
-        RootCause::HostAttribute,
-        [
-            format!("the entry of {} has {found}", case.login.user),
-            format!("this machine is {}", case.mail.names.join(", ")),
-        ],
-    )
-}
-
-fn entry_of<'a>(case: &Case<'a>) -> Option<&'a Answer> {
-    // 32: there is no such base (RFC 4511, 4.1.9).
-    case.mail.entry.as_ref().filter(|entry| [0, 32].contains(&entry.status) && !case.mail.is_local)
-}
-
-/// Values of an attribute in LDIF.
-fn values<'a>(entry: &'a Answer, attribute: &'a str) -> impl Iterator<Item = &'a str> {
-    entry
-        .lines
-        .iter()
-        .filter_map(|line| line.split_once(": "))
-        .filter(|(name, _)| name.eq_ignore_ascii_case(attribute))
-        .map(|(_, value)| value.trim())
+    evidence
 }

@@ -215,7 +215,7 @@ fn a_healthy_machine_has_no_cause() {
 #[test]
 fn a_refusal_that_no_rule_explains_is_unknown() {
     let diagnosis = diagnosed(&Sheet::healthy().log(&[FAILED]), Service::Imap);
-    assert_eq!((diagnosis.cause(), diagnosis.findings.len()), (RootCause::Unknown, 0), "{diagnosis}");
+    assert_eq!((diagnosis.cause(), diagnosis.findings.len()), (RootCause::Unexplained, 0), "{diagnosis}");
 }
 
 #[test]
