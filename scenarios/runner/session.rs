@@ -139,10 +139,10 @@ impl Session {
             voice.note(&format!("interrupted: taking the labs down{again}"));
         })?;
         drop(entered);
-        let selection = accelerator::choose()?;
+        let cache = Cache::open_default().context("failed to open the cache")?;
+        let selection = accelerator::choose(cache.root())?;
         let (accelerator, reason) = (selection.accelerator, &selection.reason);
         self.voice.note(&format!("accelerator {accelerator} ({reason}), pace {}", selection.pace));
-        let cache = Cache::open_default().context("failed to open the cache")?;
         harness::host::workspace::Workspace::sweep(&cache.labs())?;
         let setup = Setup::of_this_host(&selection, &project().join("cloud-init"), &cache);
         let (voice, own) = (self.voice.clone(), busy::own_load(self.jobs, cores()));

@@ -13,13 +13,16 @@ pub(crate) struct Args {
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
+    /// Forget what the probe of KVM and of the pace said before, and run it again
+    #[arg(long)]
+    fresh: bool,
 }
 
 /// Prints the state of the host; fails if scenarios cannot run here.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { json } = args;
+    let Args { json, fresh } = args;
     let cache = Cache::open_default().context("failed to open the cache")?;
-    let report = doctor::examine(cache.root());
+    let report = doctor::examine(cache.root(), fresh);
     if json {
         println!("{}", serde_json::to_string(&report)?);
     } else {

@@ -39,7 +39,7 @@ impl Workbench {
     pub(crate) fn open(cache: Cache, topology: &Topology) -> anyhow::Result<Self> {
         let wanted: Vec<_> = topology.images().into_iter().map(str::to_owned).collect();
         let images = image::build(&wanted, false, &cache)?;
-        let selection = accelerator::choose()?;
+        let selection = accelerator::choose(cache.root())?;
         let mut setup = Setup::of_this_host(&selection, &project("cloud-init"), &cache);
         let archive = Archive::open(&project("images"), cache.clone()).map_err(crate::report)?;
         let mut disks = Vec::new();

@@ -1,17 +1,14 @@
 //! What runs the guests' CPUs here, and how fast: KVM when a probe of it succeeds, else QEMU's own emulation.
 
 use super::probe::{self, Shortfall};
+use super::probe_memory::{Age, ProbeMemory};
 use super::tools;
-use crate::time::{Deadline, Pace};
-use serde::Serialize;
+use crate::time::Pace;
+use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
-
-/// Longer than any working KVM needs for the probe, by far.
-const KVM_LIMIT: Duration = Duration::from_secs(3);
-/// Emulation always works; only a broken host is that slow.
-const TCG_LIMIT: Duration = Duration::from_mins(1);
 
 /// The environment variable that forces an accelerator: `kvm` or `tcg`.
 pub const ACCELERATOR_VARIABLE: &str = "REHEARSAL_ACCELERATOR";
@@ -19,7 +16,7 @@ pub const ACCELERATOR_VARIABLE: &str = "REHEARSAL_ACCELERATOR";
 pub const PACE_VARIABLE: &str = "REHEARSAL_PACE";
 
 /// What runs a guest's CPUs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Accelerator {
     /// The host's CPU, by the kernel's KVM.
@@ -29,6 +26,9 @@ pub enum Accelerator {
 }
 
 impl Accelerator {
+    /// All, the faster one first.
+    pub(crate) const ALL: [Self; 2] = [Self::Kvm, Self::Tcg];
+
     /// The name that QEMU's `-accel` knows.
     pub fn name(self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl FromStr for Accelerator {
     type Err = ();
 
     fn from_str(name: &str) -> Result<Self, ()> {
-        [Self::Kvm, Self::Tcg].into_iter().find(|accelerator| accelerator.name() == name).ok_or(())
+        Self::ALL.into_iter().find(|accelerator| accelerator.name() == name).ok_or(())
     }
 }
 
@@ -63,6 +63,8 @@ pub struct Selection {
     pub pace: Pace,
     /// Whether that was measured, and not given by a person.
     pub is_measured: bool,
+    /// How long ago, if not now: whoever waits should measure the pace again.
+    pub remembered: Option<Duration>,
 }
 
 /// Why no accelerator could be chosen.
@@ -112,19 +114,34 @@ fn parse_pace(text: &str) -> Result<Pace, ChoiceError> {
     if (pace.factor() - factor).abs() < f64::EPSILON { Ok(pace) } else { Err(bad()) }
 }
 
-/// Chooses the accelerator by running the probe, unless the environment forces one, and measures the pace. Takes a second
-/// or two, and some seconds more where KVM hangs.
-pub fn choose() -> Result<Selection, ChoiceError> {
-    decide(Wishes::from_environment()?, || measure(Accelerator::Kvm), || measure(Accelerator::Tcg))
+/// Chooses the accelerator by the probe, unless the environment forces one, with the pace. What the probe said since this
+/// host booted is remembered in the directory `cache`; to run it takes a second or two, and some seconds more where KVM
+/// hangs. An answer of some hours ago is used, and asked for again in the background.
+pub fn choose(cache: &Path) -> Result<Selection, ChoiceError> {
+    let memory = ProbeMemory::of_this_host(cache);
+    let (selection, age) = recall_or_measure(&memory)?;
+    if age == Age::Old {
+        // It ends with this process, and the probe's QEMU with it.
+        std::thread::spawn(move || Accelerator::ALL.map(|accelerator| memory.measure(accelerator).is_ok()));
+    }
+    Ok(selection)
 }
 
-/// How long the probe's busy work takes under an accelerator, or why it cannot be used.
+fn recall_or_measure(memory: &ProbeMemory) -> Result<(Selection, Age), ChoiceError> {
+    let mut remembered: Option<Duration> = None;
+    let selection = decide(Wishes::from_environment()?, |accelerator| match memory.recall(accelerator) {
+        Some((probed, age)) => {
+            remembered = remembered.max(Some(age));
+            probed
+        }
+        None => memory.measure(accelerator),
+    })?;
+    Ok((Selection { remembered, ..selection }, remembered.map_or(Age::New, Age::of)))
+}
+
+/// How long the probe's busy work takes under an accelerator now, or why it cannot be used.
 pub(crate) fn measure(accelerator: Accelerator) -> Result<Duration, Shortfall> {
-    let limit = match accelerator {
-        Accelerator::Kvm => KVM_LIMIT,
-        Accelerator::Tcg => TCG_LIMIT,
-    };
-    probe::run(&tools::qemu_program(), accelerator, Deadline::after(limit))
+    probe::run(&tools::qemu_program(), accelerator)
 }
 
 /// The pace when the probe's busy work takes so long.
@@ -134,27 +151,26 @@ pub(crate) fn pace_of(work: Duration) -> Pace {
 
 pub(crate) fn decide(
     wishes: Wishes,
-    kvm: impl FnOnce() -> Result<Duration, Shortfall>,
-    tcg: impl FnOnce() -> Result<Duration, Shortfall>,
+    mut probe: impl FnMut(Accelerator) -> Result<Duration, Shortfall>,
 ) -> Result<Selection, ChoiceError> {
     let selection = |accelerator, reason, work| {
         let pace = wishes.pace.unwrap_or_else(|| pace_of(work));
-        Selection { accelerator, reason, pace, is_measured: wishes.pace.is_none() }
+        Selection { accelerator, reason, pace, is_measured: wishes.pace.is_none(), remembered: None }
     };
     let forced = |accelerator| format!("{ACCELERATOR_VARIABLE} asks for {accelerator}");
     match wishes.accelerator {
         Some(Accelerator::Kvm) => {
-            let work = kvm().map_err(ChoiceError::ForcedKvm)?;
+            let work = probe(Accelerator::Kvm).map_err(ChoiceError::ForcedKvm)?;
             Ok(selection(Accelerator::Kvm, forced(Accelerator::Kvm), work))
         }
         Some(Accelerator::Tcg) => {
-            let work = tcg().map_err(ChoiceError::Emulation)?;
+            let work = probe(Accelerator::Tcg).map_err(ChoiceError::Emulation)?;
             Ok(selection(Accelerator::Tcg, forced(Accelerator::Tcg), work))
         }
-        None => match kvm() {
+        None => match probe(Accelerator::Kvm) {
             Ok(work) => Ok(selection(Accelerator::Kvm, "KVM runs kernel-like code".to_owned(), work)),
             Err(shortfall) => {
-                let work = tcg().map_err(ChoiceError::Emulation)?;
+                let work = probe(Accelerator::Tcg).map_err(ChoiceError::Emulation)?;
                 Ok(selection(Accelerator::Tcg, format!("KVM is of no use: {shortfall}"), work))
             }
         },
@@ -170,7 +186,7 @@ mod tests {
     const SLOW: Duration = Duration::from_millis(495);
 
     fn broken() -> Result<Duration, Shortfall> {
-        Err(Shortfall::Hung { passed: 5, last_words: None })
+        Err(Shortfall::Hung { passed: 5, after: Duration::from_secs(3), last_words: None })
     }
 
     fn wishes(accelerator: Option<&str>, pace: Option<&str>) -> Wishes {
@@ -194,13 +210,15 @@ mod tests {
         #[case] kvm: Result<Duration, Shortfall>,
         #[case] expected: &str,
     ) {
-        let chosen = decide(wishes(accelerator, pace), || kvm, || Ok(SLOW)).unwrap();
+        let mut kvm = Some(kvm);
+        let probe = |accelerator| if accelerator == Accelerator::Kvm { kvm.take().unwrap() } else { Ok(SLOW) };
+        let chosen = decide(wishes(accelerator, pace), probe).unwrap();
         assert_eq!(format!("{} {}: {}", chosen.accelerator, chosen.pace, chosen.reason), expected);
     }
 
     #[test]
     fn kvm_that_is_forced_and_broken_is_an_error() {
-        let error = decide(wishes(Some("kvm"), None), broken, || Ok(SLOW)).unwrap_err();
+        let error = decide(wishes(Some("kvm"), None), |_| broken()).unwrap_err();
         assert!(matches!(error, ChoiceError::ForcedKvm(_)), "{error}");
     }
 

@@ -1,6 +1,7 @@
 //! How busy this host gets while labs run on it: the pace, measured again and again.
 
 use super::accelerator::{self, Selection};
+use super::probe::Shortfall;
 use crate::time::{Pace, Tempo};
 use std::time::Duration;
 
@@ -19,17 +20,47 @@ pub async fn keep_measuring(selection: Selection, tempo: Tempo, own: f64, tell: 
         return;
     }
     let mut worth_a_word = NOTABLE;
+    // What is remembered was measured at another hour.
+    let mut pause = if selection.remembered.is_some() { Duration::ZERO } else { EVERY };
     loop {
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(pause).await;
+        pause = EVERY;
         let measuring = tokio::task::spawn_blocking(move || accelerator::measure(selection.accelerator));
-        // A host on which the probe does not end has other troubles, and guests tell of them.
-        let Ok(Ok(work)) = measuring.await else { continue };
-        let pace = by_others(accelerator::pace_of(work), own);
-        let slower = tempo.measured(pace);
+        let Ok(probed) = measuring.await else { continue };
+        let Some(seen) = Seen::of(&probed) else { continue };
+        let pace = by_others(seen.pace(), own);
+        let slower = match seen {
+            Seen::Exactly(_) => tempo.measured(pace),
+            Seen::AtLeast(_) => tempo.at_least(pace),
+        };
         if slower >= worth_a_word {
             tell(pace);
             worth_a_word = slower * 2.0;
         }
+    }
+}
+
+/// What a probe tells of the pace.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Seen {
+    Exactly(Pace),
+    /// The probe did not end: this host is at least so slow.
+    AtLeast(Pace),
+}
+
+impl Seen {
+    /// A probe that could not be run says nothing.
+    fn of(probed: &Result<Duration, Shortfall>) -> Option<Self> {
+        match probed {
+            Ok(work) => Some(Self::Exactly(accelerator::pace_of(*work))),
+            Err(Shortfall::Hung { after, .. }) => Some(Self::AtLeast(accelerator::pace_of(*after))),
+            Err(_) => None,
+        }
+    }
+
+    fn pace(self) -> Pace {
+        let (Self::Exactly(pace) | Self::AtLeast(pace)) = self;
+        pace
     }
 }
 
@@ -67,11 +98,26 @@ mod tests {
         assert!((by_others(Pace::from_factor(measured), own).factor() - expected).abs() < 1e-9);
     }
 
+    #[rstest]
+    #[case::it_ends(Ok(Duration::from_millis(900)), Some(Seen::Exactly(Pace::from_factor(10.0))))]
+    #[case::it_does_not_end(hung(), Some(Seen::AtLeast(Pace::from_factor(20.0))))]
+    #[case::it_does_not_run(Err(Shortfall::NoDevice), None)]
+    fn a_probe_that_does_not_end_tells_of_a_slow_host(
+        #[case] probed: Result<Duration, Shortfall>,
+        #[case] seen: Option<Seen>,
+    ) {
+        assert_eq!(Seen::of(&probed), seen);
+    }
+
+    fn hung() -> Result<Duration, Shortfall> {
+        Err(Shortfall::Hung { passed: 9, after: Duration::from_millis(1800), last_words: None })
+    }
+
     #[tokio::test]
     async fn a_pace_that_somebody_gave_stays() {
         let pace = Pace::from_factor(7.0);
         let accelerator = accelerator::Accelerator::Tcg;
-        let selection = Selection { accelerator, reason: String::new(), pace, is_measured: false };
+        let selection = Selection { accelerator, reason: String::new(), pace, is_measured: false, remembered: None };
         let measuring = keep_measuring(selection, pace.into(), 1.0, |_| panic!("nothing is measured"));
         tokio::time::timeout(Duration::from_secs(5), measuring).await.unwrap();
     }

@@ -10,12 +10,15 @@ use std::io::{self, Read};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How often somebody is asked whether a program is still waited for.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What a program did.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    /// How it ended; `None` when it was killed since the deadline had passed.
+    /// How it ended; `None` when it was killed since nobody waited for it any more.
     pub(crate) status: Option<ExitStatus>,
     /// Its standard output in pieces, as they came.
     pub(crate) output: Vec<(Instant, Vec<u8>)>,
@@ -48,6 +51,15 @@ enum Arrival {
 
 /// Runs a program; at the deadline it is killed with all that it started. It must keep its output open while it lives.
 pub(crate) fn run(command: &mut Command, deadline: Deadline) -> io::Result<Finished> {
+    run_while(command, |_, _| !deadline.passed())
+}
+
+/// Runs a program for as long as `goes_on` says, which gets its process number and what it has written so far; then it is
+/// killed with all that it started. It must keep its output open while it lives.
+pub(crate) fn run_while(
+    command: &mut Command,
+    mut goes_on: impl FnMut(u32, &[(Instant, Vec<u8>)]) -> bool,
+) -> io::Result<Finished> {
     let mut child = tie_to_thread(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (sender, arrivals) = mpsc::channel();
     let errors_sender = sender.clone();
@@ -60,11 +72,14 @@ pub(crate) fn run(command: &mut Command, deadline: Deadline) -> io::Result<Finis
 
     let (mut output, mut errors) = (Vec::new(), Vec::new());
     let in_time = loop {
-        match arrivals.recv_timeout(deadline.remaining()) {
+        match arrivals.recv_timeout(LOOK) {
             Ok(Arrival::Output(when, piece)) => output.push((when, piece)),
             Ok(Arrival::Errors(piece)) => errors.extend(piece),
             Err(mpsc::RecvTimeoutError::Disconnected) => break true,
-            Err(mpsc::RecvTimeoutError::Timeout) => break false,
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+        }
+        if !goes_on(child.id(), &output) {
+            break false;
         }
     };
     if !in_time {
@@ -92,7 +107,6 @@ fn read_in_background(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn shell(script: &str, limit: Duration) -> Finished {
         run(Command::new("sh").arg("-c").arg(script).stdin(Stdio::null()), Deadline::after(limit)).unwrap()

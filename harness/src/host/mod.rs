@@ -4,6 +4,7 @@
 pub mod accelerator;
 pub mod busy;
 mod child;
+pub mod core_time;
 pub mod counter;
 pub mod doctor;
 pub mod install;
@@ -11,6 +12,7 @@ pub mod memory;
 pub mod output;
 pub mod pipe;
 mod probe;
+mod probe_memory;
 pub mod raw;
 pub mod tools;
 pub mod workspace;

@@ -39,11 +39,26 @@ impl Tempo {
         self.latest.store(factor.to_bits(), Ordering::Relaxed);
         factor / self.first.factor()
     }
+
+    /// Takes note that this host is no quicker than that, and says how many times slower than at first it is.
+    pub fn at_least(&self, pace: Pace) -> f64 {
+        self.measured(Pace::from_factor(pace.factor().max(self.pace().factor())))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lower_bound_makes_nothing_quicker() {
+        let tempo = Tempo::from(Pace::from_factor(5.0));
+        tempo.measured(Pace::from_factor(20.0));
+        for (bound, expected) in [(10.0, 20.0), (30.0, 30.0), (2.0, 30.0)] {
+            tempo.at_least(Pace::from_factor(bound));
+            assert!((tempo.pace().factor() - expected).abs() < 1e-9, "{bound}");
+        }
+    }
 
     #[test]
     fn deadlines_follow_the_host_and_are_never_shorter_than_at_first() {

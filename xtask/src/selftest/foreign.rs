@@ -115,7 +115,7 @@ fn boot(site: &Site, image: &Image) -> anyhow::Result<String> {
     let roles = site.path().join("roles");
     fs_err::create_dir_all(roles.join("plain/files"))?;
     fs_err::write(roles.join("plain/user-data.yaml"), USER_DATA)?;
-    let selection = accelerator::choose()?;
+    let selection = accelerator::choose(site.cache().root())?;
     let mut setup = Setup::of_this_host(&selection, &roles, site.cache());
     setup.media.insert(FOREIGN.to_owned(), Media::from(image));
     let runtime = tokio::runtime::Runtime::new()?;

@@ -6,17 +6,37 @@ use crate::host::accelerator::{
 };
 use crate::host::counter::{self, Frequency};
 use crate::host::probe::Shortfall;
+use crate::host::probe_memory::{ProbeMemory, age_in_words};
 use crate::host::{child, tools};
 use crate::time::Deadline;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-pub(super) fn examine() -> (Vec<Check>, Option<Selection>) {
-    let (kvm, tcg) = (accelerator::measure(Accelerator::Kvm), accelerator::measure(Accelerator::Tcg));
+/// What the probe says, or said since this host booted unless `fresh` is wanted.
+pub(super) fn examine(cache: &Path, fresh: bool) -> (Vec<Check>, Option<Selection>) {
+    let memory = ProbeMemory::of_this_host(cache);
+    if fresh {
+        memory.forget();
+    }
+    let mut oldest: Option<Duration> = None;
+    let mut probe = |accelerator| match memory.recall(accelerator) {
+        Some((probed, age)) => {
+            oldest = oldest.max(Some(age));
+            probed
+        }
+        None => memory.measure(accelerator),
+    };
+    let (kvm, tcg) = (probe(Accelerator::Kvm), probe(Accelerator::Tcg));
     let mut checks = vec![kvm_check(&kvm), tcg_check(&tcg)];
-    let chosen = Wishes::from_environment().and_then(|wishes| accelerator::decide(wishes, || kvm, || tcg));
+    let (mut kvm, mut tcg) = (Some(kvm), Some(tcg));
+    let probed = |accelerator| {
+        let once = if accelerator == Accelerator::Kvm { kvm.take() } else { tcg.take() };
+        once.unwrap_or(Err(Shortfall::NoDevice))
+    };
+    let chosen = Wishes::from_environment().and_then(|wishes| accelerator::decide(wishes, probed));
     let told = [ACCELERATOR_VARIABLE, PACE_VARIABLE].into_iter().filter(|name| std::env::var_os(name).is_some());
-    checks.push(choice_check(&chosen, &told.collect::<Vec<_>>()));
+    checks.push(choice_check(&chosen, &told.collect::<Vec<_>>(), oldest));
     let selection = chosen.ok();
     if let Some(selection) = &selection {
         checks.push(nested_check(selection.accelerator));
@@ -39,7 +59,10 @@ fn kvm_check(probed: &Result<Duration, Shortfall>) -> Check {
         }
         Shortfall::NotPermitted => "add this user to the group of /dev/kvm (usually kvm), and log in again",
         Shortfall::NoQemu { .. } => "cargo xtask setup",
-        _ => "none on this host; a bare machine, or one with real nested virtualisation, has a KVM that works",
+        _ => {
+            "`cargo xtask doctor --fresh` tries again; if nothing changes, none on this host: \
+             a bare machine, or one with real nested virtualisation, has a KVM that works"
+        }
     };
     Check::degraded("KVM", shortfall.to_string(), "guests are emulated, several times slower").cure(cure)
 }
@@ -57,8 +80,11 @@ fn measured(work: Duration) -> String {
     format!("its work takes {:.2} s: {}", work.as_secs_f64(), accelerator::pace_of(work))
 }
 
-fn choice_check(chosen: &Result<Selection, ChoiceError>, told: &[&str]) -> Check {
-    let told = if told.is_empty() { String::new() } else { format!("; asked for by {}", told.join(" and ")) };
+fn choice_check(chosen: &Result<Selection, ChoiceError>, told: &[&str], remembered: Option<Duration>) -> Check {
+    let mut told = if told.is_empty() { String::new() } else { format!("; asked for by {}", told.join(" and ")) };
+    if let Some(age) = remembered {
+        told += &format!("; remembered from {}, `cargo xtask doctor --fresh` tries again", age_in_words(age));
+    }
     match chosen {
         // Why KVM is of no use stands in its own check.
         Ok(Selection { accelerator, pace, .. }) => {
@@ -123,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_broken_kvm_degrades_and_broken_emulation_is_fatal() {
-        let hung = || Err(Shortfall::Hung { passed: 5, last_words: None });
+        let hung = || Err(Shortfall::Hung { passed: 5, after: Duration::from_secs(3), last_words: None });
         assert_eq!(kvm_check(&hung()).state, State::Degraded);
         assert_eq!(tcg_check(&hung()).state, State::Missing);
         assert_eq!(
@@ -139,16 +165,20 @@ mod tests {
             reason: String::new(),
             pace: Pace::REFERENCE,
             is_measured: true,
+            remembered: None,
         };
-        assert_eq!(choice_check(&Ok(selection()), &[]).finding, "tcg at pace ×1.0");
+        assert_eq!(choice_check(&Ok(selection()), &[], None).finding, "tcg at pace ×1.0");
         let told = [ACCELERATOR_VARIABLE, PACE_VARIABLE];
-        let finding = choice_check(&Ok(selection()), &told).finding;
+        let finding = choice_check(&Ok(selection()), &told, None).finding;
         assert_eq!(finding, "tcg at pace ×1.0; asked for by REHEARSAL_ACCELERATOR and REHEARSAL_PACE");
+        let finding = choice_check(&Ok(selection()), &[], Some(Duration::from_mins(7))).finding;
+        let words = "tcg at pace ×1.0; remembered from 7 min ago, `cargo xtask doctor --fresh` tries again";
+        assert_eq!(finding, words);
     }
 
     #[test]
     fn a_bad_wish_is_told_with_its_cure() {
-        let check = choice_check(&Err(ChoiceError::BadPace("fast".to_owned())), &[]);
+        let check = choice_check(&Err(ChoiceError::BadPace("fast".to_owned())), &[], None);
         assert_eq!(check.state, State::Missing);
         assert_eq!(check.cure.as_deref(), Some("change that variable, or unset it"));
     }

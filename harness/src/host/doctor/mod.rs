@@ -78,9 +78,10 @@ impl Report {
     }
 }
 
-/// Examines this host. `cache` is where images and runs are kept; it need not exist yet. Takes some seconds.
-pub fn examine(cache: &Path) -> Report {
-    let (mut checks, selection) = compute::examine();
+/// Examines this host. `cache` is where images and runs are kept; it need not exist yet. What the probe said since this
+/// host booted is taken from there, unless `fresh` is wanted: then it is forgotten, and this takes some seconds.
+pub fn examine(cache: &Path, fresh: bool) -> Report {
+    let (mut checks, selection) = compute::examine(cache, fresh);
     checks.extend(network::examine());
     checks.extend(resources::examine(cache));
     checks.extend(tools::examine());

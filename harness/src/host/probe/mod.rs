@@ -6,7 +6,7 @@
 
 use super::accelerator::Accelerator;
 use super::child::{self, Finished};
-use crate::time::Deadline;
+use super::core_time::CoreTime;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -38,6 +38,15 @@ const STAGES: [(u8, &str); 11] = [
 ];
 /// What QEMU's isa-debug-exit makes of the probe's 0x10: (value << 1) | 1.
 const GOOD_EXIT: i32 = 33;
+
+/// How long QEMU may take until the probe's first letter. QEMU itself starts slowly on a busy host, whatever runs guests.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// Longer than any stage takes with working KVM, by far.
+const KVM_LIMIT: Duration = Duration::from_secs(3);
+/// Emulation always works; only a broken host is that slow.
+const TCG_LIMIT: Duration = Duration::from_mins(1);
+/// So many times its limit a stage may take in all, however long it waits for a core.
+const MOST_WAITING: u32 = 10;
 
 /// Why an accelerator cannot run guests here.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +82,8 @@ pub enum Shortfall {
     Hung {
         /// How many stages it passed.
         passed: usize,
+        /// How long nothing came, by the host's clock.
+        after: Duration,
         /// QEMU's last line on standard error.
         last_words: Option<String>,
     },
@@ -92,14 +103,57 @@ fn quoted(words: Option<&str>) -> String {
 }
 
 /// Runs the probe with `qemu` under `accelerator` and says how long its busy work took.
-pub(crate) fn run(qemu: &Path, accelerator: Accelerator, deadline: Deadline) -> Result<Duration, Shortfall> {
+pub(crate) fn run(qemu: &Path, accelerator: Accelerator) -> Result<Duration, Shortfall> {
     if accelerator == Accelerator::Kvm {
         open_kvm(Path::new("/dev/kvm"))?;
     }
     let no_qemu = |error| Shortfall::NoQemu { program: qemu.to_owned(), error };
     let rom = unnamed_file(&rom()).map_err(no_qemu)?;
-    let finished = child::run(Command::new(qemu).args(arguments(accelerator)).stdin(Stdio::from(rom)), deadline);
-    judge(&finished.map_err(no_qemu)?)
+    let mut watch = Watch::new(accelerator);
+    let mut command = Command::new(qemu);
+    command.args(arguments(accelerator)).stdin(Stdio::from(rom));
+    let finished = child::run_while(&mut command, |process, output| watch.goes_on(process, output.len()));
+    judge(&finished.map_err(no_qemu)?, watch.quiet())
+}
+
+/// Watches that the probe gets on. Each piece of its output begins a new wait, so a slow start of QEMU takes nothing from
+/// the time of the stages; and the time in which QEMU's threads wait for a core does not count.
+struct Watch {
+    stage_limit: Duration,
+    pieces: usize,
+    since: Instant,
+    /// How long QEMU's threads had waited for a core when the last piece came.
+    waited: f64,
+}
+
+impl Watch {
+    fn new(accelerator: Accelerator) -> Self {
+        let stage_limit = match accelerator {
+            Accelerator::Kvm => KVM_LIMIT,
+            Accelerator::Tcg => TCG_LIMIT,
+        };
+        Self { stage_limit, pieces: 0, since: Instant::now(), waited: 0.0 }
+    }
+
+    fn goes_on(&mut self, process: u32, pieces: usize) -> bool {
+        let waited = CoreTime::of(process).unwrap_or_default().waited;
+        if pieces > self.pieces {
+            (self.pieces, self.since, self.waited) = (pieces, Instant::now(), waited);
+        }
+        let limit = if self.pieces == 0 { START_LIMIT } else { self.stage_limit };
+        !is_hung(limit, self.quiet(), waited - self.waited)
+    }
+
+    /// How long nothing has come.
+    fn quiet(&self) -> Duration {
+        self.since.elapsed()
+    }
+}
+
+/// Whether a stage takes too long; `waited` is how many of its seconds threads were waiting for a core.
+fn is_hung(limit: Duration, quiet: Duration, waited: f64) -> bool {
+    let own = quiet.as_secs_f64() - waited.max(0.0);
+    own > limit.as_secs_f64() || quiet > limit * MOST_WAITING
 }
 
 fn open_kvm(device: &Path) -> Result<(), Shortfall> {
@@ -111,6 +165,16 @@ fn open_kvm(device: &Path) -> Result<(), Shortfall> {
             _ => Shortfall::DeviceFails(error),
         }),
     }
+}
+
+/// Tells one firmware from another.
+pub(super) fn identity() -> String {
+    blake3::hash(PROGRAM).to_hex().to_string()
+}
+
+/// How many stages were passed, of those that there are: whoever says so may be a file.
+pub(super) fn stage(passed: usize) -> usize {
+    passed.min(STAGES.len())
 }
 
 /// The firmware: the program at the head, the reset vector at the tail, nothing between.
@@ -139,13 +203,13 @@ fn arguments(accelerator: Accelerator) -> Vec<&'static str> {
     arguments
 }
 
-fn judge(finished: &Finished) -> Result<Duration, Shortfall> {
+fn judge(finished: &Finished, after: Duration) -> Result<Duration, Shortfall> {
     let letters: Vec<(Instant, u8)> =
         finished.output.iter().flat_map(|(when, piece)| piece.iter().map(|&letter| (*when, letter))).collect();
     let passed = STAGES.iter().zip(&letters).take_while(|((stage, _), (_, letter))| stage == letter).count();
     let last_words = finished.last_error_line().map(str::to_owned);
     match finished.status {
-        None => Err(Shortfall::Hung { passed, last_words }),
+        None => Err(Shortfall::Hung { passed, after, last_words }),
         Some(status) if passed == STAGES.len() && status.code() == Some(GOOD_EXIT) => Ok(work_time(&letters)),
         Some(_) => Err(Shortfall::Ended { passed, last_words }),
     }
@@ -175,11 +239,55 @@ mod tests {
         Finished { status: status.map(ExitStatus::from_raw), output, errors: errors.to_owned() }
     }
 
+    fn verdict(finished: &Finished) -> Result<Duration, Shortfall> {
+        judge(finished, Duration::from_secs(3))
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[rstest]
+    #[case::soon(2.9, 0.0, false)]
+    #[case::too_long(3.1, 0.0, true)]
+    #[case::without_a_core(20.0, 18.0, false)]
+    #[case::with_a_core_and_too_long(20.0, 16.5, true)]
+    #[case::without_a_core_for_ever(31.0, 31.0, true)]
+    #[case::more_threads_than_one_waited(5.0, 40.0, false)]
+    #[case::threads_that_have_ended(2.0, -7.0, false)]
+    fn a_stage_hangs_by_its_own_time(#[case] quiet: f64, #[case] waited: f64, #[case] expected: bool) {
+        assert_eq!(is_hung(SECOND * 3, Duration::from_secs_f64(quiet), waited), expected);
+    }
+
+    /// A program in the place of QEMU that needs its time before it writes the probe's letters.
+    fn slow_qemu(directory: &Path, script: &str) -> PathBuf {
+        let program = directory.join("qemu");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        program
+    }
+
+    #[test]
+    fn the_start_of_qemu_takes_nothing_from_the_stages() {
+        let directory = tempfile::tempdir().unwrap();
+        let watched = |script: &str| {
+            let mut watch = Watch { stage_limit: SECOND, ..Watch::new(Accelerator::Kvm) };
+            let mut command = Command::new(slow_qemu(directory.path(), script));
+            let finished =
+                child::run_while(&mut command, |process, output| watch.goes_on(process, output.len())).unwrap();
+            judge(&finished, watch.quiet())
+        };
+        // It is silent for longer than a stage may be, and then gets on.
+        let work = watched("sleep 2; printf RPCLSITFB; sleep 0.2; printf WU; exit 33").unwrap();
+        assert!(work >= Duration::from_millis(150), "{work:?}");
+        // It gets on, and then it is silent.
+        let shortfall = watched("printf RPCLS; exec sleep 60").unwrap_err();
+        assert!(matches!(shortfall, Shortfall::Hung { passed: 5, after, .. } if after >= SECOND), "{shortfall}");
+    }
+
     #[test]
     fn all_stages_and_the_right_exit_are_needed() {
-        assert_eq!(judge(&finished("RPCLSITFBWU", Some(EXITED_WELL), "")).unwrap(), Duration::from_millis(1));
-        assert!(judge(&finished("RPCLSITFBWU", Some(0), "")).is_err());
-        assert!(judge(&finished("RPCLSITFBW", Some(EXITED_WELL), "")).is_err());
+        assert_eq!(verdict(&finished("RPCLSITFBWU", Some(EXITED_WELL), "")).unwrap(), Duration::from_millis(1));
+        assert!(verdict(&finished("RPCLSITFBWU", Some(0), "")).is_err());
+        assert!(verdict(&finished("RPCLSITFBW", Some(EXITED_WELL), "")).is_err());
     }
 
     #[rstest]
@@ -193,7 +301,7 @@ mod tests {
         #[case] errors: &str,
         #[case] said: &str,
     ) {
-        let shortfall = judge(&finished(letters, status, errors)).unwrap_err();
+        let shortfall = verdict(&finished(letters, status, errors)).unwrap_err();
         assert_eq!(shortfall.to_string(), format!("a probe of kernel-like code {said}"));
     }
 
@@ -205,7 +313,7 @@ mod tests {
     #[test]
     fn emulation_passes_all_stages() {
         let qemu = super::super::tools::qemu_program();
-        match run(&qemu, Accelerator::Tcg, Deadline::after(Duration::from_mins(1))) {
+        match run(&qemu, Accelerator::Tcg) {
             Ok(work) => assert!(work > Duration::from_millis(20), "the busy work took only {work:?}"),
             Err(Shortfall::NoQemu { program, .. }) => println!("skipped: no {} here", program.display()),
             Err(shortfall) => panic!("{shortfall}"),
