@@ -7,7 +7,7 @@ mod happening;
 mod result;
 
 pub use happening::{Beginning, Happening, Watcher};
-pub use result::{KeptSteps, LabNote, Part, ScenarioResult, StepOutcome, StepResult, Verdict};
+pub use result::{KeptSteps, LabNote, Part, ScenarioResult, StarvedRun, StepOutcome, StepResult, Verdict};
 
 use crate::harmless;
 use jiff::Timestamp;
@@ -181,6 +181,8 @@ mod tests {
             covers: Vec::new(),
             kept: None,
             close_calls: Vec::new(),
+            cores: Vec::new(),
+            starved: None,
             steps: Vec::new(),
         }
     }

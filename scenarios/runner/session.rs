@@ -104,7 +104,12 @@ impl Session {
             run: &shared.run,
             interrupt: &self.interrupt,
             fresh: std::env::var_os(FRESH_VARIABLE).is_some_and(|value| !value.is_empty()),
-            course: Course { etc: shared.etc.as_ref(), snapshots: Some(&shared.snapshots), ..Course::default() },
+            course: Course {
+                etc: shared.etc.as_ref(),
+                snapshots: Some(&shared.snapshots),
+                runs_starved_again: true,
+                ..Course::default()
+            },
             say: &|text| self.voice.cell(&name, text),
         };
         let result = shared.runtime.block_on(engine.cell(scenario, cell));

@@ -94,6 +94,7 @@ mod tests {
             started: None,
             transcript: None,
             files: Vec::new(),
+            cores: None,
         }
     }
 

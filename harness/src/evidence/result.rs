@@ -1,5 +1,6 @@
 //! What became of cells and of their steps, as data: what a run writes, and what every report is made from.
 
+use crate::host::core_meter::CoreShare;
 use crate::time::CloseCall;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,9 @@ pub struct StepResult {
     /// The files that it has left in the directory of its cell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
+    /// What the lab's guests got of this host's cores since the step before; of the one that waited longest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores: Option<CoreShare>,
 }
 
 /// The steps that an earlier run has carried out, and what this one started with.
@@ -111,6 +115,21 @@ pub struct LabNote {
     pub words: String,
 }
 
+/// A run of a cell that failed while a guest was starved of processor time. It says nothing about the lab: the cell ran once
+/// more, and that run decides.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StarvedRun {
+    /// Why it failed.
+    pub reason: String,
+    /// How long it took, with its lab.
+    pub seconds: f64,
+    /// The stretch in which a guest was starved most.
+    pub share: CoreShare,
+    /// Its steps, as far as it came.
+    pub steps: Vec<StepResult>,
+}
+
 /// One cell of a scenario in a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -144,6 +163,12 @@ pub struct ScenarioResult {
     /// Waits that took most of their time: what may fail on a slower day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub close_calls: Vec<CloseCall>,
+    /// What guests got of this host's cores until the lab ran, and after the last step that is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cores: Vec<CoreShare>,
+    /// The run before this one, if that failed while a guest was starved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starved: Option<StarvedRun>,
     /// Its steps, as far as it came.
     pub steps: Vec<StepResult>,
 }

@@ -1,5 +1,5 @@
-//! How many labs may run at once: as many as memory holds, no more cells than a run has jobs, and no more booting labs than cores can
-//! carry. All processes of one cache share these, as under nextest, where each cell is a process.
+//! How many labs may run at once: as many as memory holds, no more cells than a run has jobs, and no more guests that boot or are
+//! upgraded than cores can carry. All processes of one cache share these, as under nextest, where each cell is a process.
 
 use super::ledger::{Ask, Ledger, Turn};
 use crate::host::memory::{self, Available, Limit};
@@ -179,7 +179,7 @@ impl Budget {
         self.memory.take(mib, waiting).await
     }
 
-    /// Cores for a lab that boots; never more than there are.
+    /// Cores for guests that boot or are upgraded; never more than there are.
     pub async fn boot(&self, processors: u32, waiting: &(dyn Fn(&Wait) + Sync)) -> Result<Permit, BudgetError> {
         self.boots.take(processors.min(self.boots.measure.take().0), waiting).await
     }

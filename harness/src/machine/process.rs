@@ -11,6 +11,7 @@ use super::spec::{MachineName, Origin, Spec};
 use super::terminal::Terminal;
 use super::trouble::{Trouble, ending};
 use super::waker::Waker;
+use crate::host::core_meter;
 use crate::host::memory::Kills;
 use crate::host::raw::tie_to_thread;
 use crate::network::{Keeper, NetworkError};
@@ -148,6 +149,9 @@ impl Machine {
         let child = spawn(spec, keeper, inherited).await?;
 
         let pid = child.id();
+        if let Some(pid) = pid {
+            core_meter::watch(name.as_str(), pid);
+        }
         let (kill, killed) = oneshot::channel();
         let (exit_sender, exited) = watch::channel(None);
         let supervisor = tokio::spawn(supervise(child, killed, exit_sender, said, words));

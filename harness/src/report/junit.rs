@@ -2,8 +2,8 @@
 
 use super::model::Report;
 use super::text;
-use crate::evidence::{ScenarioResult, StepOutcome, Verdict};
-use quick_junit::{NonSuccessKind, Report as Junit, SerializeError, TestCase, TestCaseStatus, TestSuite};
+use crate::evidence::{ScenarioResult, StarvedRun, StepOutcome, StepResult, Verdict};
+use quick_junit::{NonSuccessKind, Report as Junit, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -52,6 +52,10 @@ fn case(result: &ScenarioResult) -> TestCase {
             status
         }
     };
+    let mut status = status;
+    if let Some(starved) = &result.starved {
+        status.add_rerun(rerun(starved));
+    }
     let mut case = TestCase::new(result.cell.as_str(), status);
     case.set_classname(result.name.as_str()).set_time(duration(result.seconds));
     if let Some(started) = result.started {
@@ -63,17 +67,26 @@ fn case(result: &ScenarioResult) -> TestCase {
     if let Some(line) = result.failed_step().and_then(|step| step.line) {
         case.extra.insert("line".into(), line.to_string().into());
     }
-    let steps = steps(result);
+    let steps = steps(&result.steps);
     if !steps.is_empty() {
         case.set_system_out(steps);
     }
     case
 }
 
+/// The run before, which failed while a guest was starved: `flakyFailure` beside a success, `rerunFailure` beside a failure.
+fn rerun(starved: &StarvedRun) -> TestRerun {
+    let mut rerun = TestRerun::new(NonSuccessKind::Failure);
+    rerun.set_type("starved").set_time(duration(starved.seconds));
+    rerun.set_message(text::line(&format!("starved ({}): {}", starved.share, starved.reason)));
+    rerun.set_system_out(steps(&starved.steps));
+    rerun
+}
+
 /// The steps, as they are told in a log.
-fn steps(result: &ScenarioResult) -> String {
+fn steps(steps: &[StepResult]) -> String {
     let mut lines = String::new();
-    for step in &result.steps {
+    for step in steps {
         let mark = match step.outcome {
             StepOutcome::Passed => "ok",
             StepOutcome::Failed => "FAIL",
@@ -95,7 +108,21 @@ fn duration(seconds: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::samples::mixed;
+    use super::super::model::samples::{mixed, starved};
+
+    #[rstest::rstest]
+    #[case::then_it_passed(0, "flakyFailure")]
+    #[case::then_it_failed_too(1, "rerunFailure")]
+    fn a_starved_run_stands_beside_the_verdict(#[case] cell: usize, #[case] element: &str) {
+        let mut report = mixed();
+        report.cells[cell].result.starved = Some(starved());
+        let text = super::render(&report).unwrap();
+        let begin = format!(
+            "<{element} message=\"starved (in 10.0 s machine mail had a core for 2.0 s and waited 7.5 s for one): "
+        );
+        assert!(text.contains(&begin), "{text}");
+        assert_eq!(text.matches("<failure ").count(), 1, "{text}");
+    }
 
     #[test]
     fn suites_cases_and_reasons() {

@@ -17,4 +17,6 @@ pub mod text;
 pub mod typical;
 
 pub use collect::{Head, ReportError, collect, finish, load, write};
+#[cfg(test)]
+pub(crate) use model::samples;
 pub use model::{CellReport, Counts, Host, LogFile, Report};

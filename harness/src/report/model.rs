@@ -1,7 +1,7 @@
 //! A whole run, as data: `report.json`.
 
 use crate::drift::Drift;
-use crate::evidence::{ScenarioResult, Verdict};
+use crate::evidence::{ScenarioResult, StarvedRun, Verdict};
 use crate::figures::Figure;
 use crate::host::accelerator::Selection;
 use crate::network::flows::FlowsOfLab;
@@ -123,6 +123,11 @@ impl Report {
         Counts { passed: count(Verdict::Passed), failed: count(Verdict::Failed), skipped: count(Verdict::Skipped) }
     }
 
+    /// Cells that ran twice, by title, since their guests were starved the first time.
+    pub fn starved(&self) -> impl Iterator<Item = (String, &StarvedRun)> {
+        self.cells.iter().filter_map(|cell| Some((cell.result.title(), cell.result.starved.as_ref()?)))
+    }
+
     /// The cells with this verdict.
     pub fn with(&self, verdict: Verdict) -> impl Iterator<Item = &ScenarioResult> {
         self.cells.iter().map(|cell| &cell.result).filter(move |result| result.outcome == verdict)
@@ -151,12 +156,13 @@ impl Report {
 }
 
 #[cfg(test)]
-pub(super) mod samples {
+pub(crate) mod samples {
     use super::*;
-    use crate::evidence::{Part, StepOutcome, StepResult};
+    use crate::evidence::{Part, StarvedRun, StepOutcome, StepResult};
+    use crate::host::core_meter::CoreShare;
 
     /// A step that a guest has answered.
-    pub(in crate::report) fn step(number: usize, outcome: StepOutcome, answered: &str) -> StepResult {
+    pub(crate) fn step(number: usize, outcome: StepOutcome, answered: &str) -> StepResult {
         StepResult {
             number: Some(number),
             name: format!("step {number}"),
@@ -172,16 +178,19 @@ pub(super) mod samples {
             diagnosis: None,
             transcript: Some(format!("S: * OK ready\nC: a1 LOGIN alice ******\nS: a1 {answered}\n")),
             files: vec![format!("step-{number:02}.txt")],
+            cores: None,
         }
     }
 
+    /// A run that says nothing.
+    pub(crate) fn starved() -> StarvedRun {
+        let share = CoreShare { machine: "mail".into(), seconds: 10.0, ran: 2.0, waited: 7.5, stolen: 0.0 };
+        let steps = vec![step(1, StepOutcome::Failed, "NO")];
+        StarvedRun { reason: "step 1 on mail: sssd\u{1b}[2J has failed".into(), seconds: 30.0, share, steps }
+    }
+
     /// A cell of these steps.
-    pub(in crate::report) fn cell(
-        cell: &str,
-        outcome: Verdict,
-        reason: Option<&str>,
-        steps: Vec<StepResult>,
-    ) -> CellReport {
+    pub(crate) fn cell(cell: &str, outcome: Verdict, reason: Option<&str>, steps: Vec<StepResult>) -> CellReport {
         let result = ScenarioResult {
             name: "pam-loss".into(),
             cell: cell.into(),
@@ -197,13 +206,15 @@ pub(super) mod samples {
             covers: vec!["U3".into()],
             kept: None,
             close_calls: Vec::new(),
+            cores: Vec::new(),
+            starved: None,
             steps,
         };
         CellReport { result, drifts: Vec::new(), flows: None, figures: Vec::new(), files: Vec::new() }
     }
 
     /// A run of these cells.
-    pub(in crate::report) fn report(cells: Vec<CellReport>) -> Report {
+    pub(crate) fn report(cells: Vec<CellReport>) -> Report {
         let host = Host {
             accelerator: "tcg".into(),
             reason: "there is no /dev/kvm".into(),
@@ -217,7 +228,7 @@ pub(super) mod samples {
     }
 
     /// One cell that passed, one that failed, two that were left out.
-    pub(in crate::report) fn mixed() -> Report {
+    pub(crate) fn mixed() -> Report {
         let failed = "step 2 on mail, \"step 2\": IMAP alice Login port 993 → NO refused";
         report(vec![
             cell("control", Verdict::Passed, None, vec![step(1, StepOutcome::Passed, "OK in")]),

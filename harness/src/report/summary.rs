@@ -27,6 +27,10 @@ pub fn render(report: &Report) -> String {
             let _ = writeln!(lines, "           {}:{line}", result.file);
         }
     }
+    for (title, starved) in report.starved() {
+        let reason = text::line(&format!("{}; {}", starved.share, starved.reason));
+        let _ = writeln!(lines, "  starved  {title}: it ran once more, since {reason}");
+    }
     let close = report.close_calls();
     for (title, call) in close.iter().take(SHOWN) {
         let _ = writeln!(lines, "  close    {title}: {}", text::line(&call.to_string()));
@@ -50,7 +54,7 @@ const SHOWN: usize = 3;
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::samples::{mixed, report};
+    use super::super::model::samples::{mixed, report, starved};
     use super::SHOWN;
     use crate::time::CloseCall;
 
@@ -68,6 +72,12 @@ mod tests {
         let told = super::render(&close);
         assert!(told.contains("waited 9.0 of 10.0 s for mail to wake\\u{1b}[2J\n"), "{told}");
         assert!(told.contains("and 1 more waits took most of their time"), "{told}");
+        let mut again = mixed();
+        again.cells[0].result.starved = Some(starved());
+        let told = super::render(&again);
+        let words = "it ran once more, since in 10.0 s machine mail had a core for 2.0 s and waited 7.5 s for one; \
+                     step 1 on mail: sssd\\u{1b}[2J has failed\n";
+        assert!(told.contains(words), "{told}");
         let mut recorded = mixed();
         recorded.cells[1].result.reason = Some("it is not as recorded:\n-a\n+b\u{1b}[2J\n".into());
         let told = super::render(&recorded);

@@ -6,11 +6,12 @@ use super::judgement::{asked_of_lab, befell, beginning, chain, failure, judge, o
 use super::preparation::Preparation;
 use super::refusal::refused_login;
 use super::resume::Start;
-use super::step::{Concern, Step};
+use super::step::{Action, Concern, Power, Step};
 use super::steps::{Exhibit, Notes, Stage};
 use crate::etc::OwnEtc;
 use crate::evidence::{Happening, Part, Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::harmless::shortened;
+use crate::host::core_meter;
 use crate::lab::{Budget, BudgetError, Lab, Permit, Progress, Setup, Stock, Template, Wait, Window};
 use crate::record::Snapshots;
 use crate::time::noting;
@@ -58,6 +59,8 @@ pub struct Course<'a> {
     pub preparation: Option<Preparation<'a>>,
     /// No step waits longer until something is so, whatever it says: nominal. For trials of which many are to fail.
     pub longest_wait: Option<Duration>,
+    /// A cell that fails while a guest is starved of processor time runs once more.
+    pub runs_starved_again: bool,
 }
 
 impl std::fmt::Debug for Engine<'_> {
@@ -107,14 +110,27 @@ enum Stop<'s> {
 impl Engine<'_> {
     /// Runs one cell to its verdict, which is also in the evidence.
     pub async fn cell(&self, scenario: &Scenario, cell: &Cell) -> ScenarioResult {
+        self.run.tell(&scenario.name, &cell.to_string(), &Happening::Begins);
+        let result = self.judged(scenario, cell).await;
+        if let Err(error) = self.run.add(result.clone()) {
+            (self.say)(&format!("  note  the result could not be written: {error}"));
+        }
+        self.run.tell(&scenario.name, &result.cell, &Happening::Verdict(result.outcome));
+        result
+    }
+
+    /// Runs one cell once.
+    pub(super) async fn attempt(&self, scenario: &Scenario, cell: &Cell) -> ScenarioResult {
         let started = Instant::now();
         let mut result = unjudged(scenario, cell);
-        self.run.tell(&scenario.name, &result.cell, &Happening::Begins);
         let played = match self.run.cell(&scenario.name, &result.cell) {
             Ok(logs) => {
                 let play = Play { scenario, cell, logs, ends: cell.steps.len(), onlooker: None };
-                let (played, close_calls) = noting(Box::pin(self.carry_out(&play, &mut result))).await;
+                let carrying_out = noting(Box::pin(self.carry_out(&play, &mut result)));
+                let metered = core_meter::metered(async { (carrying_out.await, core_meter::lap()) });
+                let ((played, close_calls), rest) = metered.await;
                 result.close_calls = close_calls;
+                result.cores.extend(rest);
                 played
             }
             Err(error) => Err(error.to_string()),
@@ -125,10 +141,6 @@ impl Engine<'_> {
             result.reason = Some(reason);
         }
         result.seconds = started.elapsed().as_secs_f64();
-        if let Err(error) = self.run.add(result.clone()) {
-            (self.say)(&format!("  note  the result could not be written: {error}"));
-        }
-        self.run.tell(&scenario.name, &result.cell, &Happening::Verdict(result.outcome));
         result
     }
 
@@ -169,6 +181,17 @@ impl Engine<'_> {
         self.unless_interrupted::<_, BudgetError>(memory).await
     }
 
+    /// Cores for a guest that boots or is upgraded in this step: no more do so at once than there are cores. The wait takes
+    /// nothing from the time of the step.
+    async fn cores(&self, play: &Play<'_>, step: &Step) -> Result<Option<Permit>, String> {
+        let is_heavy = matches!(step.action, Action::Upgrade(_) | Action::Reboot(_) | Action::Power(Power::On));
+        let machine = play.cell.lab.topology.machine(step.machine()).filter(|_| is_heavy);
+        let Some(machine) = machine else { return Ok(None) };
+        let waiting = |wait: &_| self.waits(play, wait);
+        let cores = self.budget.boot(u32::from(machine.processors), &waiting);
+        self.unless_interrupted::<_, BudgetError>(cores).await.map(Some)
+    }
+
     fn waits(&self, play: &Play<'_>, wait: &Wait) {
         (self.say)(&format!("  wait  the lab {wait}"));
         self.lab(play, format!("the lab {wait}"));
@@ -182,6 +205,7 @@ impl Engine<'_> {
         let mut lab = self.unless_interrupted(thawing).await?;
         play.show(Some(&lab));
         result.lab_seconds = begun.elapsed().as_secs_f64();
+        result.cores.extend(core_meter::lap());
         (self.say)(&format!("  lab   {} runs after {:.1} s", play.cell.lab.topology.name, result.lab_seconds));
         self.lab(play, format!("{} runs", play.cell.lab.topology.name));
         // A kept checkpoint has it already.
@@ -244,6 +268,7 @@ impl Engine<'_> {
             };
             let Some(lab) = place.take() else { return Ok(()) };
             play.show(None);
+            let _cores = self.cores(play, step).await?;
             self.announce(play, index, step);
             let (began, started) = (Timestamp::now(), Instant::now());
             let replacing = self.replace(play, index, lab, start, &result.steps);
@@ -256,6 +281,7 @@ impl Engine<'_> {
                 seconds: started.elapsed().as_secs_f64(),
                 asked: asked_of_lab(&step.action),
                 answered,
+                cores: core_meter::lap(),
                 ..omitted(play.scenario, index, step)
             };
             self.report(play, &step_result);
@@ -292,6 +318,7 @@ impl Engine<'_> {
             if step.action.concern() != Concern::Guest {
                 return Ok(Stop::Lab(index, step));
             }
+            let _cores = self.cores(play, step).await?;
             self.announce(play, index, step);
             stage.note_step(index, step);
             let (began, started) = (Timestamp::now(), Instant::now());
@@ -315,6 +342,7 @@ impl Engine<'_> {
                 answered: shortened(lab.identity().redact(&done.answered), LONGEST_ANSWER),
                 transcript,
                 files: exhibits.into_iter().map(|exhibit| exhibit.file).collect(),
+                cores: core_meter::lap(),
                 ..omitted(play.scenario, index, step)
             };
             self.report(play, &step_result);
@@ -367,6 +395,7 @@ impl Engine<'_> {
             asked: stage.redact(&format!("invariant {place}: {}", done.asked)),
             answered: shortened(stage.redact(&done.answered), LONGEST_ANSWER),
             transcript: done.transcript.map(|it| shortened(stage.redact(&it), LONGEST_TRANSCRIPT)),
+            cores: core_meter::lap(),
             ..omitted(play.scenario, 0, invariant)
         };
         self.report(play, &step_result);

@@ -24,6 +24,8 @@ pub fn unjudged(scenario: &Scenario, cell: &Cell) -> ScenarioResult {
         covers: cell.covers(),
         kept: None,
         close_calls: Vec::new(),
+        cores: Vec::new(),
+        starved: None,
         steps: Vec::new(),
     }
 }
@@ -94,6 +96,7 @@ pub(super) fn omitted(scenario: &Scenario, index: usize, step: &Step) -> StepRes
         diagnosis: None,
         transcript: None,
         files: Vec::new(),
+        cores: None,
     }
 }
 

@@ -95,6 +95,7 @@ impl Engine<'_> {
             started: None,
             transcript: None,
             files: Vec::new(),
+            cores: None,
         })
     }
 

@@ -41,6 +41,7 @@ pub mod rows;
 pub mod schema;
 mod shape;
 mod span;
+mod starvation;
 mod step;
 mod steps;
 mod symptom;

@@ -77,6 +77,7 @@ impl Errand<'_> {
             diagnosis: None,
             transcript: None,
             files: Vec::new(),
+            cores: None,
         })
     }
 }

@@ -44,9 +44,12 @@ pub(crate) enum Action {
     /// Kills in every phase, hostile and hanging guests, hosts that lack something, ways out of a lab; what one process holds
     #[command(after_help = "Example, with what takes long:\n\n    cargo xtask selftest faults --all")]
     Faults {
-        /// Also what takes long: kills while a lab is frozen, guests that hang, 200 labs by one process
+        /// Also what takes long: kills while a lab is frozen, guests that hang, 10 rounds on a busy host, 200 labs by one process
         #[arg(long)]
         all: bool,
+        /// Only the rounds on a busy host
+        #[arg(long)]
+        load: bool,
         /// Install missing programs without asking
         #[arg(long)]
         yes: bool,
@@ -184,11 +187,15 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
         Action::Labs(choice) => (choice, LABS),
         Action::Runs(choice) => (choice, RUNS),
         Action::Hostile(choice) => (choice, HOSTILE),
-        Action::Faults { all, yes } => {
+        Action::Faults { all, load, yes } => {
             needs_root()?;
             setup::ensure_tools(*yes)?;
             let mut report = Report::default();
-            faults::run(&given()?, *all, &mut report);
+            if *load {
+                faults::run_load(&given()?, *all, &mut report)
+            } else {
+                faults::run(&given()?, *all, &mut report)
+            }
             return Ok(report.end());
         }
         Action::Hold { yes } => {

@@ -17,6 +17,7 @@ pub(super) fn render(index: usize, cell: &CellReport, control: Option<&ScenarioR
                 (mark(result)) " "
                 span.name { (text::line(&result.cell)) }
                 @if result.control { span.tag { "control" } }
+                @if result.starved.is_some() { span.tag { "ran twice" } }
                 @if let Some(kept) = &result.kept { span.tag { "starts behind " (text::line(&kept.checkpoint)) } }
                 span.time { (text::seconds(result.seconds)) }
             }
@@ -64,6 +65,15 @@ fn facts(result: &ScenarioResult) -> Markup {
                 summary { "The lab ran after " (text::seconds(result.lab_seconds)) }
                 ol.notes {
                     @for note in &result.lab { li { span.time { (text::seconds(note.after)) } " " (text::line(&note.words)) } }
+                }
+            }
+        }
+        @if let Some(starved) = &result.starved {
+            details.more {
+                summary { "It ran once before, and its guests were starved of processor time: that run says nothing" }
+                ol.notes {
+                    li { (text::line(&starved.share.to_string())) }
+                    li { (text::lines(&starved.reason).trim_end()) }
                 }
             }
         }

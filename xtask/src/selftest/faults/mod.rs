@@ -4,6 +4,7 @@
 mod guests;
 mod host;
 mod kills;
+mod load;
 mod memory;
 mod outside;
 mod secrets;
@@ -34,10 +35,19 @@ pub(super) fn run(given: &Given, all: bool, report: &mut Report) {
     guests::run(&stage, all, report);
     host::run(&stage, report);
     memory::run(&stage, report);
+    load::run(&stage, all, report);
     outside::run(&stage, report);
     secrets::run(&stage, report);
     report.row("faults: a scenario passes after all that", || passes(&stage));
     labs::cycles(given, report, if all { ALL_CYCLES } else { CYCLES });
+}
+
+/// Runs only the rounds on a busy host.
+pub(super) fn run_load(given: &Given, all: bool, report: &mut Report) {
+    match Stage::new(given) {
+        Ok(stage) => load::run(&stage, all, report),
+        Err(error) => report.row("faults: a cache to run in", || Err(error)),
+    }
 }
 
 fn passes(stage: &Stage) -> anyhow::Result<Outcome> {
