@@ -78,7 +78,7 @@ pub struct StepResult {
     pub files: Vec<String>,
     /// What the lab's guests got of this host's cores since the step before; of the one that waited longest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cores: Option<CoreShare>,
+    pub cores: Option<Box<CoreShare>>,
 }
 
 /// The steps that an earlier run has carried out, and what this one started with.

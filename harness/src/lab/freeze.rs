@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// How long a machine may take to come to rest after its boot: nominal.
 const REST: Duration = Duration::from_secs(20);
-/// How long writing a machine to files may take: nominal.
+/// How long writing a machine to files may take beside copying its RAM: nominal.
 const WRITING: Duration = Duration::from_secs(30);
 /// No timer may be due so soon: it would fire in every copy.
 const QUIET_AHEAD: Duration = Duration::from_mins(1);
@@ -38,7 +38,8 @@ impl Lab {
 
     /// Stops all machines at one moment, writes them to files in `directory`, and ends them. The disks are moved there.
     pub(super) async fn freeze_into(mut self, directory: &Path) -> Result<(), LabError> {
-        let deadline = self.tempo.deadline(WRITING);
+        let memory: u64 = self.specs.iter().map(|spec| u64::from(spec.memory_mib)).sum();
+        let deadline = self.tempo.deadline_copying(WRITING, memory);
         try_join_all(self.machines().map(|machine| machine.pause(deadline))).await?;
         let machines = std::mem::take(&mut self.machines);
         let freezing = machines.into_iter().map(|(name, machine)| {

@@ -5,7 +5,7 @@ use super::setup::LabError;
 use super::template::Template;
 use super::topology::Topology;
 use crate::host::workspace::Workspace;
-use crate::machine::{Logs, Machine, MachineName, Spec, Trouble, ssh};
+use crate::machine::{Logs, Machine, MachineName, Origin, Spec, Trouble, ssh};
 use crate::network::Namespace;
 use crate::seed::{Host, Identity};
 use crate::time::{Deadline, Pace, Tempo};
@@ -50,7 +50,9 @@ impl Lab {
         logs: &Path,
     ) -> Result<Self, LabError> {
         let network = Arc::new(Namespace::create(&topology.segments, &topology.taps(), tempo.pace()).await?);
-        let deadline = tempo.deadline(Duration::from_secs(5));
+        let copied = specs.iter().filter(|spec| matches!(spec.origin, Origin::Copied(_)));
+        let copied: u64 = copied.map(|spec| u64::from(spec.memory_mib)).sum();
+        let deadline = tempo.deadline_copying(Duration::from_secs(5), copied);
         let notes = Logs { directory: logs, secrets: identity.secrets() };
         let starting = specs.iter().map(|spec| Machine::start(spec, network.keeper(), notes, deadline));
         let machines = try_join_all(starting).await?;

@@ -316,6 +316,11 @@ impl LabError {
         matches!(trouble, Trouble::Exited { how } if how.contains("SIGABRT"))
     }
 
+    /// Whether QEMU did not take the state of a frozen machine: its template is of no use here.
+    pub(crate) fn is_refused_state(&self) -> bool {
+        matches!(self, Self::Machine(error) if error.is_refused_state())
+    }
+
     /// The same error; or, if it came of a full file system, one that says so.
     pub(super) fn or_full(self, place: &Path) -> Self {
         let causes = std::iter::successors(Some(&self as &dyn std::error::Error), |error| error.source());

@@ -10,12 +10,17 @@ use crate::cache::{Cache, Claim, EntryName, Kind, declare_foundations};
 use crate::host::workspace::Workspace;
 use crate::seed::{CacheSecret, LabNonce};
 use crate::size::Size;
+use crate::time::Deadline;
 use futures_util::future::LocalBoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::OnceCell;
+
+/// How long others may use a template that is to be thrown away.
+const IN_USE: Duration = Duration::from_mins(1);
 
 /// The directory of a template that is being made, in its workspace.
 pub(super) const NEW: &str = "new";
@@ -98,6 +103,30 @@ impl Stock {
             }
         }
         self.make(order, claim).await.map(Arc::new)
+    }
+
+    /// Removes a template that QEMU does not load, so that whoever asks next makes it again. Waits a while for others who
+    /// have tried the same.
+    pub async fn throw_away(&self, template: Arc<Template>) -> Result<(), LabError> {
+        let (place, frozen) = (template.directory().to_owned(), template.frozen());
+        let name = place.file_name().and_then(|name| EntryName::parse(&name.to_string_lossy()));
+        let Some(name) = name else { return Ok(()) };
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        drop(template);
+        let claim = self.claim(&name, &|_| ()).await?;
+        // Somebody else may have made it again meanwhile.
+        if !Manifest::read(&place).is_ok_and(|manifest| manifest.frozen == frozen) {
+            return Ok(());
+        }
+        let attempt = || async {
+            match claim.discard() {
+                Err(busy) if busy.kind() == std::io::ErrorKind::ResourceBusy => Err(busy.to_string()),
+                done => Ok(done),
+            }
+        };
+        let discarded = Deadline::after(IN_USE).poll("nobody to use it", attempt).await;
+        discarded.map_err(std::io::Error::other).flatten().map_err(LabError::file(&place))
     }
 
     /// Waits, without holding up anything else, while another run makes the same.

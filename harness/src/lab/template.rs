@@ -191,7 +191,7 @@ impl Manifest {
         std::fs::write(&path, text).map_err(LabError::file(&path))
     }
 
-    fn read(directory: &Path) -> Result<Self, TemplateFlaw> {
+    pub(super) fn read(directory: &Path) -> Result<Self, TemplateFlaw> {
         let path = directory.join(MANIFEST);
         let text = std::fs::read(&path).map_err(|source| TemplateFlaw::Unreadable { path: path.clone(), source })?;
         // Of a manifest of another format only the format is read.

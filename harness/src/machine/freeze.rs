@@ -11,6 +11,9 @@ use crate::time::{Deadline, Expired};
 use qapi::qmp;
 use std::path::Path;
 
+/// The command by which QEMU takes the state of a frozen guest.
+pub(super) const LOAD: &str = "migrate-incoming";
+
 impl Machine {
     /// Stops the guest's processors. Its clocks stand still.
     pub async fn pause(&self, deadline: Deadline) -> Result<(), MachineError> {
@@ -63,7 +66,7 @@ pub(super) async fn load(qmp: &Qmp, spec: &Spec, deadline: Deadline) -> Result<(
     leave_ram_out(qmp, deadline).await?;
     let uri = Some(format!("file:{}", frozen.devices.display()));
     qmp.execute(qmp::migrate_incoming { uri, channels: None, exit_on_error: Some(false) }, deadline).await?;
-    completed(qmp, "migrate-incoming", deadline).await
+    completed(qmp, LOAD, deadline).await
 }
 
 async fn leave_ram_out(qmp: &Qmp, deadline: Deadline) -> Result<(), QmpError> {

@@ -105,6 +105,19 @@ pub enum MachineError {
     },
 }
 
+impl MachineError {
+    /// Whether QEMU did not take the state of the frozen guest that the machine comes from.
+    #[must_use]
+    pub fn is_refused_state(&self) -> bool {
+        match self {
+            Self::Control { source: QmpError::Refused { command, .. }, .. } => *command == freeze::LOAD,
+            // A QEMU before 9.1 ends, whatever it is asked to do then.
+            Self::Trouble { trouble: Trouble::Exited { how }, .. } => how.contains("load of migration failed"),
+            _ => false,
+        }
+    }
+}
+
 /// A running guest. Dropping it kills QEMU.
 #[derive(Debug)]
 pub struct Machine {

@@ -12,7 +12,7 @@ use crate::etc::OwnEtc;
 use crate::evidence::{Happening, Part, Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::harmless::shortened;
 use crate::host::core_meter;
-use crate::lab::{Budget, BudgetError, Lab, Permit, Progress, Setup, Stock, Template, Wait, Window};
+use crate::lab::{Budget, BudgetError, Lab, LabError, Permit, Progress, Setup, Stock, Template, Wait, Window};
 use crate::record::Snapshots;
 use crate::time::noting;
 use jiff::Timestamp;
@@ -200,9 +200,7 @@ impl Engine<'_> {
     /// The lab that the cell begins in, running.
     pub(super) async fn begin(&self, play: &Play<'_>, result: &mut ScenarioResult) -> Result<(Lab, Start), String> {
         let begun = Instant::now();
-        let mut start = self.unless_interrupted(self.start(play, &begun, result)).await?;
-        let thawing = self.thaw(play, &start.template, start.next, &start.notes);
-        let mut lab = self.unless_interrupted(thawing).await?;
+        let (mut lab, mut start) = self.unless_interrupted(self.thawed(play, &begun, result)).await?;
         play.show(Some(&lab));
         result.lab_seconds = begun.elapsed().as_secs_f64();
         result.cores.extend(core_meter::lap());
@@ -219,6 +217,30 @@ impl Engine<'_> {
             self.end(play, Some(lab)).await?;
             return Err(reason);
         }
+        Ok((lab, start))
+    }
+
+    /// The lab that the cell begins in, thawed. A template that QEMU does not load here is thrown away, and made again once.
+    async fn thawed(
+        &self,
+        play: &Play<'_>,
+        begun: &Instant,
+        result: &mut ScenarioResult,
+    ) -> Result<(Lab, Start), LabError> {
+        let start = self.start(play, begun, result).await?;
+        let thawed = self.thaw(play, &start.template, start.next, &start.notes).await;
+        match thawed {
+            Err(refused) if refused.is_refused_state() => {
+                self.progress(play, begun, &Progress::Distrusted(chain(&refused)));
+                let template = start.template.clone();
+                drop(start);
+                self.stock.throw_away(template).await?;
+            }
+            thawed => return Ok((thawed?, start)),
+        }
+        (result.steps, result.kept) = (Vec::new(), None);
+        let start = self.start(play, begun, result).await?;
+        let lab = self.thaw(play, &start.template, start.next, &start.notes).await?;
         Ok((lab, start))
     }
 
@@ -266,9 +288,9 @@ impl Engine<'_> {
                     return Ok(());
                 }
             };
+            let _cores = self.cores(play, step).await?;
             let Some(lab) = place.take() else { return Ok(()) };
             play.show(None);
-            let _cores = self.cores(play, step).await?;
             self.announce(play, index, step);
             let (began, started) = (Timestamp::now(), Instant::now());
             let replacing = self.replace(play, index, lab, start, &result.steps);
@@ -281,7 +303,7 @@ impl Engine<'_> {
                 seconds: started.elapsed().as_secs_f64(),
                 asked: asked_of_lab(&step.action),
                 answered,
-                cores: core_meter::lap(),
+                cores: core_meter::lap().map(Box::new),
                 ..omitted(play.scenario, index, step)
             };
             self.report(play, &step_result);
@@ -342,7 +364,7 @@ impl Engine<'_> {
                 answered: shortened(lab.identity().redact(&done.answered), LONGEST_ANSWER),
                 transcript,
                 files: exhibits.into_iter().map(|exhibit| exhibit.file).collect(),
-                cores: core_meter::lap(),
+                cores: core_meter::lap().map(Box::new),
                 ..omitted(play.scenario, index, step)
             };
             self.report(play, &step_result);
@@ -395,7 +417,7 @@ impl Engine<'_> {
             asked: stage.redact(&format!("invariant {place}: {}", done.asked)),
             answered: shortened(stage.redact(&done.answered), LONGEST_ANSWER),
             transcript: done.transcript.map(|it| shortened(stage.redact(&it), LONGEST_TRANSCRIPT)),
-            cores: core_meter::lap(),
+            cores: core_meter::lap().map(Box::new),
             ..omitted(play.scenario, 0, invariant)
         };
         self.report(play, &step_result);

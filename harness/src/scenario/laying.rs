@@ -19,6 +19,8 @@ const LAYING: Duration = Duration::from_mins(1);
 
 /// How long logins may take to work after that: nominal. sssd, just started, may not have found the directory yet.
 const READY: Duration = Duration::from_secs(3);
+/// And so often each is tried at least: a server takes four real seconds to refuse one, however quick this host is.
+const LEAST_TRIES: u32 = 2;
 
 /// Names of the inventories before and after.
 const BEFORE: &str = "lab";
@@ -137,13 +139,15 @@ impl Engine<'_> {
         let is_login = |step: &&Step| matches!(step.action, Action::Imap(_) | Action::Smtp(_));
         for step in play.cell.lab.ready.iter().filter(is_login) {
             let mut pauses = Pauses::default();
+            let mut tries = 0;
             loop {
                 let started = Instant::now();
+                tries += 1;
                 let performed = stage.perform(step).await;
                 let refused = refused_login(step, &performed);
                 let done = match performed {
                     Ok(_) => break,
-                    Err(_) if !deadline.passed() => {
+                    Err(_) if tries < LEAST_TRIES || !deadline.passed() => {
                         pauses.next(&deadline).await;
                         continue;
                     }

@@ -28,7 +28,7 @@ fn is_starved(share: &CoreShare) -> bool {
 fn excuse(result: &ScenarioResult) -> Option<&CoreShare> {
     // What an earlier run has kept, it has carried out at another hour.
     let own = result.steps.iter().filter(|step| step.outcome != StepOutcome::Kept);
-    let stretches = own.filter_map(|step| step.cores.as_ref()).chain(&result.cores);
+    let stretches = own.filter_map(|step| step.cores.as_deref()).chain(&result.cores);
     let starved = stretches.filter(|share| result.outcome == Verdict::Failed && is_starved(share));
     starved.max_by(|one, other| one.waited.total_cmp(&other.waited))
 }
@@ -48,12 +48,9 @@ impl Engine<'_> {
             (self.say)(&format!("  note  the files of the starved run could not be put aside: {error}"));
         }
         let second = self.attempt(scenario, cell).await;
-        let reason = match (excuse(&second), second.reason) {
-            (Some(share), Some(reason)) => {
-                Some(format!("{reason}\nThe guests were starved twice, so this host may be to blame: {share}"))
-            }
-            (_, reason) => reason,
-        };
+        let twice = excuse(&second)
+            .map(|share| format!("\nThe guests were starved twice, so this host may be to blame: {share}"));
+        let reason = second.reason.clone().map(|reason| reason + &twice.unwrap_or_default());
         let ScenarioResult { reason: why, seconds, steps, .. } = first;
         let starved = StarvedRun { reason: why.unwrap_or_default(), seconds, share, steps };
         ScenarioResult { reason, starved: Some(starved), ..second }
@@ -125,7 +122,7 @@ mod tests {
         let steps = [(1, StepOutcome::Passed, earlier), (2, StepOutcome::Failed, last)];
         let steps = steps.map(|(number, outcome, times)| {
             let mut step = step(number, outcome, "NO");
-            step.cores = share(times);
+            step.cores = share(times).map(Box::new);
             step
         });
         let mut result = cell("main", outcome, Some("why"), steps.into()).result;
@@ -136,7 +133,7 @@ mod tests {
     #[test]
     fn what_an_earlier_run_has_kept_excuses_nothing() {
         let mut kept = step(1, StepOutcome::Kept, "OK");
-        kept.cores = Some(share(2.0, 7.0, 0.0));
+        kept.cores = Some(Box::new(share(2.0, 7.0, 0.0)));
         let result = cell("main", Verdict::Failed, Some("why"), vec![kept]).result;
         assert_eq!(excuse(&result), None);
     }

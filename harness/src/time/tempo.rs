@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+/// MiB that the slowest disk or memory copies in a second: a network disk that others use, too.
+const SLOWEST_COPY: u64 = 16;
+
 /// A pace that is measured again and again. All clones tell the same.
 ///
 /// It is never quicker than it was at first: a host that idles for a moment is soon busy again, with what is waited for.
@@ -33,6 +36,14 @@ impl Tempo {
         self.pace().deadline(nominal)
     }
 
+    /// The same for work that copies so many MiB as well: memory and disks are as slow as they are, whatever the pace of
+    /// processors is.
+    #[must_use]
+    pub fn deadline_copying(&self, nominal: Duration, mib: u64) -> Deadline {
+        let copying = Duration::from_secs(mib.div_ceil(SLOWEST_COPY));
+        Deadline::after(nominal.mul_f64(self.pace().factor()) + copying)
+    }
+
     /// Takes note of a pace that was just measured, and says how many times slower than at first it is.
     pub fn measured(&self, pace: Pace) -> f64 {
         let factor = pace.factor().max(self.first.factor());
@@ -49,6 +60,17 @@ impl Tempo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn copying_takes_its_time_at_any_pace() {
+        let seconds = |pace: f64, mib| {
+            let tempo = Tempo::from(Pace::from_factor(pace));
+            tempo.deadline_copying(Duration::from_secs(2), mib).remaining().as_secs_f64().round()
+        };
+        for (pace, mib, expected) in [(1.0, 0, 2.0), (1.0, 1600, 102.0), (5.0, 1600, 110.0), (1.0, 1, 3.0)] {
+            assert!((seconds(pace, mib) - expected).abs() < 0.5, "{pace} {mib}");
+        }
+    }
 
     #[test]
     fn a_lower_bound_makes_nothing_quicker() {

@@ -50,6 +50,20 @@ const PANIC: (&str, &str) = ("the kernel is told to panic", "echo c > /proc/sysr
 /// A step that needs nothing.
 pub(super) const EASY: (&str, &str) = ("the machine answers", "true");
 
+/// Arguments are handed on but for the random device of a guest that was frozen, once.
+const LACKING: &str = r#"#!/bin/bash
+arguments=()
+while [ $# -gt 0 ]; do
+  case "$1 $2" in
+    "-incoming defer") frozen=yes; arguments+=("$1") ;;
+    "-device virtio-rng-pci,rng=entropy") [ "${frozen-}" ] && mkdir 'ONCE' 2>/dev/null && shift || arguments+=("$1") ;;
+    *) arguments+=("$1") ;;
+  esac
+  shift
+done
+exec qemu-system-x86_64 "${arguments[@]}"
+"#;
+
 pub(super) fn run(given: &Given, report: &mut Report) {
     let stage = match Stage::new(given) {
         Ok(stage) => stage,
@@ -61,6 +75,7 @@ pub(super) fn run(given: &Given, report: &mut Report) {
     report.row("runs: QEMU is killed in a step", || qemu_killed(&stage));
     report.row("runs: the guest panics", || panics(&stage));
     report.row("runs: QEMU ends at once", || qemu_ends(&stage));
+    report.row("runs: QEMU does not load a template", || not_loaded(&stage));
     report.row("runs: a wrong machine in a scenario", || wrong_machine(&stage));
     report.row("runs: a scenario that nobody has is asked for", || unknown_filter(&stage));
     report.row("runs: a scenario passes after all that", || passes(&stage));
@@ -200,6 +215,37 @@ fn qemu_ends(stage: &Stage) -> anyhow::Result<Outcome> {
     run.failed_with(&["machine directory: QEMU ended by itself", "no machine today"])?;
     stage.wait_until_clear()?;
     Ok(Outcome::Passed(said(&run.said, "QEMU ended")))
+}
+
+/// A QEMU that lacks a device of the frozen guest, the first time that it is to load one.
+fn not_loaded(stage: &Stage) -> anyhow::Result<Outcome> {
+    let program = stage.site.path().join("lacking-qemu");
+    let once = stage.site.path().join("has-lacked-it");
+    fs_err::write(&program, LACKING.replace("ONCE", &once.display().to_string()))?;
+    fs_err::set_permissions(&program, Permissions::from_mode(0o700))?;
+    let name = program.to_str().context("the path of the cache is no text")?;
+    let before = frozen(stage)?;
+    let run = stage.start("directory", &[EASY], &[("REHEARSAL_QEMU", name)])?.end()?;
+    run.succeeded()?;
+    let words = "its template is not used and made again: machine directory: QEMU refused `migrate-incoming`";
+    anyhow::ensure!(run.said.contains(words), "it said:\n{}", run.said);
+    anyhow::ensure!(frozen(stage)? != before, "the template is the same");
+    stage.wait_until_clear()?;
+    // The new one is loaded without a word.
+    let run = stage.start("directory", &[EASY], &[])?.end()?;
+    run.succeeded()?;
+    anyhow::ensure!(!run.said.contains("made again"), "it said:\n{}", run.said);
+    stage.wait_until_clear()?;
+    Ok(Outcome::Passed(format!("{words} …; and then it passes")))
+}
+
+/// When the only template was frozen.
+fn frozen(stage: &Stage) -> anyhow::Result<String> {
+    let mut entries = fs_err::read_dir(stage.site.cache().entries(harness::cache::Kind::Template))?;
+    let place = entries.find_map(|entry| Some(entry.ok()?.path()).filter(|path| path.is_dir()));
+    let manifest = fs_err::read(place.context("there is no template")?.join("manifest.json"))?;
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest)?;
+    Ok(manifest["frozen"].to_string())
 }
 
 fn wrong_machine(stage: &Stage) -> anyhow::Result<Outcome> {

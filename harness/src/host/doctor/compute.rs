@@ -81,14 +81,14 @@ fn measured(work: Duration) -> String {
 }
 
 fn choice_check(chosen: &Result<Selection, ChoiceError>, told: &[&str], remembered: Option<Duration>) -> Check {
-    let mut told = if told.is_empty() { String::new() } else { format!("; asked for by {}", told.join(" and ")) };
-    if let Some(age) = remembered {
-        told += &format!("; remembered from {}, `cargo xtask doctor --fresh` tries again", age_in_words(age));
-    }
+    let told = if told.is_empty() { String::new() } else { format!("; asked for by {}", told.join(" and ")) };
+    let remembered = remembered.map_or_else(String::new, |age| {
+        format!("; remembered from {}, `cargo xtask doctor --fresh` tries again", age_in_words(age))
+    });
     match chosen {
         // Why KVM is of no use stands in its own check.
         Ok(Selection { accelerator, pace, .. }) => {
-            Check::ok("accelerator", format!("{accelerator} at pace {pace}{told}"))
+            Check::ok("accelerator", format!("{accelerator} at pace {pace}{told}{remembered}"))
         }
         Err(error) => {
             let check = Check::missing("accelerator", error.to_string(), "no guest runs");
