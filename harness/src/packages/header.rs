@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use thiserror::Error;
 
@@ -18,6 +19,19 @@ const ENTRY: usize = 16;
 /// rpm refuses larger stores (`HEADER_DATA_MAX` in lib/header.c) and more entries (`HEADER_TAGS_MAX`).
 const STORE_LIMIT: usize = 256 << 20;
 const ENTRIES_LIMIT: usize = 0xffff;
+/// The same of signature headers (`hdrblobRead` in lib/header.c).
+const SIGNATURE_STORE_LIMIT: usize = 64 << 20;
+const SIGNATURE_ENTRIES_LIMIT: usize = 32;
+
+/// A header up to this size may be all holes: filling it costs nothing to speak of.
+const SPARSE_LIMIT: u64 = 1 << 20;
+/// How many times larger than its real bytes a larger header may be: file systems that compress need some of it.
+const SPARSE_FACTOR: u64 = 8;
+
+/// The bytes that an item of a list takes at least, over all lists that have it: a file has a name, a directory, a mode and flags,
+/// a relation has a name, a version and flags. The items of tiny packages are not counted.
+const ITEM: usize = 8;
+const FEW_ITEMS: usize = 64;
 
 /// In the signature header: the size of header and payload, in bytes (32 and 64 bits).
 const SIGNED_SIZE: u32 = 1000;
@@ -88,6 +102,23 @@ struct Place {
     count: usize,
 }
 
+/// How large a file says that it is, and how much of it is really there.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    size: u64,
+    allocated: u64,
+}
+
+/// How much a header may hold.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    entries: usize,
+    store: usize,
+}
+
+const SIGNATURE_LIMITS: Limits = Limits { entries: SIGNATURE_ENTRIES_LIMIT, store: SIGNATURE_STORE_LIMIT };
+const HEADER_LIMITS: Limits = Limits { entries: ENTRIES_LIMIT, store: STORE_LIMIT };
+
 /// A header that was read whole.
 #[derive(Debug)]
 pub(super) struct Header {
@@ -99,11 +130,14 @@ impl Header {
     /// Reads the header of a package file, and compares the file's size with what its signature header says.
     pub(super) fn open(path: &Path) -> Result<Self, HeaderError> {
         let file = File::open(path).map_err(HeaderError::Read)?;
-        let size = file.metadata().map_err(HeaderError::Read)?.len();
-        Self::read(BufReader::with_capacity(128 << 10, file), size)
+        let metadata = file.metadata().map_err(HeaderError::Read)?;
+        // `st_blocks` counts blocks of 512 bytes, whatever the file system's are.
+        let extent = Extent { size: metadata.len(), allocated: metadata.blocks().saturating_mul(512) };
+        Self::read(BufReader::with_capacity(128 << 10, file), extent)
     }
 
-    fn read(mut input: impl Read + io::Seek, size: u64) -> Result<Self, HeaderError> {
+    fn read(mut input: impl Read + io::Seek, extent: Extent) -> Result<Self, HeaderError> {
+        let size = extent.size;
         let mut lead = [0; LEAD];
         let cut = |expected: u64| move |error: io::Error| early_end(error, expected, size);
         input.read_exact(&mut lead[..4]).map_err(|_| HeaderError::NoPackage)?;
@@ -111,7 +145,7 @@ impl Header {
             return Err(HeaderError::NoPackage);
         }
         input.read_exact(&mut lead[4..]).map_err(cut(LEAD as u64))?;
-        let signature = Self::parse(&mut input, size)?;
+        let signature = Self::parse(&mut input, extent, SIGNATURE_LIMITS)?;
         let at = input.stream_position().map_err(HeaderError::Read)?;
         let begin = at.next_multiple_of(8);
         input.seek(SeekFrom::Start(begin)).map_err(HeaderError::Read)?;
@@ -120,10 +154,12 @@ impl Header {
         {
             return Err(HeaderError::Truncated { expected: begin.saturating_add(signed), found: size });
         }
-        Self::parse(&mut input, size)
+        drop(signature);
+        Self::parse(&mut input, extent, HEADER_LIMITS)
     }
 
-    fn parse(input: &mut (impl Read + io::Seek), size: u64) -> Result<Self, HeaderError> {
+    fn parse(input: &mut (impl Read + io::Seek), extent: Extent, limits: Limits) -> Result<Self, HeaderError> {
+        let Extent { size, allocated } = extent;
         let at = input.stream_position().map_err(HeaderError::Read)?;
         let mut intro = [0; INTRO];
         input.read_exact(&mut intro).map_err(|error| early_end(error, at + INTRO as u64, size))?;
@@ -131,7 +167,7 @@ impl Header {
             return Err(HeaderError::Damaged("the magic number is missing"));
         }
         let (entries, store) = (number(&intro[8..12]) as usize, number(&intro[12..16]) as usize);
-        if entries > ENTRIES_LIMIT || store > STORE_LIMIT {
+        if entries > limits.entries || store > limits.store {
             return Err(HeaderError::Damaged("it claims to be larger than rpm allows"));
         }
         let length = entries * ENTRY + store;
@@ -139,6 +175,9 @@ impl Header {
         // Asked before memory is: a damaged length need not cost any.
         if expected > size {
             return Err(HeaderError::Truncated { expected, found: size });
+        }
+        if length as u64 > SPARSE_LIMIT.max(allocated.saturating_mul(SPARSE_FACTOR)) {
+            return Err(HeaderError::Damaged("nearly all of it is a hole of a sparse file"));
         }
         let mut bytes = vec![0; length];
         input.read_exact(&mut bytes).map_err(|error| early_end(error, expected, size))?;
@@ -188,6 +227,7 @@ impl Header {
             5 => 8,
             _ => return Err(HeaderError::Damaged("text where numbers belong")),
         };
+        self.check_count(place.count)?;
         let bytes = place
             .count
             .checked_mul(width)
@@ -199,6 +239,15 @@ impl Header {
             .collect())
     }
 
+    /// Refuses lists that are longer than lists of any use can be in a header of this size: an item costs us more memory
+    /// than an empty text costs the header.
+    fn check_count(&self, count: usize) -> Result<(), HeaderError> {
+        if count > self.store.len() / ITEM + FEW_ITEMS {
+            return Err(HeaderError::Damaged("a list has more items than it has room for"));
+        }
+        Ok(())
+    }
+
     /// The strings of a tag, with bytes that are not UTF-8 replaced; none if the header does not have it.
     pub(super) fn strings(&self, tag: Tag) -> Result<Vec<String>, HeaderError> {
         let Some(place) = self.find(tag as u32) else { return Ok(Vec::new()) };
@@ -208,6 +257,7 @@ impl Header {
             8 | 9 => place.count,
             _ => return Err(HeaderError::Damaged("numbers where text belongs")),
         };
+        self.check_count(count)?;
         let mut rest = self.store.get(place.offset..).ok_or(HeaderError::Damaged("text lies outside of it"))?;
         let mut strings = Vec::with_capacity(count.min(ENTRIES_LIMIT));
         for _ in 0..count {
@@ -238,7 +288,8 @@ fn early_end(error: io::Error, expected: u64, found: u64) -> HeaderError {
 /// Reads anything as a package, and asks for all that is ever asked for.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(bytes: &[u8]) {
-    let Ok(header) = Header::read(io::Cursor::new(bytes), bytes.len() as u64) else { return };
+    let extent = Extent { size: bytes.len() as u64, allocated: bytes.len() as u64 };
+    let Ok(header) = Header::read(io::Cursor::new(bytes), extent) else { return };
     for tag in [Tag::Name, Tag::PostIn, Tag::OldFileNames, Tag::BaseNames, Tag::FileFlags, Tag::DirIndexes] {
         let _ = (header.strings(tag), header.numbers(tag), header.string(tag), header.number(tag));
     }
@@ -307,7 +358,8 @@ pub(super) mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<Header, HeaderError> {
-        Header::read(Cursor::new(bytes), bytes.len() as u64)
+        let extent = Extent { size: bytes.len() as u64, allocated: bytes.len() as u64 };
+        Header::read(Cursor::new(bytes), extent)
     }
 
     fn sample() -> Vec<u8> {
@@ -339,6 +391,52 @@ pub(super) mod tests {
             );
         }
         assert!(matches!(read(b"<html>404 Not Found</html>").unwrap_err(), HeaderError::NoPackage));
+    }
+
+    /// A package of a few real bytes, whose header claims `store` bytes and a list of as many items.
+    fn hollow(store: u32, kind: u32) -> Vec<u8> {
+        let mut bytes = LEAD_MAGIC.to_vec();
+        bytes.resize(LEAD, 0);
+        bytes.extend(Writer::default().bytes());
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes.extend(HEADER_MAGIC);
+        bytes.extend([0; 4]);
+        for number in [1, store, Tag::BaseNames as u32, kind, 0, store] {
+            bytes.extend(number.to_be_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn refuses_a_header_that_is_a_hole_of_a_sparse_file() {
+        let place = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(place.path(), hollow(STORE_LIMIT as u32, 8)).unwrap();
+        place.as_file().set_len(STORE_LIMIT as u64 + 4096).unwrap();
+        let error = Header::open(place.path()).unwrap_err().to_string();
+        assert!(error.contains("sparse file"), "{error}");
+    }
+
+    #[rstest::rstest]
+    #[case::texts(8)]
+    #[case::numbers(1)]
+    fn refuses_lists_that_would_take_many_times_the_memory_of_the_header(#[case] kind: u32) {
+        let mut bytes = hollow(1 << 20, kind);
+        bytes.resize(bytes.len() + (1 << 20), 0);
+        let header = read(&bytes).unwrap();
+        let error = if kind == 8 {
+            header.strings(Tag::BaseNames).unwrap_err()
+        } else {
+            header.numbers(Tag::BaseNames).unwrap_err()
+        };
+        assert!(error.to_string().contains("more items"), "{error}");
+    }
+
+    #[test]
+    fn refuses_a_signature_header_larger_than_rpm_allows() {
+        let mut bytes = sample();
+        bytes[LEAD + 8..LEAD + 12].copy_from_slice(&33u32.to_be_bytes());
+        let error = read(&bytes).unwrap_err().to_string();
+        assert!(error.contains("larger than rpm allows"), "{error}");
     }
 
     proptest! {

@@ -221,15 +221,16 @@ fn files(
 ) -> Result<Vec<(String, FileEntry)>, HeaderError> {
     let flags = header.numbers(Tag::FileFlags)?;
     let modes = header.numbers(Tag::FileModes)?;
-    let names = names(header)?;
-    if names.is_empty() {
+    let names = Names::read(header)?;
+    if names.len() == 0 {
         return Ok(Vec::new());
     }
     if flags.len() != names.len() || modes.len() != names.len() {
         return Err(HeaderError::Damaged("its lists of files differ in length"));
     }
+    let narrow = |number: u64| u32::try_from(number).unwrap_or(0);
     let chosen: Vec<usize> = (0..names.len())
-        .filter(|index| wanted(&names[*index].0, &names[*index].1, u32::try_from(flags[*index]).unwrap_or(0)))
+        .filter(|index| names.get(*index).is_some_and(|(place, name)| wanted(place, name, narrow(flags[*index]))))
         .collect();
     if chosen.is_empty() {
         return Ok(Vec::new());
@@ -238,35 +239,64 @@ fn files(
     let text = |all: &[String], index: usize| all.get(index).cloned().unwrap_or_default();
     Ok(chosen
         .into_iter()
-        .map(|index| {
-            let narrow = |number: u64| u32::try_from(number).unwrap_or(0);
+        .filter_map(|index| {
+            let (place, name) = names.get(index)?;
             let (digest, link) = (text(&digests, index), text(&links, index));
             let entry = FileEntry::from_tags(narrow(flags[index]), narrow(modes[index]), algorithm, &digest, &link);
-            (format!("{}{}", names[index].0, names[index].1), entry)
+            Some((format!("{place}{name}"), entry))
         })
         .collect())
 }
 
+/// The longest directory that the kernel can open (`PATH_MAX`): longer ones are no paths.
+const LONGEST_DIRECTORY: usize = 4096;
+
 /// Directory (with a slash at its end) and name of every file: in three lists, or as whole paths in very old packages.
-fn names(header: &Header) -> Result<Vec<(String, String)>, HeaderError> {
-    if header.has(Tag::OldFileNames) {
-        let split = |path: String| path.rsplit_once('/').map(|(place, name)| (format!("{place}/"), name.to_owned()));
-        return Ok(header.strings(Tag::OldFileNames)?.into_iter().filter_map(split).collect());
+enum Names {
+    Whole(Vec<String>),
+    Apart { directories: Vec<String>, indexes: Vec<usize>, names: Vec<String> },
+}
+
+impl Names {
+    fn read(header: &Header) -> Result<Self, HeaderError> {
+        if header.has(Tag::OldFileNames) {
+            let mut paths = header.strings(Tag::OldFileNames)?;
+            paths.retain(|path| path.contains('/'));
+            return Ok(Self::Whole(paths));
+        }
+        let directories = header.strings(Tag::DirNames)?;
+        if directories.iter().any(|directory| directory.len() > LONGEST_DIRECTORY) {
+            return Err(HeaderError::Damaged("a directory has a name longer than any path"));
+        }
+        let indexes = header.numbers(Tag::DirIndexes)?;
+        let names = header.strings(Tag::BaseNames)?;
+        if names.len() != indexes.len() {
+            return Err(HeaderError::Damaged("its lists of names differ in length"));
+        }
+        let known = |index: u64| usize::try_from(index).ok().filter(|index| *index < directories.len());
+        let indexes: Option<Vec<usize>> = indexes.into_iter().map(known).collect();
+        let indexes = indexes.ok_or(HeaderError::Damaged("a file is in no directory"))?;
+        Ok(Self::Apart { directories, indexes, names })
     }
-    let directories = header.strings(Tag::DirNames)?;
-    let indexes = header.numbers(Tag::DirIndexes)?;
-    let names = header.strings(Tag::BaseNames)?;
-    if names.len() != indexes.len() {
-        return Err(HeaderError::Damaged("its lists of names differ in length"));
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Whole(paths) => paths.len(),
+            Self::Apart { names, .. } => names.len(),
+        }
     }
-    names
-        .into_iter()
-        .zip(indexes)
-        .map(|(name, index)| {
-            let directory = usize::try_from(index).ok().and_then(|index| directories.get(index));
-            Ok((directory.cloned().ok_or(HeaderError::Damaged("a file is in no directory"))?, name))
-        })
-        .collect()
+
+    fn get(&self, index: usize) -> Option<(&str, &str)> {
+        match self {
+            Self::Whole(paths) => {
+                let path = paths.get(index)?;
+                Some(path.split_at(path.rfind('/')? + 1))
+            }
+            Self::Apart { directories, indexes, names } => {
+                Some((directories.get(*indexes.get(index)?)?, names.get(index)?))
+            }
+        }
+    }
 }
 
 fn relations(header: &Header, names: Tag, flags: Tag, versions: Tag) -> Result<Vec<Relation>, HeaderError> {
