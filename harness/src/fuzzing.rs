@@ -58,7 +58,7 @@ pub fn capture(bytes: &[u8]) {
     network::flows::fuzz(bytes);
 }
 
-/// What programs in a guest print for us: configuration, evidence, dumps, logs.
+/// What programs in a guest print for us: configuration, evidence, dumps, logs, scriptlets.
 pub fn collected(bytes: &[u8]) {
     drift::fuzz(bytes);
     let text = String::from_utf8_lossy(bytes);
@@ -71,6 +71,7 @@ pub fn collected(bytes: &[u8]) {
     let steps = packages::upgrade::steps(&text).unwrap_or_default();
     let _ = packages::upgrade::transaction(&steps, &text);
     let _ = packages::upgrade::Trouble::of(1, &steps, &text);
+    packages::fuzz_scriptlet(&text);
 }
 
 fn wait_for(work: impl Future<Output = ()>) {

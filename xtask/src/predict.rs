@@ -19,7 +19,8 @@ Example, for a mail server that is to be upgraded (root's login is needed, as so
 The dump holds names, digests and scriptlets, and no content of files; keep it private nevertheless.
 On the server, `zypper dup --download-only` fetches just what will be installed; with a copy of that, add --downloaded.
 
-Exit code: 0 if nothing is lost, 1 if something is, 2 if the dump or the repository cannot be used.";
+Exit code: 0 if every changed file stays in force as it is; 1 if one is lost, set aside, no longer read, edited by a scriptlet,
+or if that cannot be told; 2 if the dump or the repository cannot be used.";
 
 /// What `predict` is told.
 #[derive(Debug, clap::Args)]
@@ -72,5 +73,5 @@ fn bad_input(error: &dyn std::error::Error) -> ExitCode {
 }
 
 fn exit_code(forecast: &Forecast) -> ExitCode {
-    if forecast.losses().next().is_some() { End::Failed.into() } else { ExitCode::SUCCESS }
+    if forecast.alarms().next().is_some() { End::Failed.into() } else { ExitCode::SUCCESS }
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prints, as one JSON object, what must be known of a system to say what an upgrade with rpm will do to its configuration:
-# the installed packages with their files in /etc and their configuration files elsewhere, what these packages run when they
-# go, and what lies on disk: type, link target, MD5 and SHA-256 of every file in /etc and every configuration file.
+# the installed packages with their files in /etc, in the directories of vendors' configuration, and their configuration files
+# elsewhere, what these packages run when they go, and what lies on disk at all these places: type, link target, MD5, SHA-256.
 # No content of a file is printed. Nothing is written or installed. To be run by root, or digests of private files miss:
 #
 #     cargo xtask predict --print-collector | ssh root@mail sh > mail.json
@@ -18,24 +18,29 @@ collect() {
         command -v "$tool" >/dev/null || { echo "$tool is not on this system" >&2; return 2; }
     done
 
+    # Where configuration is that administrators or vendors write; each is looked at whole.
+    covered="/etc /usr/etc /usr/lib/pam.d /usr/lib/sysctl.d /usr/lib/tmpfiles.d /usr/lib/modprobe.d /usr/lib/udev/rules.d /usr/lib/systemd/system"
+
     # Records end with RS, their fields are apart by US, and the items of a list begin with GS: no name or text has these.
     rs=$(printf '\036') us=$(printf '\037') gs=$(printf '\035')
     per_file="[$gs%{FILENAMES}$us%{FILEFLAGS}$us%{FILEMODES}$us%{FILESTATES}$us%{FILEDIGESTS}$us%{FILELINKTOS}]"
-    scripts="$gs%{PREUN}$gs%{POSTUN}[$gs%{TRIGGERSCRIPTS}]"
+    scripts="$gs[%{PREUNPROG} ]$us%{PREUN}$gs[%{POSTUNPROG} ]$us%{POSTUN}[$gs%{TRIGGERSCRIPTPROG}$us%{TRIGGERSCRIPTS}]"
     package="P$us%{NAME}$us%{EPOCH}$us%{VERSION}$us%{RELEASE}$us%{ARCH}$us%{FILEDIGESTALGO}$rs"
 
     {
         printf 'V%s%s%s' "$us" "$(rpm --version)" "$rs"
         rpm ${root:+--root "$root"} -qa --queryformat "${package}F$per_file${rs}S$scripts$rs" || printf 'E%srpm -qa failed%s' "$us" "$rs"
         {
-            find "$root/etc" -print0
+            for place in $covered; do
+                [ ! -d "$root$place" ] || find "$root$place" -print0
+            done
             # Configuration elsewhere, and what is reached through a link to a directory.
             rpm ${root:+--root "$root"} -qac | grep '^/' | sort -u | awk -v root="$root" '{ printf "%s%s%c", root, $0, 0 }'
         } | xargs -0 -r sh -c '
             find "$@" -maxdepth 0 -printf "D\037%y\037%p\037%l\036"
             find "$@" -maxdepth 0 -type f -exec md5sum -- {} + -exec sha256sum -- {} + | tr "\n" "\036"
         ' find 2>/dev/null
-    } | awk -v root="$root" '
+    } | awk -v root="$root" -v covered="$covered" '
         function replaced(text, from, to,    parts, count, i, all) {
             count = split(text, parts, from)
             all = parts[1]
@@ -55,9 +60,13 @@ collect() {
             return "\"" text "\""
         }
         function number(text) { return text ~ /^[0-9]+$/ ? text : 0 }
+        function is_covered(path,    i) {
+            for (i in places) if (substr(path, 1, length(places[i]) + 1) == places[i] "/") return 1
+            return 0
+        }
         # Of a path below root, the path that the system itself knows.
         function own(path) { return substr(path, length(root) + 1) }
-        BEGIN { RS = "\036"; FS = "\037"; packages = 0; printf "{\"format\":\"rehearsal-system\",\"version\":1" }
+        BEGIN { RS = "\036"; FS = "\037"; packages = 0; split(covered, places, " "); printf "{\"format\":\"rehearsal-system\",\"version\":1" }
         $1 == "V" { printf ",\"rpm\":%s,\"packages\":[", quoted($2); next }
         $1 == "E" { failed = $2; next }
         $1 == "P" {
@@ -72,7 +81,7 @@ collect() {
             for (i = 2; i <= count; i++) {
                 if (split(files[i], part, "\037") < 6) continue
                 # The lowest bit of the flags is %config.
-                if (substr(part[1], 1, 5) != "/etc/" && part[2] % 2 == 0) continue
+                if (part[2] % 2 == 0 && !is_covered(part[1])) continue
                 printf "%s{\"path\":%s,\"flags\":%d,\"mode\":%d,\"state\":%d", (shown++ ? "," : ""), quoted(part[1]), part[2], part[3], part[4]
                 printf ",\"digest\":%s,\"link\":%s}", quoted(part[5]), quoted(part[6])
             }
@@ -84,9 +93,11 @@ collect() {
             printf ",\"scripts\":["
             shown = 0
             for (i = 2; i <= count; i++) {
-                if (scripts[i] == "" || scripts[i] == "(none)") continue
+                split(scripts[i], part, "\037")
+                if (part[2] == "" || part[2] == "(none)") continue
+                sub(/ *$/, "", part[1])
                 kind = i == 2 ? "%preun" : i == 3 ? "%postun" : "trigger"
-                printf "%s{\"kind\":\"%s\",\"text\":%s}", (shown++ ? "," : ""), kind, quoted(scripts[i])
+                printf "%s{\"kind\":\"%s\",\"program\":%s,\"text\":%s}", (shown++ ? "," : ""), kind, quoted(part[1]), quoted(part[2])
             }
             printf "]}"
             next
@@ -113,6 +124,9 @@ collect() {
                 if (name in md5) printf ",\"md5\":\"%s\",\"sha256\":\"%s\"", md5[name], sha256[name]
                 printf "}"
             }
+            printf "],\n\"covers\":["
+            count = split(covered, places, " ")
+            for (i = 1; i <= count; i++) printf "%s%s", (i > 1 ? "," : ""), quoted(places[i])
             printf "]"
             if (failed != "") printf ",\"failed\":%s", quoted(failed)
             print "}"

@@ -2,6 +2,7 @@
 
 use super::disk::OnDisk;
 use super::entry::{Algorithm, Digest, FileEntry};
+use super::scriptlet::{self, Scriptlet};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::io;
@@ -70,7 +71,7 @@ pub enum DumpError {
 }
 
 /// A system before its upgrade.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct System {
     /// What `rpm --version` said there.
     pub rpm: String,
@@ -78,6 +79,19 @@ pub struct System {
     pub packages: Vec<Installed>,
     /// What lies in `/etc`, and at every path that an installed package has as configuration; what is not in it is missing.
     pub disk: HashMap<String, OnDisk>,
+    /// Directories of which everything is in `disk`: `/etc`, and those in which vendors put configuration.
+    pub covered: Vec<String>,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self { rpm: String::new(), packages: Vec::new(), disk: HashMap::new(), covered: etc() }
+    }
+}
+
+/// What a dump covers if it does not say so.
+fn etc() -> Vec<String> {
+    vec!["/etc".into()]
 }
 
 /// An installed package.
@@ -91,8 +105,8 @@ pub struct Installed {
     pub arch: String,
     /// Its files in `/etc`, and its configuration files elsewhere.
     pub files: Vec<(String, FileEntry)>,
-    /// What it runs when it goes: the kind of scriptlet, and its text.
-    pub(super) scripts: Vec<(String, String)>,
+    /// What it runs when it goes.
+    pub(super) scripts: Vec<Scriptlet>,
 }
 
 impl Installed {
@@ -136,7 +150,13 @@ impl System {
             rpm: dump.rpm,
             packages: dump.packages.into_iter().map(Installed::from).collect(),
             disk: dump.disk.into_iter().map(|place| (place.path.clone(), OnDisk::from(place))).collect(),
+            covered: dump.covers.unwrap_or_else(etc),
         })
+    }
+
+    /// Whether the dump would have what lies at a path.
+    pub fn covers(&self, path: &str) -> bool {
+        self.covered.iter().any(|place| path.strip_prefix(place.as_str()).is_some_and(|rest| rest.starts_with('/')))
     }
 
     /// What lies at a path.
@@ -157,6 +177,7 @@ struct Dump {
     packages: Vec<DumpedPackage>,
     disk: Vec<DumpedPlace>,
     failed: Option<String>,
+    covers: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -184,6 +205,7 @@ struct DumpedFile {
 #[derive(Deserialize)]
 struct DumpedScript {
     kind: String,
+    program: Option<String>,
     text: String,
 }
 
@@ -209,8 +231,15 @@ impl From<DumpedPackage> for Installed {
             evr: format!("{epoch}{}-{}", package.version, package.release),
             arch: package.arch,
             files: package.files.into_iter().map(entry).collect(),
-            scripts: package.scripts.into_iter().map(|script| (script.kind, script.text)).collect(),
+            scripts: package.scripts.into_iter().map(Scriptlet::from).collect(),
         }
+    }
+}
+
+impl From<DumpedScript> for Scriptlet {
+    fn from(script: DumpedScript) -> Self {
+        let program = script.program.filter(|program| !program.is_empty() && program != "(none)");
+        Self { kind: scriptlet::Kind::named(&script.kind), program, text: script.text }
     }
 }
 
@@ -261,6 +290,11 @@ mod tests {
         assert!(system.on_disk("/etc/pam.d/imap").equals(&entry.content));
         assert_eq!(system.on_disk("/etc/link"), &OnDisk::Link("imapd.conf".into()));
         assert_eq!(system.on_disk("/etc/imapd.conf"), &OnDisk::Missing);
+        assert!(
+            system.covers("/etc/imapd.conf") && !system.covers("/usr/etc/imapd.conf") && !system.covers("/etcetera")
+        );
+        let covers = DUMP.replace("\"disk\"", "\"covers\":[\"/etc\",\"/usr/etc\"],\"disk\"");
+        assert!(parse(&covers).unwrap().covers("/usr/etc/imapd.conf"));
     }
 
     #[rstest]

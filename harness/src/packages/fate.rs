@@ -29,6 +29,8 @@ pub enum Fate {
     OverwrittenWithoutBackup,
     /// rpm cannot put a file where a directory is: the upgrade of the package fails while it is unpacked.
     Blocked,
+    /// A scriptlet touches the file, and what it does with it cannot be told.
+    Unknown,
     /// The package's new file is in force, the changed one is beside it as `.rpmsave`.
     ///
     /// `rpmfilesDecideFate`: the file on disk is neither the old nor the new one, the two differ (or cannot be compared,
@@ -42,8 +44,18 @@ pub enum Fate {
     ///
     /// `rpmfilesConfigConflict` for a `%config` file of a package that goes: what differs from the package's is renamed.
     RemovedWithRpmsave,
+    /// A scriptlet moves the file elsewhere: it is no longer in force, and its content is there.
+    Moved,
+    /// The file stays, and another one that comes is read in its place.
+    Shadowed,
+    /// The file stays, but no package has it, or its directory, any more: what read it is gone, or reads something else.
+    LeftBehind,
+    /// A scriptlet edits the file in its place, as `sed -i` does; no copy is kept.
+    Edited,
     /// The changed file stays in force, the package's new one is beside it as `.rpmnew`.
     KeptWithRpmnew,
+    /// The changed file is set aside at first, and a scriptlet puts it back: it stays in force.
+    Restored,
     /// A file that is just what the package brought is removed with it.
     Removed,
     /// A file is created where there is none now: also one that the administrator had deleted.
@@ -65,6 +77,23 @@ impl Fate {
         matches!(self, Self::DeletedWithoutBackup | Self::OverwrittenWithoutBackup)
     }
 
+    /// Whether the administrator's content is not what is in force afterwards, as it was before, or nobody can tell.
+    pub fn is_alarm(self) -> bool {
+        self.is_loss()
+            || matches!(
+                self,
+                Self::Blocked
+                    | Self::Unknown
+                    | Self::ReplacedWithRpmsave
+                    | Self::ReplacedWithRpmorig
+                    | Self::RemovedWithRpmsave
+                    | Self::Moved
+                    | Self::Shadowed
+                    | Self::LeftBehind
+                    | Self::Edited
+            )
+    }
+
     /// What rpm appends to the path for the second file that it leaves, if it leaves one.
     pub fn suffix(self) -> Option<&'static str> {
         match self {
@@ -77,7 +106,14 @@ impl Fate {
 
     /// Whether the second file that rpm leaves has the administrator's content.
     pub fn keeps_copy(self) -> bool {
-        matches!(self, Self::ReplacedWithRpmsave | Self::RemovedWithRpmsave | Self::ReplacedWithRpmorig)
+        matches!(
+            self,
+            Self::ReplacedWithRpmsave
+                | Self::RemovedWithRpmsave
+                | Self::ReplacedWithRpmorig
+                | Self::Moved
+                | Self::Restored
+        )
     }
 }
 
@@ -87,6 +123,12 @@ impl fmt::Display for Fate {
             Self::DeletedWithoutBackup => "deleted without backup",
             Self::OverwrittenWithoutBackup => "overwritten without backup",
             Self::Blocked => "blocked by a directory",
+            Self::Unknown => "unknown",
+            Self::Moved => "moved elsewhere by a scriptlet",
+            Self::Shadowed => "kept, but another file is read",
+            Self::LeftBehind => "kept, but left behind",
+            Self::Edited => "edited by a scriptlet",
+            Self::Restored => "set aside and put back",
             Self::ReplacedWithRpmsave => "replaced, old one in .rpmsave",
             Self::ReplacedWithRpmorig => "replaced, old one in .rpmorig",
             Self::RemovedWithRpmsave => "removed, old one in .rpmsave",

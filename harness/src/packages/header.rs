@@ -60,7 +60,10 @@ pub(super) enum Tag {
     ConflictName = 1054,
     ConflictVersion = 1055,
     TriggerScripts = 1065,
+    PreInProgram = 1085,
+    PostInProgram = 1086,
     ObsoleteName = 1090,
+    TriggerProgram = 1092,
     ObsoleteFlags = 1114,
     ObsoleteVersion = 1115,
     DirIndexes = 1116,
@@ -68,6 +71,8 @@ pub(super) enum Tag {
     DirNames = 1118,
     PreTrans = 1151,
     PostTrans = 1152,
+    PreTransProgram = 1153,
+    PostTransProgram = 1154,
     FileDigestAlgorithm = 5011,
 }
 

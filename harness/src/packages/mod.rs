@@ -4,6 +4,7 @@
 //! disk) from a dump that a plain shell script prints on the user's server; a [`Repository`] (the packages that will come)
 //! from the headers of a directory of rpms; and from the two the [`Plan`]: which package becomes which. [`predict()`] then
 //! asks [`fate`] for every path. That module is rpm's decision as a pure function, and knows neither files nor packages.
+//! `shell` follows scriptlets, `simulation` puts both in order, and `settle` says what came of each file in the end.
 //!
 //! Only headers of packages hold the digests of their files; a repository's metadata has names alone. So headers are what
 //! is read, and the metadata only says whether a package that the repository promises is not there.
@@ -20,6 +21,9 @@ pub mod proof;
 mod repodata;
 mod repository;
 mod scriptlet;
+mod settle;
+mod shell;
+mod simulation;
 pub mod transaction;
 pub mod upgrade;
 
@@ -32,4 +36,4 @@ pub use scriptlet::Hint;
 pub use transaction::{Transaction, TransactionStep};
 
 #[cfg(any(test, fuzzing))]
-pub(crate) use {header::fuzz as fuzz_header, repodata::fuzz as fuzz_repodata};
+pub(crate) use {header::fuzz as fuzz_header, repodata::fuzz as fuzz_repodata, shell::fuzz as fuzz_scriptlet};

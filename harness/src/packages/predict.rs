@@ -5,13 +5,16 @@ mod tests;
 
 use super::disk::OnDisk;
 use super::dump::System;
-use super::entry::{Care, Content, FileEntry};
+use super::entry::{Content, FileEntry};
 use super::fate::{self, Fate};
 use super::plan::{Departure, Outcome, Plan};
 use super::repository::{Coming, Repository};
-use super::scriptlet::{self, Hint};
+use super::scriptlet::Hint;
+use super::settle::settled;
+use super::shell::{Facts, State, World};
+use super::simulation::{Deed, Simulation};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What an upgrade will do to one path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,9 +25,11 @@ pub struct Prediction {
     pub package: String,
     /// What will become of it.
     pub fate: Fate,
-    /// Where rpm puts the second file, if it leaves one: the administrator's in `.rpmsave` and `.rpmorig`, the package's in
-    /// `.rpmnew`.
+    /// Where the second file is, if one is left: the administrator's in `.rpmsave` and `.rpmorig`, or where a scriptlet put it,
+    /// the package's in `.rpmnew`.
     pub backup: Option<String>,
+    /// Whether the file is there and is not what an installed package brought.
+    pub changed: bool,
     /// Why, as a sentence for people.
     pub why: String,
 }
@@ -34,7 +39,7 @@ pub struct Prediction {
 pub struct Forecast {
     /// What was seen of each path that a package takes away or brings: the worst first, then by path.
     pub files: Vec<Prediction>,
-    /// Lines of scriptlets that may change files; no prediction follows from them.
+    /// Lines of scriptlets that could not be followed: they may change these files, or others.
     pub hints: Vec<Hint>,
     /// How many installed packages go or change.
     pub changing: usize,
@@ -49,34 +54,53 @@ impl Forecast {
     pub fn losses(&self) -> impl Iterator<Item = &Prediction> {
         self.files.iter().filter(|file| file.fate.is_loss())
     }
+
+    /// The changed files that are lost or no longer in force, or of which that cannot be told.
+    pub fn alarms(&self) -> impl Iterator<Item = &Prediction> {
+        self.files.iter().filter(|file| file.changed && file.fate.is_alarm())
+    }
 }
 
-/// Which files of coming packages [`predict`] needs: those in `/etc`, configuration elsewhere, and what lies below `/usr` with
-/// the name of a file that may have moved there. For [`Repository::read`].
-pub fn wanted(system: &System) -> impl Fn(&str, &str, u32) -> bool + Sync {
+/// Which files of coming packages [`predict`] needs: those in directories that the dump covers, configuration elsewhere, and what
+/// lies below `/usr` with the name of a file that may have moved there. For [`Repository::read`].
+pub fn wanted(system: &System) -> impl Fn(&str, &str, u32) -> bool + Sync + '_ {
     let files = system.packages.iter().flat_map(|package| &package.files);
     let names: HashSet<String> = files.filter_map(|(path, _)| path.rsplit('/').next()).map(str::to_owned).collect();
     move |directory, name, flags| {
         directory.starts_with("/etc/")
+            || system.covers(directory)
             || FileEntry::flags_say_config(flags)
             || (directory.starts_with("/usr/") && names.contains(name))
     }
 }
 
-/// Says what becomes of each file in `/etc`, and of configuration elsewhere, that a package which goes or comes has.
+/// Says what becomes of each file in `/etc`, and of configuration elsewhere, that a package which goes or comes has, or that a
+/// scriptlet touches.
 pub fn predict(system: &System, repository: &Repository, plan: &Plan) -> Forecast {
-    let mut files: Vec<Prediction> = owners(system, repository, plan)
+    let files = plan.coming.iter().flat_map(|index| &repository.packages[*index].files);
+    let mut brought: HashMap<&str, &Content> = HashMap::new();
+    for (path, entry) in files {
+        brought.entry(path).or_insert(&entry.content);
+    }
+    let facts = Facts { system, brought };
+    let mut simulation = Simulation::new(system, repository, plan);
+    let before = simulation.before(&facts);
+    let deeds: Vec<Deed> = owners(system, repository, plan)
         .into_iter()
-        .filter_map(|(path, owners)| Question { system, repository, path, owners }.answer())
-        .filter(|prediction| prediction.fate != Fate::Absent)
+        .filter_map(|(path, owners)| Question { system, repository, world: &before, path, owners }.answer())
+        .filter(|deed| deed.prediction.fate != Fate::Absent)
         .collect();
-    files.extend(clobbered(system, &files));
+    let after = simulation.after(&before, &deeds);
+    let mut hints = simulation.hints;
+    hints.sort();
+    hints.dedup();
+    let mut files = settled(system, repository, plan, &after, deeds);
     files.sort_by(|a, b| (a.fate, &a.path).cmp(&(b.fate, &b.path)));
     let names: HashSet<&str> = system.packages.iter().map(|package| package.name.as_str()).collect();
     let is_new = |index: &&usize| !names.contains(repository.packages[**index].name.as_str());
     Forecast {
         files,
-        hints: hints(system, repository, plan),
+        hints,
         changing: plan.outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Goes(_))).count(),
         new: plan.coming.iter().filter(is_new).count(),
         staying: plan.staying(),
@@ -107,8 +131,8 @@ fn owners<'a>(system: &'a System, repository: &'a Repository, plan: &Plan) -> BT
     }
     for index in &plan.coming {
         for (path, entry) in &repository.packages[*index].files {
-            // Elsewhere than in /etc, the dump knows only what an installed package has as configuration.
-            if path.starts_with("/etc/") || all.contains_key(path.as_str()) {
+            // Elsewhere, the dump knows only what an installed package has as configuration.
+            if path.starts_with("/etc/") || system.covers(path) || all.contains_key(path.as_str()) {
                 all.entry(path).or_default().coming.push((*index, entry));
             }
         }
@@ -142,19 +166,42 @@ impl<'a> Owners<'a> {
 struct Question<'a> {
     system: &'a System,
     repository: &'a Repository,
+    /// The files as rpm finds them.
+    world: &'a World<'a>,
     path: &'a str,
     owners: Owners<'a>,
 }
 
 impl Question<'_> {
-    fn answer(&self) -> Option<Prediction> {
-        let disk = self.system.on_disk(self.path);
-        let (fate, package, why) = match self.owners.coming.first() {
-            Some((by, new)) => self.brought(&self.repository.packages[*by], new, disk),
-            None => self.taken(disk)?,
+    fn answer(&self) -> Option<Deed> {
+        let (by, comes) = match (self.owners.coming.first(), self.owners.going.first()) {
+            (Some((by, _)), _) => (*by, true),
+            (None, Some((.., departure))) => (departure.by(), false),
+            (None, None) => return None,
         };
+        let disk = self.disk();
+        let (mut fate, package, why) = match self.owners.coming.first() {
+            Some((by, new)) => self.brought(&self.repository.packages[*by], new, &disk),
+            None => self.taken(&disk)?,
+        };
+        if self.world.state(self.path) == State::Unknown {
+            fate = Fate::Unknown;
+        }
         let backup = fate.suffix().map(|suffix| format!("{}{suffix}", self.path));
-        Some(Prediction { path: self.path.to_owned(), package, fate, backup, why })
+        let changed =
+            is_changed(self.system.on_disk(self.path), self.owners.installed().iter().map(|(_, entry)| *entry));
+        let prediction = Prediction { path: self.path.to_owned(), package, fate, backup, changed, why };
+        Some(Deed { prediction, by, comes })
+    }
+
+    /// What rpm finds at the path.
+    fn disk(&self) -> OnDisk {
+        match self.world.state(self.path) {
+            State::Was(path) => self.system.on_disk(&path).clone(),
+            State::Missing => OnDisk::Missing,
+            // A file of which no digest is known differs from every other.
+            State::Edited(_) | State::Written | State::Brought(_) | State::Unknown => OnDisk::Regular(Vec::new()),
+        }
     }
 
     /// A coming package has the path.
@@ -195,6 +242,7 @@ impl Question<'_> {
             let fate = if disk.exists() { Fate::Kept } else { Fate::Absent };
             return Some((fate, package, why));
         }
+        let fate = if fate == Fate::Kept && entry.ghost && disk.exists() { Fate::LeftBehind } else { fate };
         let mut why = why_erased(fate, &self.departure(&package, departure), entry);
         if let Some(moved) = self.moved_to(departure) {
             why = format!("{why}; {moved} comes instead");
@@ -260,38 +308,15 @@ fn why_erased(fate: Fate, departure: &str, entry: &FileEntry) -> String {
         Fate::DeletedWithoutBackup if entry.ghost => format!("{departure}, and it was %ghost without %config"),
         Fate::DeletedWithoutBackup => format!("{departure}, and it was changed but not %config"),
         Fate::RemovedWithRpmsave => format!("{departure}, and it was changed"),
-        Fate::Kept if entry.ghost && entry.care != Care::None => {
-            format!("{departure}, but rpm never removes a %ghost %config")
+        Fate::LeftBehind => {
+            format!("{departure}, but rpm never removes a %ghost %config; see whether anything still reads it")
         }
         _ => departure.to_owned(),
     }
 }
 
-/// Copies from an earlier upgrade that the copies of this one will take the place of.
-fn clobbered(system: &System, files: &[Prediction]) -> Vec<Prediction> {
-    let older = |file: &Prediction| {
-        let path = file.backup.as_ref().filter(|path| file.fate.keeps_copy() && system.on_disk(path).exists())?;
-        Some(Prediction {
-            path: path.clone(),
-            package: file.package.clone(),
-            fate: Fate::OverwrittenWithoutBackup,
-            backup: None,
-            why: format!("an older copy is there, and rpm will put {} in its place", file.path),
-        })
-    };
-    files.iter().filter_map(older).collect()
-}
-
-fn hints(system: &System, repository: &Repository, plan: &Plan) -> Vec<Hint> {
-    let going = system.packages.iter().zip(&plan.outcomes).filter(|(_, outcome)| matches!(outcome, Outcome::Goes(_)));
-    let old = going.flat_map(|(package, _)| {
-        package.scripts.iter().map(|(kind, text)| (package.label(), kind.as_str(), text.as_str()))
-    });
-    let coming = plan.coming.iter().map(|index| &repository.packages[*index]);
-    let new =
-        coming.flat_map(|package| package.scripts.iter().map(|(kind, text)| (package.label(), *kind, text.as_str())));
-    let mut hints: Vec<Hint> =
-        old.chain(new).flat_map(|(package, kind, text)| scriptlet::hints(system, &package, kind, text)).collect();
-    hints.sort();
-    hints
+/// Whether something is there that none of the installed packages brought.
+pub(super) fn is_changed<'e>(disk: &OnDisk, installed: impl Iterator<Item = &'e FileEntry>) -> bool {
+    let mut installed = installed;
+    disk.exists() && !installed.any(|entry| disk.equals(&entry.content))
 }

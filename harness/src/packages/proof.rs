@@ -96,7 +96,11 @@ impl Foretold {
             Fate::DeletedWithoutBackup | Fate::RemovedWithRpmsave | Fate::Removed | Fate::Absent => {
                 there.exists().then(|| "it is there".into())
             }
-            Fate::Kept | Fate::KeptWithRpmnew | Fate::Blocked => {
+            // What a scriptlet does with it was not said.
+            Fate::Unknown => None,
+            Fate::Edited => (!there.exists()).then(|| "it is gone".into()),
+            Fate::Moved => (*there == self.before).then(|| "it is what it was".into()),
+            Fate::Kept | Fate::KeptWithRpmnew | Fate::Blocked | Fate::Restored | Fate::Shadowed | Fate::LeftBehind => {
                 (*there != self.before).then(|| differs(there, "it is not what it was"))
             }
             Fate::OverwrittenWithoutBackup
@@ -112,6 +116,9 @@ impl Foretold {
 
     /// What is wrong with second files.
     fn beside(&self, now: &System) -> Option<String> {
+        if matches!(self.fate, Fate::Unknown | Fate::Edited | Fate::Moved) {
+            return None;
+        }
         for second in seconds(&self.path) {
             let there = now.on_disk(&second);
             if self.backup.as_ref() == Some(&second) {
@@ -184,6 +191,13 @@ mod tests {
     #[case::not_replaced(Fate::ReplacedWithRpmsave, &[("/etc/a", "old"), ("/etc/a.rpmsave", "old")], Some("it is not what the package brings"))]
     #[case::new_beside(Fate::KeptWithRpmnew, &[("/etc/a", "old"), ("/etc/a.rpmnew", "new")], None)]
     #[case::nothing_beside(Fate::KeptWithRpmnew, &[("/etc/a", "old")], Some("/etc/a.rpmnew is not there"))]
+    #[case::put_back(Fate::Restored, &[("/etc/a", "old")], None)]
+    #[case::not_put_back(Fate::Restored, &[("/etc/a.rpmsave", "old")], Some("it is gone"))]
+    #[case::moved(Fate::Moved, &[("/etc/b", "old")], None)]
+    #[case::not_moved(Fate::Moved, &[("/etc/a", "old")], Some("it is what it was"))]
+    #[case::unknown(Fate::Unknown, &[("/etc/a.rpmsave", "old")], None)]
+    #[case::edited(Fate::Edited, &[("/etc/a", "other")], None)]
+    #[case::edited_away(Fate::Edited, &[], Some("it is gone"))]
     #[case::updated(Fate::Updated, &[("/etc/a", "new")], None)]
     fn each_prediction_is_held_against_the_disk(
         #[case] fate: Fate,

@@ -3,6 +3,7 @@
 use super::entry::{Algorithm, FileEntry};
 use super::header::{Header, HeaderError, Tag};
 use super::repodata::{self, RepodataError};
+use super::scriptlet::{Kind, Scriptlet};
 use rpm_version::rpm_evr_compare;
 use std::cmp::Ordering;
 use std::io;
@@ -97,8 +98,8 @@ pub struct Coming {
     pub(super) requires: Vec<String>,
     pub(super) obsoletes: Vec<Relation>,
     pub(super) conflicts: Vec<Relation>,
-    /// What it runs: the kind of scriptlet, and its text.
-    pub(super) scripts: Vec<(&'static str, String)>,
+    /// What it runs when it comes.
+    pub(super) scripts: Vec<Scriptlet>,
 }
 
 /// The relation to every version of a package.
@@ -314,17 +315,25 @@ fn relations(header: &Header, names: Tag, flags: Tag, versions: Tag) -> Result<V
 }
 
 /// What a package runs when it comes.
-fn scripts(header: &Header) -> Result<Vec<(&'static str, String)>, HeaderError> {
-    const KINDS: [(Tag, &str); 5] = [
-        (Tag::PreTrans, "%pretrans"),
-        (Tag::PreIn, "%pre"),
-        (Tag::PostIn, "%post"),
-        (Tag::PostTrans, "%posttrans"),
-        (Tag::TriggerScripts, "trigger"),
+fn scripts(header: &Header) -> Result<Vec<Scriptlet>, HeaderError> {
+    const KINDS: [(Kind, Tag, Tag); 4] = [
+        (Kind::PreTrans, Tag::PreTrans, Tag::PreTransProgram),
+        (Kind::Pre, Tag::PreIn, Tag::PreInProgram),
+        (Kind::Post, Tag::PostIn, Tag::PostInProgram),
+        (Kind::PostTrans, Tag::PostTrans, Tag::PostTransProgram),
     ];
     let mut scripts = Vec::new();
-    for (tag, kind) in KINDS {
-        scripts.extend(header.strings(tag)?.into_iter().map(|text| (kind, text)));
+    for (kind, text, program) in KINDS {
+        let program = Some(header.strings(program)?.join(" ")).filter(|program| !program.is_empty());
+        scripts.extend(header.strings(text)?.into_iter().map(|text| Scriptlet {
+            kind,
+            program: program.clone(),
+            text,
+        }));
+    }
+    let programs = header.strings(Tag::TriggerProgram)?;
+    for (index, text) in header.strings(Tag::TriggerScripts)?.into_iter().enumerate() {
+        scripts.push(Scriptlet { kind: Kind::Trigger, program: programs.get(index).cloned(), text });
     }
     Ok(scripts)
 }

@@ -1,17 +1,71 @@
-//! Hints from the text of scriptlets.
+//! Scriptlets, and what can be said of one whose text cannot be followed.
 //!
-//! What a scriptlet does cannot be seen in lists of files, and a shell script can do anything. This is a search for words:
-//! a line that has a command which removes, moves or writes, and names a path that exists. It misses paths put together from
-//! variables, and it shows lines that never run. So it is a hint for a person who then reads the scriptlet.
+//! Such a scriptlet may change every file that it names, in whatever way. Names are searched for in the text: whole paths, and
+//! names beside a directory that the text has, too. That is said as unknown, with the line, for a person who then reads it.
 
 use super::dump::System;
 use serde::Serialize;
 
-/// A line of a scriptlet that may change a file in `/etc`.
+/// When a scriptlet runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    PreTrans,
+    Pre,
+    Post,
+    PreUn,
+    PostUn,
+    PostTrans,
+    Trigger,
+}
+
+impl Kind {
+    /// Its name in a spec file.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::PreTrans => "%pretrans",
+            Self::Pre => "%pre",
+            Self::Post => "%post",
+            Self::PreUn => "%preun",
+            Self::PostUn => "%postun",
+            Self::PostTrans => "%posttrans",
+            Self::Trigger => "trigger",
+        }
+    }
+
+    /// The kind of this name; what is not known is taken for a trigger, which may run or not.
+    pub(super) fn named(name: &str) -> Self {
+        let all = [Self::PreTrans, Self::Pre, Self::Post, Self::PreUn, Self::PostUn, Self::PostTrans];
+        all.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Trigger)
+    }
+
+    /// Whether it runs whenever its package comes or goes.
+    pub(super) fn is_certain(self) -> bool {
+        self != Self::Trigger
+    }
+}
+
+/// What a package runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scriptlet {
+    pub(super) kind: Kind,
+    /// What runs it, with arguments; none means that nobody said, and so the shell.
+    pub(super) program: Option<String>,
+    pub(super) text: String,
+}
+
+impl Scriptlet {
+    /// Whether a shell runs it that does not end at the first failure.
+    pub(super) fn is_shell(&self) -> bool {
+        let program = self.program.as_deref().unwrap_or("/bin/sh");
+        matches!(program.rsplit('/').next(), Some("sh" | "bash" | "dash" | "ksh"))
+    }
+}
+
+/// A line of a scriptlet that may change files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Hint {
-    /// The file, or a pattern with `*`.
-    pub path: String,
+    /// The file; none if it cannot be told which.
+    pub path: Option<String>,
     /// The package whose scriptlet it is, with its version.
     pub package: String,
     /// The kind of scriptlet, such as `%post`.
@@ -21,50 +75,96 @@ pub struct Hint {
 }
 
 /// Commands and functions that change files.
-const VERBS: [&str; 10] =
-    ["rm", "mv", "unlink", "os.remove", "os.rename", "posix.unlink", "cp", "ln", "sed", "install"];
+const VERBS: [&str; 16] = [
+    "rm",
+    "mv",
+    "unlink",
+    "os.remove",
+    "os.rename",
+    "posix.unlink",
+    "cp",
+    "ln",
+    "sed",
+    "install",
+    "rename",
+    "io.open",
+    "perl",
+    "python3",
+    "tee",
+    "posix.symlink",
+];
 
 /// What ends a path in a line of shell or Lua.
 const ENDS: &[char] = &[' ', '\t', '"', '\'', '`', ';', '|', '&', '<', '>', '(', ')', ',', '}', '\\'];
 
-/// The hints in one scriptlet.
-pub(super) fn hints(system: &System, package: &str, scriptlet: &str, text: &str) -> Vec<Hint> {
-    let mut hints: Vec<Hint> = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#') && changes_files(line)) {
-        for path in paths(line).filter(|path| exists(system, path)) {
-            if !hints.iter().any(|hint| hint.path == path) {
-                hints.push(Hint {
-                    path: path.to_owned(),
-                    package: package.to_owned(),
-                    scriptlet: scriptlet.to_owned(),
-                    line: line.to_owned(),
-                });
+/// The existing files that a text which changes files names, each with the first line that does.
+pub(super) fn named(system: &System, text: &str) -> Vec<(String, String)> {
+    let lines: Vec<&str> =
+        text.lines().map(str::trim).filter(|line| !line.starts_with('#') && !line.starts_with("--")).collect();
+    if !lines.iter().any(|line| changes_files(line)) {
+        return Vec::new();
+    }
+    let words: Vec<(&str, &str)> = lines
+        .iter()
+        .flat_map(|line| line.split(ENDS).filter(|word| !word.is_empty()).map(|word| (word, *line)))
+        .collect();
+    // A directory by itself, or one in which a variable names a file.
+    let directory = |word: &str| {
+        let word = word.rsplit('=').next().unwrap_or_default();
+        let begin = word.split_once('$').map_or(word, |(begin, _)| begin).trim_end_matches('/');
+        let is_named = word.contains('$') || begin != "/etc";
+        let is_there = *system.on_disk(begin) == super::disk::OnDisk::Directory;
+        (begin.starts_with('/') && is_named && is_there).then(|| begin.to_owned())
+    };
+    let directories: Vec<String> = words.iter().filter_map(|(word, _)| directory(word)).collect();
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut add = |path: &str, line: &str| {
+        let is_file = system.on_disk(path).exists() && *system.on_disk(path) != super::disk::OnDisk::Directory;
+        if is_file && !found.iter().any(|(known, _)| known == path) {
+            found.push((path.to_owned(), line.to_owned()));
+        }
+    };
+    for (word, line) in words {
+        let word = word.rsplit('=').next().unwrap_or(word);
+        if word.starts_with('/') {
+            match word.split_once(['*', '?', '[', '$']) {
+                // The directory alone says too little: `/etc/*` names everything.
+                Some((begin, _)) if begin.len() > "/etc/".len() => {
+                    let mut known: Vec<&String> = system.disk.keys().filter(|known| known.starts_with(begin)).collect();
+                    known.sort();
+                    known.into_iter().for_each(|known| add(known, line));
+                }
+                Some(_) => {}
+                None => {
+                    add(word, line);
+                    if changes_files(line) {
+                        let begin = format!("{}/", word.trim_end_matches('/'));
+                        let mut below: Vec<&String> =
+                            system.disk.keys().filter(|known| begin.len() > 5 && known.starts_with(&begin)).collect();
+                        below.sort();
+                        below.into_iter().for_each(|known| add(known, line));
+                    }
+                }
+            }
+        } else {
+            directories.iter().for_each(|directory| add(&format!("{directory}/{word}"), line));
+            // Names below /etc with a directory of their own, such as `pam.d/imap`.
+            if word.contains('/') {
+                add(&format!("/etc/{word}"), line);
             }
         }
     }
-    hints
+    found
+}
+
+/// The first line of a text that changes files.
+pub(super) fn first_change(text: &str) -> Option<&str> {
+    text.lines().map(str::trim).find(|line| !line.starts_with('#') && !line.starts_with("--") && changes_files(line))
 }
 
 fn changes_files(line: &str) -> bool {
     let mut words = line.split(|letter: char| !letter.is_ascii_alphanumeric() && !"._-".contains(letter));
     words.any(|word| VERBS.contains(&word)) || line.contains(">/etc/") || line.contains("> /etc/")
-}
-
-/// The paths below `/etc` that a line names in full.
-fn paths(line: &str) -> impl Iterator<Item = &str> {
-    line.match_indices("/etc/").filter_map(|(at, _)| {
-        let absolute = line[..at].chars().next_back().is_none_or(|before| ENDS.contains(&before) || before == '=');
-        let path = line[at..].split(ENDS).next()?;
-        (absolute && !path.contains('$')).then_some(path)
-    })
-}
-
-fn exists(system: &System, path: &str) -> bool {
-    match path.split_once('*') {
-        // The directory alone says too little: `/etc/*` names everything.
-        Some((begin, _)) => begin.len() > "/etc/".len() && system.disk.keys().any(|known| known.starts_with(begin)),
-        None => system.on_disk(path.trim_end_matches('/')).exists(),
-    }
 }
 
 #[cfg(test)]
@@ -76,25 +176,37 @@ mod tests {
     #[rstest]
     #[case::rm("rm -f /etc/pam.d/imap || :", Some("/etc/pam.d/imap"))]
     #[case::lua("os.remove(\"/etc/pam.d/imap\")", Some("/etc/pam.d/imap"))]
-    #[case::mv(
-        "[ -e /etc/pam.d/imap.rpmnew ] && mv -f /etc/pam.d/imap.rpmnew /etc/pam.d/imap",
+    #[case::lua_in_parts(
+        "for _, name in ipairs({'imap'}) do os.remove('/etc/pam.d/' .. name) end",
         Some("/etc/pam.d/imap")
     )]
+    #[case::name_below_etc("for f in pam.d/imap; do mv /etc/$f.rpmsave /etc/$f; done", Some("/etc/pam.d/imap"))]
     #[case::redirection("echo x >/etc/pam.d/imap", Some("/etc/pam.d/imap"))]
-    #[case::glob("rm /etc/pam.d/ima*", Some("/etc/pam.d/ima*"))]
-    #[case::directory("rm -rf /etc/pam.d/", Some("/etc/pam.d/"))]
+    #[case::glob("rm /etc/pam.d/ima*", Some("/etc/pam.d/imap"))]
+    #[case::directory("rm -rf /etc/pam.d/", Some("/etc/pam.d/imap"))]
     #[case::only_asked("test -f /etc/pam.d/imap", None)]
     #[case::comment("# rm /etc/pam.d/imap", None)]
     #[case::elsewhere("rm /usr/etc/pam.d/imap", None)]
     #[case::absent("rm -f /etc/pam.d/pop", None)]
     #[case::part_of_a_word("farm /etc/pam.d/imap", None)]
-    #[case::variable("rm /etc/$service", None)]
-    fn lines_that_change_existing_files_are_found(#[case] line: &str, #[case] expected: Option<&str>) {
+    fn finds_the_existing_files_that_a_script_names(#[case] line: &str, #[case] expected: Option<&str>) {
         let mut system = System::default();
         system.disk.insert("/etc/pam.d".into(), OnDisk::Directory);
         system.disk.insert("/etc/pam.d/imap".into(), OnDisk::Regular(Vec::new()));
-        let found = hints(&system, "cyrus-imapd-3-1", "%post", &format!("# begin\n{line}\n"));
-        assert_eq!(found.first().map(|hint| hint.path.as_str()), expected);
+        let found = named(&system, &format!("# begin\n{line}\n"));
+        assert_eq!(found.first().map(|(path, _)| path.as_str()), expected);
         assert!(found.len() <= 1, "{found:?}");
+    }
+
+    #[rstest]
+    #[case(None, true)]
+    #[case(Some("/bin/sh"), true)]
+    #[case(Some("/usr/bin/bash"), true)]
+    #[case(Some("/bin/sh -e"), false)]
+    #[case(Some("<lua>"), false)]
+    #[case(Some("/usr/bin/perl"), false)]
+    fn only_a_plain_shell_is_followed(#[case] program: Option<&str>, #[case] expected: bool) {
+        let scriptlet = Scriptlet { kind: Kind::Post, program: program.map(str::to_owned), text: String::new() };
+        assert_eq!(scriptlet.is_shell(), expected);
     }
 }

@@ -3,6 +3,7 @@
 use super::super::dump::Installed;
 use super::super::entry::{Algorithm, Digest};
 use super::super::plan::Extent;
+use super::super::scriptlet::{Kind, Scriptlet};
 use super::*;
 
 const FILE: u32 = 0o100_644;
@@ -43,7 +44,7 @@ fn system(packages: Vec<Installed>) -> System {
     let changed = OnDisk::Regular(vec![Digest { algorithm: Algorithm::Sha256, hex: digest("admin") }]);
     let paths = packages.iter().flat_map(|package| package.files.iter().map(|(path, _)| path.clone()));
     let disk = paths.map(|path| (path, changed.clone())).collect();
-    System { rpm: "RPM version 4.11.2".into(), packages, disk }
+    System { rpm: "RPM version 4.11.2".into(), packages, disk, ..System::default() }
 }
 
 fn forecast(system: &System, packages: Vec<Coming>) -> Forecast {
@@ -150,14 +151,119 @@ fn an_unowned_file_gives_way_to_a_coming_one() {
     );
 }
 
+fn scriptlet(kind: Kind, text: &str) -> Scriptlet {
+    Scriptlet { kind, program: None, text: text.into() }
+}
+
+/// What is said of `/etc/pam.d/imap`, a changed `%config` file that the new package has below `/usr/lib`, with these scriptlets.
+fn with_scriptlets(scripts: Vec<Scriptlet>) -> Forecast {
+    let mut system = system(vec![installed("cyrus-imapd", &[("/etc/pam.d/imap", CONFIG)])]);
+    system.disk.insert("/etc/pam.d".into(), OnDisk::Directory);
+    let coming = Coming { scripts, ..coming("cyrus-imapd", &[("/usr/lib/pam.d/imap", PLAIN)]) };
+    forecast(&system, vec![coming])
+}
+
+const LOOP: &str =
+    "for i in pam.d/imap ; do\n  test -f /etc/${i}.rpmsave && mv -v /etc/${i}.rpmsave /etc/${i} ||:\ndone";
+
+#[rstest::rstest]
+#[case::nothing(Kind::PostTrans, "ldconfig", Fate::RemovedWithRpmsave)]
+#[case::loop_(Kind::PostTrans, LOOP, Fate::Restored)]
+#[case::literal(
+    Kind::PostTrans,
+    "test -f /etc/pam.d/imap.rpmsave && mv /etc/pam.d/imap.rpmsave /etc/pam.d/imap",
+    Fate::Restored
+)]
+#[case::before_the_file_is_set_aside(Kind::Post, LOOP, Fate::RemovedWithRpmsave)]
+#[case::copied(
+    Kind::PostTrans,
+    "f=/etc/pam.d/imap\ns=\"${f}.rpmsave\"\nif [ -f \"$s\" ] && [ ! -e \"$f\" ] && [ ! -L \"$f\" ]; then\n cp -p -- \"$s\" \"$f\" || :\nfi",
+    Fate::Restored
+)]
+#[case::copy_is_deleted(Kind::PostTrans, "rm -f /etc/pam.d/*.rpmsave", Fate::DeletedWithoutBackup)]
+#[case::moved_elsewhere(Kind::PostTrans, "mv /etc/pam.d/imap.rpmsave /etc/pam.d/imap.old", Fate::Moved)]
+#[case::edited(Kind::PostTrans, "mv /etc/pam.d/imap.rpmsave /etc/pam.d/imap\nsed -i s/a/b/ /etc/pam.d/*", Fate::Edited)]
+#[case::depends(
+    Kind::PostTrans,
+    "if grep -q x /etc/pam.d/imap.rpmsave; then mv /etc/pam.d/imap.rpmsave /etc/pam.d/imap; fi",
+    Fate::Unknown
+)]
+#[case::fails(Kind::Pre, "test -f /etc/nothing && mv /etc/nothing /etc/else", Fate::Unknown)]
+#[case::a_trigger_may_run(Kind::Trigger, "rm -f /etc/pam.d/imap", Fate::Unknown)]
+fn what_scriptlets_do_is_part_of_the_answer(#[case] kind: Kind, #[case] text: &str, #[case] expected: Fate) {
+    let forecast = with_scriptlets(vec![scriptlet(kind, text)]);
+    let file = forecast.files.iter().find(|file| file.path == "/etc/pam.d/imap").unwrap();
+    assert_eq!(file.fate, expected, "{}", file.why);
+    assert_eq!(forecast.alarms().count(), usize::from(expected != Fate::Restored));
+}
+
 #[test]
-fn scriptlets_of_what_goes_and_comes_are_searched() {
-    let mut going = installed("one", &[("/etc/conf", CONFIG)]);
-    going.scripts.push(("%postun".into(), "rm -f /etc/conf".into()));
-    let system = system(vec![going]);
+fn a_scriptlet_in_lua_makes_what_it_names_unknown() {
+    let lua =
+        Scriptlet { program: Some("<lua>".into()), ..scriptlet(Kind::PreTrans, "os.remove(\"/etc/pam.d/imap\")") };
+    let forecast = with_scriptlets(vec![lua]);
+    insta::assert_snapshot!(lines(&forecast).join("\n"), @r#"/etc/pam.d/imap (cyrus-imapd-1-1): unknown: cyrus-imapd-2-1 no longer has it, and it was changed; /usr/lib/pam.d/imap comes instead; %pretrans of cyrus-imapd-2-1 touches it, and what that does cannot be told: os.remove("/etc/pam.d/imap")"#);
+    let hints: Vec<_> = forecast.hints.iter().map(|hint| (hint.path.as_deref(), hint.scriptlet.as_str())).collect();
+    assert_eq!(hints, [(Some("/etc/pam.d/imap"), "%pretrans")]);
+}
+
+#[test]
+fn a_line_that_changes_files_which_cannot_be_told_is_a_hint() {
+    let forecast = with_scriptlets(vec![scriptlet(Kind::Post, "rm -f \"$SOMEWHERE\"")]);
+    let hints: Vec<_> = forecast.hints.iter().map(|hint| (hint.path.as_deref(), hint.line.as_str())).collect();
+    assert_eq!(hints, [(None, "rm -f \"$SOMEWHERE\"")]);
+}
+
+#[test]
+fn an_older_copy_that_is_put_in_place_of_a_newer_file_is_a_loss() {
+    let mut system = system(vec![installed("one", &[("/etc/conf", CONFIG | 16)])]);
+    let older = OnDisk::Regular(vec![Digest { algorithm: Algorithm::Sha256, hex: digest("older") }]);
+    system.disk.insert("/etc/conf.rpmsave".into(), older);
+    let restore = "[ ! -f /etc/conf.rpmsave ] || mv /etc/conf.rpmsave /etc/conf";
     let coming =
-        Coming { scripts: vec![("%post", "mv /etc/conf /etc/new".into())], ..coming("one", &[("/etc/conf", CONFIG)]) };
-    let hints = forecast(&system, vec![coming]).hints;
-    let said: Vec<_> = hints.iter().map(|hint| (hint.package.as_str(), hint.scriptlet.as_str())).collect();
-    assert_eq!(said, [("one-1-1", "%postun"), ("one-2-1", "%post")]);
+        Coming { scripts: vec![scriptlet(Kind::PostTrans, restore)], ..coming("one", &[("/etc/conf", CONFIG | 16)]) };
+    let forecast = forecast(&system, vec![coming]);
+    let said: Vec<_> = forecast.files.iter().map(|file| (file.path.as_str(), file.fate)).collect();
+    assert_eq!(said, [("/etc/conf", Fate::OverwrittenWithoutBackup)]);
+}
+
+#[test]
+fn what_another_package_changes_at_an_unknown_time_is_unknown() {
+    let system = system(vec![installed("one", &[("/etc/conf", CONFIG)]), installed("two", &[])]);
+    let asks = "[ -e /etc/conf.rpmsave ] && mv /etc/conf.rpmsave /etc/conf";
+    let two = Coming { scripts: vec![scriptlet(Kind::Post, asks)], ..coming("two", &[]) };
+    let forecast = forecast(&system, vec![coming("one", &[]), two]);
+    let said: Vec<_> = forecast.files.iter().map(|file| (file.path.as_str(), file.fate)).collect();
+    assert_eq!(said, [("/etc/conf", Fate::Unknown)]);
+}
+
+#[test]
+fn an_edited_file_of_a_vendor_is_lost_or_shadowed() {
+    let covered = vec!["/etc".into(), "/usr/etc".into(), "/usr/lib/pam.d".into()];
+    let mut system = system(vec![installed("pam", &[("/usr/lib/pam.d/imap", PLAIN), ("/usr/lib/pam.d/smtp", PLAIN)])]);
+    system.covered = covered;
+    system.disk.insert("/usr/etc/pam.d/own".into(), OnDisk::Regular(Vec::new()));
+    let pam = coming("pam", &[("/usr/lib/pam.d/imap", PLAIN), ("/usr/lib/pam.d/own", PLAIN)]);
+    let said = lines(&forecast(&system, vec![pam]));
+    insta::assert_snapshot!(said.join("\n"), @r"
+    /usr/lib/pam.d/smtp (pam-1-1): deleted without backup: pam-2-1 no longer has it, and it was changed but not %config
+    /usr/lib/pam.d/imap (pam-1-1): overwritten without backup: it was changed, and neither pam-1-1 nor pam-2-1 marks it %config
+    /usr/etc/pam.d/own (pam-2-1): kept, but another file is read: /usr/lib/pam.d/own comes, and is read in its place
+    ");
+}
+
+#[test]
+fn a_file_in_a_directory_that_no_package_has_any_more_is_left_behind() {
+    let directory = FileEntry::from_tags(0, 0o040_755, Algorithm::Sha256, "", "");
+    let mut one = installed("one", &[]);
+    one.files.push(("/etc/one.d".into(), directory.clone()));
+    one.files.push(("/etc/two.d".into(), directory.clone()));
+    let mut system = system(vec![one]);
+    for path in ["/etc/one.d/own", "/etc/two.d/own"] {
+        system.disk.insert(path.into(), OnDisk::Regular(Vec::new()));
+    }
+    let mut new = coming("one", &[]);
+    new.files.push(("/etc/two.d".into(), directory));
+    let said: Vec<_> = forecast(&system, vec![new]).files.into_iter().map(|file| (file.path, file.fate)).collect();
+    assert_eq!(said, [("/etc/one.d/own".to_owned(), Fate::LeftBehind)]);
 }

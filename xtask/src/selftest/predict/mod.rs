@@ -6,6 +6,7 @@
 //! path must be as was said, with content and second files.
 
 mod cases;
+mod idioms;
 mod packages;
 mod scriptlets;
 
@@ -34,7 +35,7 @@ const ODD_NAMES: [&str; 5] = ["a b", "it's \"odd\"", r"dev-disk\x2dby", "new\nli
 /// Runs all comparisons. Where nothing can be compared, it does not succeed.
 pub(super) fn run() -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
-    let needed = ["rpm", "rpmbuild", "find", "awk", "md5sum", "sha256sum"];
+    let needed = ["rpm", "rpmbuild", "find", "awk", "md5sum", "sha256sum", "ldd"];
     if let Some(missing) = needed.into_iter().find(|name| tools::which(name).is_none()) {
         let reason = format!("{missing} is not on this host (cargo xtask setup installs it)");
         report.row("predictions", || Ok(Outcome::Skipped(reason)));
@@ -61,16 +62,19 @@ fn compare(work: &Path, report: &mut Report) -> anyhow::Result<()> {
         releases.add(case);
     }
     scriptlets::add(&mut releases);
+    idioms::add(&mut releases);
     let (old, new) = (rpm.build(&releases.old, 1)?, rpm.build(&releases.new, 2)?);
 
     let root = work.join("root");
     fs_err::create_dir_all(root.join("etc"))?;
+    idioms::furnish(&root)?;
     let output = rpm.upgrade(&root, &old)?;
     ensure!(output.status.success(), "rpm failed to install: {}", String::from_utf8_lossy(&output.stderr));
     for case in &cases {
         Deed::ALL.into_iter().filter(|deed| case.has(*deed)).try_for_each(|deed| change(&root, case, deed))?;
     }
     scriptlets::change(&root)?;
+    idioms::change(&root)?;
     let odd = ODD_NAMES.map(|name| format!("/etc/fate-odd/{name}"));
     odd.iter().try_for_each(|path| put(&root, path, &Thing::File(path.clone())))?;
 
@@ -83,6 +87,7 @@ fn compare(work: &Path, report: &mut Report) -> anyhow::Result<()> {
         report.row(&case.name, || compare_case(case, &root, &manners, &forecast));
     }
     scriptlets::compare(&root, &manners, &forecast, report);
+    idioms::compare(&manners, &forecast, report);
     compare_metadata(&system, &repository, report)
 }
 
@@ -168,7 +173,11 @@ impl After {
         let (copy, other) = (before.clone(), new.clone());
         let at = match fate {
             Fate::DeletedWithoutBackup | Fate::RemovedWithRpmsave | Fate::Removed | Fate::Absent => Thing::Nothing,
-            Fate::Blocked | Fate::Kept | Fate::KeptWithRpmnew => before,
+            Fate::Blocked | Fate::Kept | Fate::KeptWithRpmnew | Fate::LeftBehind | Fate::Shadowed | Fate::Restored => {
+                before
+            }
+            // No case here has a scriptlet.
+            Fate::Unknown | Fate::Moved | Fate::Edited => Thing::Nothing,
             Fate::OverwrittenWithoutBackup
             | Fate::ReplacedWithRpmsave
             | Fate::ReplacedWithRpmorig

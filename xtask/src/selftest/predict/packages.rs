@@ -17,8 +17,15 @@ pub(super) struct Recipe {
     pub(super) relations: Vec<String>,
     /// Its files, by path.
     pub(super) files: Vec<(String, Packaged)>,
-    /// Scriptlets in Lua, which rpm runs itself: the kind, such as `%post`, and the text.
-    pub(super) scripts: Vec<(&'static str, String)>,
+    pub(super) scripts: Vec<Script>,
+}
+
+/// A scriptlet.
+#[derive(Debug)]
+pub(super) struct Script {
+    /// Its directive, such as `%post`, or `%post -p <lua>`.
+    pub(super) kind: &'static str,
+    pub(super) text: String,
 }
 
 /// The two releases, and what must go before the second comes.
@@ -175,8 +182,9 @@ fn spec_text(recipes: &[&Recipe], version: u32, tree: &Path) -> String {
             text.extend([relation, "\n"]);
         }
         let _ = writeln!(text, "%description -n {name}");
-        for (kind, script) in scripts {
-            let _ = write!(text, "{kind} -n {name} -p <lua>\n{script}\n");
+        for Script { kind, text: script } in scripts {
+            let (kind, program) = kind.split_once(' ').unwrap_or((kind, ""));
+            let _ = write!(text, "{kind} -n {name} {program}\n{}\n", script.replace('%', "%%"));
         }
         let _ = writeln!(text, "%files -n {name}");
         for (path, packaged) in files {

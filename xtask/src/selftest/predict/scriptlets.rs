@@ -1,9 +1,9 @@
-//! What lists of files do not show: scriptlets that remove files, and copies of earlier upgrades.
+//! What lists of files do not show: scriptlets in Lua that remove files, and copies of earlier upgrades.
 //!
-//! No prediction follows from a scriptlet, but a hint must name the file that it then really changes.
+//! Lua is not followed: what it touches is unknown, and a hint must name the file that it then really changes.
 
 use super::cases::{Packaged, Thing};
-use super::packages::{Recipe, Releases, look, put};
+use super::packages::{Recipe, Releases, Script, look, put};
 use super::{Forecast, Manner, Outcome, Report};
 use anyhow::{Context as _, ensure};
 use harness::packages::fate::Fate;
@@ -11,10 +11,10 @@ use std::path::Path;
 
 /// A file that belongs to no package, and who removes it.
 const REMOVALS: [(&str, Release, &str); 4] = [
-    ("/etc/fate-scripts/pretrans", Release::New, "%pretrans"),
-    ("/etc/fate-scripts/post", Release::New, "%post"),
-    ("/etc/fate-scripts/posttrans", Release::New, "%posttrans"),
-    ("/etc/fate-scripts/postun", Release::Old, "%postun"),
+    ("/etc/fate-scripts/pretrans", Release::New, "%pretrans -p <lua>"),
+    ("/etc/fate-scripts/post", Release::New, "%post -p <lua>"),
+    ("/etc/fate-scripts/posttrans", Release::New, "%posttrans -p <lua>"),
+    ("/etc/fate-scripts/postun", Release::Old, "%postun -p <lua>"),
 ];
 
 /// A file that is kept with a `.rpmnew`, which a scriptlet then puts in its place.
@@ -36,9 +36,9 @@ fn packaged(directive: &'static str, content: &str) -> Packaged {
 /// Adds their packages.
 pub(super) fn add(releases: &mut Releases) {
     for (path, release, kind) in REMOVALS {
-        let name = format!("script-{}", kind.trim_start_matches('%'));
+        let name = path.replace("/etc/fate-scripts/", "script-");
         let recipe = |own| {
-            let script = (kind, format!("os.remove(\"{path}\")"));
+            let script = Script { kind, text: format!("os.remove(\"{path}\")") };
             let scripts = if own == release { vec![script] } else { Vec::new() };
             Recipe { name: name.clone(), scripts, ..Recipe::default() }
         };
@@ -52,8 +52,8 @@ pub(super) fn add(releases: &mut Releases) {
         ..Recipe::default()
     };
     releases.old.push(recipe("old\n", Vec::new()));
-    let script = format!("os.rename(\"{MOVED}.rpmnew\", \"{MOVED}\")");
-    releases.new.push(recipe("new\n", vec![("%posttrans", script)]));
+    let text = format!("os.rename(\"{MOVED}.rpmnew\", \"{MOVED}\")");
+    releases.new.push(recipe("new\n", vec![Script { kind: "%posttrans -p <lua>", text }]));
     let recipe = |files| Recipe { name: "older-copy".into(), files, ..Recipe::default() };
     releases.old.push(recipe(vec![(COPIED.into(), packaged("%config", "old\n"))]));
     releases.new.push(recipe(Vec::new()));
@@ -73,7 +73,10 @@ pub(super) fn compare(before: &Path, manners: &[Manner], forecast: &Forecast, re
     for manner in manners {
         for path in REMOVALS.map(|(path, ..)| path).into_iter().chain([MOVED]) {
             report.row(&format!("a scriptlet's change of {path}, {}", manner.name), || {
-                let hint = forecast.hints.iter().find(|hint| hint.path == path).context("no hint names it")?;
+                let said = forecast.files.iter().find(|file| file.path == path).context("nothing was said of it")?;
+                ensure!(said.fate == Fate::Unknown, "its fate was said to be: {}", said.fate);
+                let hint = forecast.hints.iter().find(|hint| hint.path.as_deref() == Some(path));
+                let hint = hint.context("no hint names it")?;
                 ensure!(look(before, path)? != look(&manner.root, path)?, "a hint names it, and it is as it was");
                 Ok(Outcome::Passed(format!("hint: {} of {}: {}", hint.scriptlet, hint.package, hint.line)))
             });
