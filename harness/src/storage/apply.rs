@@ -3,7 +3,8 @@
 use super::found::{Found, Header, Readings, Unreadable, exported};
 use super::layer::Layer;
 use super::plan::{Command, Input, Word, Work, plan};
-use super::stack::Stack;
+use super::room::{self, Room, TooSmall};
+use super::stack::{NoRoomForHeader, Stack};
 use futures_util::future::LocalBoxFuture;
 
 /// Whatever runs commands: a guest, or this machine.
@@ -46,6 +47,17 @@ pub enum StorageError {
         /// What it said.
         words: String,
     },
+    /// A header is larger than the device that it is to be on. Nothing was done.
+    #[error(transparent)]
+    NoRoomForHeader(#[from] NoRoomForHeader),
+    /// What is to be copied does not fit. What was made before is removed again.
+    #[error("{layer}: {small}")]
+    TooSmall {
+        /// The layer.
+        layer: String,
+        /// How much is missing.
+        small: TooSmall,
+    },
     /// A command could not be run.
     #[error("`{command}` could not be run: {reason}")]
     NotRun {
@@ -66,15 +78,27 @@ pub enum StorageError {
 }
 
 /// Builds what is missing of a stack, and takes up what rests; what is there as planned stays as it is. If a command fails,
-/// what was made or taken up for it is removed and put down again.
-pub async fn build(stack: &Stack, executor: &dyn Executor, passphrase: &[u8]) -> Result<(), StorageError> {
+/// what was made or taken up for it is removed and put down again. What is encrypted must have room for `needed` bytes, if any are:
+/// each volume is asked before it is formatted.
+pub async fn build(
+    stack: &Stack,
+    executor: &dyn Executor,
+    passphrase: &[u8],
+    needed: Option<u64>,
+) -> Result<(), StorageError> {
+    stack.check_headers()?;
     let work = plan(stack);
     let mut found = looks(&work, executor).await?;
     nothing_else(&work, &found)?;
+    nothing_unseen(&work, &found)?;
     let mut done = Vec::new();
     for index in 0..work.len() {
+        if let Err(error) = has_room(&work, index, &found[index], needed, executor).await {
+            undo(&done, executor).await;
+            return Err(error);
+        }
         let steps: Vec<_> = match &found[index] {
-            Found::AsPlanned | Found::Otherwise(_) => continue,
+            Found::AsPlanned | Found::Otherwise(_) | Found::Unseen(_) => continue,
             Found::Resting => work[index].take_up.iter().collect(),
             Found::Missing => work[index].make.iter().chain(&work[index].take_up).collect(),
         };
@@ -84,7 +108,7 @@ pub async fn build(stack: &Stack, executor: &dyn Executor, passphrase: &[u8]) ->
             // What is on it shows only now.
             match looks(&work, executor).await {
                 Ok(now) => {
-                    outcome = nothing_else(&work, &now);
+                    outcome = nothing_else(&work, &now).and_then(|()| nothing_unseen(&work, &now));
                     found = now;
                 }
                 Err(error) => outcome = Err(error),
@@ -98,10 +122,68 @@ pub async fn build(stack: &Stack, executor: &dyn Executor, passphrase: &[u8]) ->
     Ok(())
 }
 
+/// What is encrypted at this layer holds what is to be copied.
+async fn has_room(
+    work: &[Work],
+    index: usize,
+    found: &Found,
+    needed: Option<u64>,
+    executor: &dyn Executor,
+) -> Result<(), StorageError> {
+    let (Layer::Luks(luks), Some(needed)) = (&work[index].layer, needed) else { return Ok(()) };
+    let Some(device) = index.checked_sub(1).map(|below| device_of(&work[below], executor)) else { return Ok(()) };
+    let device = device.await?;
+    let room = match found {
+        Found::Missing => room::dry_run(&device, luks, executor).await?,
+        _ => match read_header(&device, executor).await? {
+            Some(header) => Room { volume: room::size(&device, executor).await?, header: header.offset },
+            None => return Ok(()),
+        },
+    };
+    room.holds(needed).map_err(|small| StorageError::TooSmall { layer: work[index].layer.to_string(), small })
+}
+
+/// The device that a layer offers to the next.
+async fn device_of(below: &Work, executor: &dyn Executor) -> Result<String, StorageError> {
+    let word = match &below.layer {
+        Layer::Disks(disks) => Word::LoopOf(disks.file(0)),
+        _ => Word::Text(below.place.clone()),
+    };
+    let argv = resolved(&Command { words: vec![word], input: Input::Nothing }, executor).await?;
+    Ok(argv.into_iter().next().unwrap_or_default())
+}
+
+/// The LUKS header on a device, if there is one. A device that cannot be read is an error: it is not one without a header.
+pub(super) async fn read_header(device: &str, executor: &dyn Executor) -> Result<Option<Header>, StorageError> {
+    let is_luks = ["cryptsetup", "isLuks", device].map(str::to_owned);
+    let ran = run(executor, &is_luks, &[]).await?;
+    match ran.status {
+        0 => {}
+        // What cannot be opened has another status than what holds something else.
+        1 => return Ok(None),
+        status => {
+            let reason = format!("status {status}: {}", ran.stderr.trim());
+            return Err(StorageError::NotRun { command: is_luks.join(" "), reason });
+        }
+    }
+    if let Some(output) = perhaps(executor, &["cryptsetup", "luksDump", "--dump-json-metadata", device]).await? {
+        return Ok(Some(Header::version_2(&output)?));
+    }
+    Ok(Some(Header::version_1(&said(executor, &["cryptsetup", "luksDump", device]).await?)?))
+}
+
 /// Nothing else is in the place of a layer.
 fn nothing_else(work: &[Work], found: &[Found]) -> Result<(), StorageError> {
     let other = work.iter().zip(found).find(|(_, found)| matches!(found, Found::Otherwise(_)));
     other.map_or(Ok(()), |(work, found)| {
+        Err(StorageError::InTheWay { layer: work.layer.to_string(), found: found.to_string() })
+    })
+}
+
+/// What is there, and not seen by its tools, is not made anew.
+fn nothing_unseen(work: &[Work], found: &[Found]) -> Result<(), StorageError> {
+    let unseen = work.iter().zip(found).find(|(_, found)| matches!(found, Found::Unseen(_)));
+    unseen.map_or(Ok(()), |(work, found)| {
         Err(StorageError::InTheWay { layer: work.layer.to_string(), found: found.to_string() })
     })
 }
@@ -156,7 +238,7 @@ async fn carry_out(
     Ok(())
 }
 
-async fn run(executor: &dyn Executor, argv: &[String], input: &[u8]) -> Result<Ran, StorageError> {
+pub(super) async fn run(executor: &dyn Executor, argv: &[String], input: &[u8]) -> Result<Ran, StorageError> {
     let failed = |reason| StorageError::NotRun { command: argv.join(" "), reason };
     executor.run(argv, input).await.map_err(failed)
 }
@@ -189,7 +271,7 @@ const LVS: &[&str] =
     &["lvs", "--reportformat", "json", "--units", "b", "--nosuffix", "--options", "vg_name,lv_name,lv_size"];
 
 /// The output of a command that only looks and must succeed.
-async fn said(executor: &dyn Executor, command: &[&str]) -> Result<String, StorageError> {
+pub(super) async fn said(executor: &dyn Executor, command: &[&str]) -> Result<String, StorageError> {
     let argv: Vec<_> = command.iter().map(|&word| word.to_owned()).collect();
     let ran = run(executor, &argv, &[]).await?;
     if ran.status == 0 {
@@ -211,7 +293,7 @@ async fn looks(work: &[Work], executor: &dyn Executor) -> Result<Vec<Found>, Sto
     let has = |wanted: fn(&Layer) -> bool| work.iter().any(|work| wanted(&work.layer));
     let mut readings = Readings::default();
     readings.read_loops(&said(executor, LOSETUP).await?)?;
-    if has(|layer| matches!(layer, Layer::Luks(_) | Layer::Ext4(_) | Layer::Group(_))) {
+    if has(|layer| !matches!(layer, Layer::Disks(_) | Layer::Qcow2(_))) {
         readings.read_devices(&said(executor, LSBLK).await?)?;
     }
     if has(|layer| matches!(layer, Layer::Group(_))) {
@@ -251,12 +333,10 @@ async fn read_layer(
             }
             Vec::new()
         }
-        Layer::Luks(_) if !below.is_empty() => {
-            let dump = ["cryptsetup", "luksDump", below];
-            if let Some(output) = perhaps(executor, &["cryptsetup", "luksDump", "--dump-json-metadata", below]).await? {
-                readings.headers.insert(below.to_owned(), Header::version_2(&output)?);
-            } else if let Some(output) = perhaps(executor, &dump).await? {
-                readings.headers.insert(below.to_owned(), Header::version_1(&output)?);
+        // Where the layers below are missing, there is no device to ask.
+        Layer::Luks(_) if !below.is_empty() && perhaps(executor, &["test", "-e", below]).await?.is_some() => {
+            if let Some(header) = read_header(below, executor).await? {
+                readings.headers.insert(below.to_owned(), header);
             }
             Vec::new()
         }

@@ -7,11 +7,16 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// cryptsetup counts offsets of version 1 in these.
+const SECTOR: u64 = 512;
+
 /// What is there of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// Nothing.
     Missing,
+    /// Its traces are there, but not to be seen by its tools: it may not be made anew. How to see it.
+    Unseen(String),
     /// It was made, and rests: detached, closed or not mounted.
     Resting,
     /// It is there as planned.
@@ -24,6 +29,7 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("missing"),
+            Self::Unseen(words) => f.write_str(words),
             Self::Resting => f.write_str("there, and not in use"),
             Self::AsPlanned => f.write_str("as planned"),
             Self::Otherwise(ways) => f.write_str(&ways.join("; ")),
@@ -50,6 +56,8 @@ pub(super) struct Readings {
     devices: BTreeMap<String, BlockDevice>,
     /// Devices by volume group.
     groups: BTreeMap<String, Vec<String>>,
+    /// Devices that LVM looks at, in a group or not.
+    looked_at: Vec<String>,
     /// Sizes in bytes, by group and volume.
     volumes: BTreeMap<String, u64>,
     /// Files that are there, with their sizes in bytes.
@@ -72,6 +80,8 @@ struct BlockDevice {
 /// What a LUKS header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
+    /// Where the encrypted content begins, in bytes: what the header takes.
+    pub(super) offset: u64,
     version: String,
     cipher: String,
     key_bits: u64,
@@ -124,6 +134,7 @@ impl Readings {
     /// `pvs --reportformat json --options pv_name,vg_name`.
     pub(super) fn read_groups(&mut self, output: &str) -> Result<(), Unreadable> {
         for row in rows("pvs", "pv", output)? {
+            self.looked_at.push(field(&row, "pv_name"));
             self.groups.entry(field(&row, "vg_name")).or_default().push(field(&row, "pv_name"));
         }
         self.groups.remove("");
@@ -163,8 +174,18 @@ impl Readings {
                     )]),
                 }
             }
-            Layer::Raid10(_) => self.arrays.get(&work.place).map_or(Found::Missing, of_array),
+            Layer::Raid10(_) => match self.arrays.get(&work.place) {
+                Some(array) => of_array(array),
+                None if self.holds(below, "linux_raid_member") => Found::Unseen(format!(
+                    "{below} belongs to an array that is not running here; see mdadm --examine {below}, and mdadm --assemble --scan"
+                )),
+                None => Found::Missing,
+            },
             Layer::Group(group) => match self.groups.get(&group.name) {
+                None if self.holds(below, "LVM2_member") && !self.is_looked_at(below) => Found::Unseen(format!(
+                    "LVM's data is on {below}, and LVM does not look at it; see its list of devices (lvmdevices), and the filters \
+                     of lvm.conf"
+                )),
                 None => Found::Missing,
                 Some(devices) if self.same(devices, below) => Found::AsPlanned,
                 Some(devices) => {
@@ -196,6 +217,16 @@ impl Readings {
             Layer::Qcow2(_) if self.files.contains_key(&work.place) => Found::AsPlanned,
             Layer::Qcow2(_) => Found::Missing,
         }
+    }
+
+    /// Whether blkid knows what is on a device by this name.
+    fn holds(&self, device: &str, kind: &str) -> bool {
+        self.devices.get(&self.resolved(device)).is_some_and(|device| device.holds.as_deref() == Some(kind))
+    }
+
+    fn is_looked_at(&self, device: &str) -> bool {
+        let device = self.resolved(device);
+        self.looked_at.iter().any(|known| self.resolved(known) == device)
     }
 
     /// LVM names a device by one of its names, and lsblk by another.
@@ -270,7 +301,11 @@ impl Header {
         let bits = value("MK bits")?;
         let unreadable =
             |_| Unreadable { tool: "cryptsetup luksDump", reason: format!("`{bits}` is no number of bits") };
+        let sectors = value("Payload offset")?;
+        let offset: Option<u64> = sectors.parse().ok().and_then(|sectors: u64| sectors.checked_mul(SECTOR));
+        let no_offset = || Unreadable { tool: "cryptsetup luksDump", reason: format!("`{sectors}` is no offset") };
         Ok(Self {
+            offset: offset.ok_or_else(no_offset)?,
             version: format!("luks{}", value("Version")?),
             cipher: format!("{}-{}", value("Cipher name")?, value("Cipher mode")?),
             key_bits: bits.parse().map_err(unreadable)?,
@@ -288,7 +323,10 @@ impl Header {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let bytes = slot["key_size"].as_u64();
         let missing = || Unreadable { tool: "cryptsetup luksDump", reason: "there is no key".into() };
+        let offset = segment["offset"].as_str().and_then(|offset| offset.parse().ok());
+        let no_offset = || Unreadable { tool: "cryptsetup luksDump", reason: "there is no offset".into() };
         Ok(Self {
+            offset: offset.ok_or_else(no_offset)?,
             version: "luks2".into(),
             cipher: text(&segment["encryption"]),
             key_bits: bytes.ok_or_else(missing)? * 8,

@@ -32,6 +32,11 @@ fn header() -> Header {
     Header::version_1(DUMP).unwrap()
 }
 
+#[test]
+fn a_header_says_what_it_takes() {
+    assert_eq!(header().offset, 2 << 20);
+}
+
 #[rstest::rstest]
 #[case::all_is_there(readings(Some(header()), 904 << 20, true), "as planned, as planned, as planned, as planned")]
 #[case::closed(readings(Some(header()), 904 << 20, false), "as planned, as planned, as planned, there, and not in use")]
@@ -71,14 +76,48 @@ fn a_header_of_version_2_is_json() {
     let header = Header::version_2(dump).unwrap();
     let luks: Luks = serde_json::from_str(r#"{"version": "luks2", "pbkdf": "argon2id"}"#).unwrap();
     assert_eq!(differences(&header, &luks), Vec::<String>::new());
+    assert_eq!(header.offset, 16 << 20);
     let other: Luks = serde_json::from_str(r#"{"version": "luks2", "pbkdf": "argon2i"}"#).unwrap();
     assert_eq!(differences(&header, &other), ["its derivation is argon2id, and not argon2i"]);
 }
 
 #[rstest::rstest]
+#[case::lvm("LVM2_member", r#"[{"disks": {"sizes_mib": [1024]}}, {"group": {}}]"#, "LVM does not look at it")]
+#[case::array(
+    "linux_raid_member",
+    r#"[{"disks": {"sizes_mib": [64, 64, 64, 64]}}, {"raid10": {}}]"#,
+    "an array that is not running here"
+)]
+fn what_is_not_seen_is_not_missing(#[case] kind: &str, #[case] layers: &str, #[case] words: &str) {
+    let mut readings = Readings::default();
+    readings.read_groups(r#"{"report": [{"pv": []}]}"#).unwrap();
+    let stack = Stack::new(serde_json::from_str(layers).unwrap()).unwrap();
+    let work = &plan(&stack)[1];
+    let devices = |holds: &str| {
+        format!(
+            r#"{{"blockdevices": [{{"path": "/dev/loop0", "type": "loop", "fstype": {holds}, "mountpoints": [null]}}]}}"#
+        )
+    };
+    readings.read_devices(&devices("null")).unwrap();
+    assert_eq!(readings.of(work, "/dev/loop0"), Found::Missing);
+    readings.read_devices(&devices(&format!("\"{kind}\""))).unwrap();
+    let found = readings.of(work, "/dev/loop0");
+    assert!(matches!(found, Found::Unseen(_)) && found.to_string().contains(words), "{found}");
+}
+
+#[test]
+fn a_device_that_lvm_looks_at_and_that_is_in_no_group_may_be_taken() {
+    let mut readings = readings(None, 904 << 20, false);
+    readings.groups.clear();
+    let stack =
+        Stack::new(serde_json::from_str(r#"[{"disks": {"sizes_mib": [1024]}}, {"group": {}}]"#).unwrap()).unwrap();
+    assert_eq!(readings.of(&plan(&stack)[1], "/dev/loop0"), Found::Missing);
+}
+
+#[rstest::rstest]
 #[case::half("Version: 1\n", "the output of cryptsetup luksDump makes no sense: there is no `MK bits`")]
 #[case::garbage(
-    "Version: 1\nCipher name: aes\nCipher mode: xts-plain64\nMK bits: many\n",
+    "Version: 1\nCipher name: aes\nCipher mode: xts-plain64\nPayload offset: 4096\nMK bits: many\n",
     "the output of cryptsetup luksDump makes no sense: `many` is no number of bits"
 )]
 fn a_header_that_makes_no_sense_is_said(#[case] dump: &str, #[case] words: &str) {

@@ -162,11 +162,12 @@ impl Pbkdf {
 }
 
 impl Luks {
-    /// What the header takes at the beginning of the device, in bytes: the offset of its payload. In LUKS1 there is room for eight
-    /// slots of 4000 stripes of the key each, from 4 KiB on and each at a multiple of 4 KiB, and the payload begins at a multiple of 1 MiB
-    /// (LUKS On-Disk Format Specification 1.2.3, and cryptsetup's alignment); in LUKS2 it is 16 MiB (cryptsetup-luksFormat(8)).
+    /// The least that the header takes at the beginning of any device, in bytes. On a RAID it takes more: cryptsetup lets the content
+    /// begin where the device likes to be written to. In LUKS1 there is room for eight slots of 4000 stripes of the key each, from
+    /// 4 KiB on and each at a multiple of 4 KiB, and the content begins at a multiple of 1 MiB (LUKS On-Disk Format Specification
+    /// 1.2.3, and cryptsetup's alignment); in LUKS2 it is 16 MiB (cryptsetup-luksFormat(8)).
     #[must_use]
-    pub fn header_bytes(&self) -> u64 {
+    pub fn least_header_bytes(&self) -> u64 {
         const PAGE: u64 = 4096;
         match self.version {
             LuksVersion::Luks1 => {
@@ -234,6 +235,6 @@ mod tests {
     #[case::luks2(r#"{"version": "luks2"}"#, 16 << 20)]
     fn a_header_takes_room(#[case] luks: &str, #[case] bytes: u64) {
         let luks: Luks = serde_json::from_str(luks).unwrap();
-        assert_eq!(luks.header_bytes(), bytes);
+        assert_eq!(luks.least_header_bytes(), bytes);
     }
 }

@@ -13,6 +13,7 @@ pub mod fio;
 mod found;
 mod layer;
 mod plan;
+mod room;
 mod stack;
 
 pub use apply::{Executor, Ran, StorageError, build, compare, remove};
@@ -20,4 +21,5 @@ pub use fio::DiskFormat;
 pub use found::{Found, Unreadable};
 pub use layer::{Disks, Ext4, Group, Layer, Luks, LuksVersion, Pbkdf, Qcow2, Raid10, Volume};
 pub use plan::{Command, Input, Word, plan};
-pub use stack::{Stack, StackFlaw, TooSmall};
+pub use room::{Room, TooSmall};
+pub use stack::{NoRoomForHeader, Stack, StackFlaw};

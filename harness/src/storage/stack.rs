@@ -30,23 +30,21 @@ pub struct StackFlaw {
     pub reason: String,
 }
 
-/// What was to be copied does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// A device is smaller than the header that is to be on it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{needed} bytes do not fit: the volume has {volume}, its LUKS header takes {header} of them, and {short} are missing; \
-     make it at least {} MiB", enough >> 20
+    "{layer}: its {version} header takes at least {} MiB, and the device below has {} MiB; nothing was done: make it larger{}",
+    header >> 20, device >> 20, if *version == "luks2" { ", or take luks1" } else { "" }
 )]
-pub struct TooSmall {
-    /// What is to be copied.
-    pub needed: u64,
-    /// The size of the volume below.
-    pub volume: u64,
-    /// What its header takes.
+pub struct NoRoomForHeader {
+    /// The layer.
+    pub layer: String,
+    /// The format of its header.
+    pub version: &'static str,
+    /// The least that this takes, in bytes.
     pub header: u64,
-    /// How much is missing.
-    pub short: u64,
-    /// The least size of a volume that does.
-    pub enough: u64,
+    /// The size of the device, in bytes.
+    pub device: u64,
 }
 
 /// What there is for the next layer to stand on.
@@ -89,21 +87,22 @@ impl Stack {
         &self.0
     }
 
-    /// Every encrypted volume, and the volume that it is on.
-    pub fn encrypted(&self) -> impl Iterator<Item = (&Volume, &Luks)> {
-        self.0.windows(2).filter_map(|pair| match pair {
-            [Layer::Volume(volume), Layer::Luks(luks)] => Some((volume, luks)),
-            _ => None,
-        })
-    }
-
-    /// Whether what takes `needed` bytes fits into its encrypted volumes: each has less room than the volume that it is on.
-    pub fn holds(&self, needed: u64) -> Result<(), TooSmall> {
-        for (below, luks) in self.encrypted() {
-            let (volume, header) = (whole_extents(below.size_mib << 20), luks.header_bytes());
-            let enough = whole_extents(needed + header);
-            if volume < needed + header {
-                return Err(TooSmall { needed, volume, header, short: needed + header - volume, enough });
+    /// Whether every encrypted volume can hold its own header.
+    pub fn check_headers(&self) -> Result<(), NoRoomForHeader> {
+        let mut device = 0;
+        for layer in &self.0 {
+            match layer {
+                Layer::Luks(luks) => {
+                    let header = luks.least_header_bytes();
+                    if device <= header {
+                        let (layer, version) = (layer.to_string(), luks.version.name());
+                        return Err(NoRoomForHeader { layer, version, header, device });
+                    }
+                    device -= header;
+                }
+                Layer::Volume(volume) => device = whole_extents(volume.size_mib << 20),
+                // The stack was checked: there is room for it.
+                layer => device = take(layer, device, &self.0).unwrap_or(device),
             }
         }
         Ok(())
@@ -111,7 +110,7 @@ impl Stack {
 }
 
 /// What LVM makes of a size.
-fn whole_extents(bytes: u64) -> u64 {
+pub(super) fn whole_extents(bytes: u64) -> u64 {
     bytes.next_multiple_of(EXTENT)
 }
 

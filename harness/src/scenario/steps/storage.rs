@@ -40,13 +40,11 @@ impl Stage<'_> {
             storage.passphrase_of.as_ref().map(|user| self.password(user.get_ref(), Credential::Right)).transpose()?;
         let passphrase = passphrase.as_ref().map_or(&[][..], |passphrase| passphrase.expose_secret().as_bytes());
         let guest = InGuest { machine, deadline };
-        let done = match self.check_room(machine, storage, &stack).await? {
-            Some(too_small) => Err(too_small),
-            None => match storage.make {
-                Making::Built => said(build(&stack, &guest, passphrase).await, "built")?,
-                Making::Removed => said(remove(&stack, &guest).await, "removed")?,
-                Making::Compared => told(&compare(&stack, &guest).await.map_err(|error| broken(&error))?),
-            },
+        let needed = self.needed(machine, storage).await?;
+        let done = match storage.make {
+            Making::Built => said(build(&stack, &guest, passphrase, needed).await, "built")?,
+            Making::Removed => said(remove(&stack, &guest).await, "removed")?,
+            Making::Compared => told(&compare(&stack, &guest).await.map_err(|error| broken(&error))?),
         };
         let asked = format!("{} {}", verb(storage.make), names.join(" → "));
         let (ending, answered) = match done {
@@ -57,18 +55,12 @@ impl Stage<'_> {
         judged(ending == storage.expect && says, Done { asked, answered, transcript: None })
     }
 
-    /// What is said if the device that is to be copied does not fit.
-    async fn check_room(
-        &self,
-        machine: &Machine,
-        storage: &Storage,
-        stack: &Stack,
-    ) -> Result<Option<String>, StepError> {
+    /// How many bytes the device has that is to be copied.
+    async fn needed(&self, machine: &Machine, storage: &Storage) -> Result<Option<u64>, StepError> {
         let Some(device) = &storage.room_for else { return Ok(None) };
         let command = format!("blockdev --getsize64 {}", quoted(device.get_ref()));
         let size = machine.succeed(&command, self.deadline()).await?;
-        let size = size.trim().parse().map_err(|_| StepError::Broken(format!("`{command}` says {size}")))?;
-        Ok(stack.holds(size).err().map(|small| small.to_string()))
+        size.trim().parse().map(Some).map_err(|_| StepError::Broken(format!("`{command}` says {size}")))
     }
 }
 
@@ -84,7 +76,12 @@ const fn verb(making: Making) -> &'static str {
 fn said(done: Result<(), StorageError>, good: &str) -> Result<Result<String, String>, StepError> {
     match done {
         Ok(()) => Ok(Ok(good.to_owned())),
-        Err(error @ (StorageError::InTheWay { .. } | StorageError::Failed { .. })) => Ok(Err(error.to_string())),
+        Err(
+            error @ (StorageError::InTheWay { .. }
+            | StorageError::Failed { .. }
+            | StorageError::NoRoomForHeader(_)
+            | StorageError::TooSmall { .. }),
+        ) => Ok(Err(error.to_string())),
         Err(error) => Err(StepError::Broken(error.to_string())),
     }
 }

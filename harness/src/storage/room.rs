@@ -1,0 +1,205 @@
+//! How much room a LUKS header takes on a device, by a dry run of cryptsetup.
+//!
+//! Where the encrypted content begins depends on how the device likes to be written to, which cryptsetup asks the kernel: on stripes
+//! of a RAID it is at a multiple of the whole stripe. No option of cryptsetup says where, so it formats a device of the same size
+//! and with the same limits, whose beginning is a file: device-mapper puts the two together, and the limits of the device below
+//! hold for both. Nothing is written to the device itself.
+
+use super::apply::{Executor, StorageError, read_header, run, said};
+use super::layer::{Luks, LuksVersion};
+use super::stack::whole_extents;
+
+/// The name of the device that is put together.
+const NAME: &str = "rehearsal-dry-run";
+
+/// How much of the beginning is a file: more than any header takes, and a whole number of all usual stripes.
+const HEAD: u64 = 192 << 20;
+/// How much of the device there is at least, since it is what is asked.
+const TAIL: u64 = 1 << 20;
+const SECTOR: u64 = 512;
+
+/// What was to be copied does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{needed} bytes do not fit: the volume has {volume}, its LUKS header takes {header} of them, and {short} are missing; \
+     make it at least {} MiB", enough >> 20
+)]
+pub struct TooSmall {
+    /// What is to be copied.
+    pub needed: u64,
+    /// The size of the volume below.
+    pub volume: u64,
+    /// What its header takes.
+    pub header: u64,
+    /// How much is missing.
+    pub short: u64,
+    /// The least size of a volume that does.
+    pub enough: u64,
+}
+
+/// What a device has, and what a header takes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// The size of the device, in bytes.
+    pub volume: u64,
+    /// What the header takes, in bytes.
+    pub header: u64,
+}
+
+impl Room {
+    /// Whether what takes `needed` bytes fits: an encrypted volume has less room than the device that it is on.
+    pub fn holds(self, needed: u64) -> Result<(), TooSmall> {
+        let Self { volume, header } = self;
+        match needed.saturating_add(header).checked_sub(volume).filter(|short| *short > 0) {
+            Some(short) => Err(TooSmall { needed, volume, header, short, enough: whole_extents(needed + header) }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The size of a device, in bytes.
+pub(super) async fn size(device: &str, executor: &dyn Executor) -> Result<u64, StorageError> {
+    let text = said(executor, &["blockdev", "--getsize64", device]).await?;
+    let reason = || StorageError::NotRun {
+        command: format!("blockdev --getsize64 {device}"),
+        reason: format!("it says {text}"),
+    };
+    text.trim().parse().map_err(|_| reason())
+}
+
+/// What a header of this kind would take on a device.
+pub(super) async fn dry_run(device: &str, luks: &Luks, executor: &dyn Executor) -> Result<Room, StorageError> {
+    let volume = size(device, executor).await?;
+    let file = said(executor, &["mktemp", "--tmpdir=/run", "rehearsal-header.XXXXXX"]).await?;
+    let file = file.trim();
+    let header = on_file(device, luks, volume, file, executor).await;
+    let removed = said(executor, &["rm", "--force", "--", file]).await;
+    let header = header?;
+    removed?;
+    Ok(Room { volume, header })
+}
+
+async fn on_file(
+    device: &str,
+    luks: &Luks,
+    volume: u64,
+    file: &str,
+    executor: &dyn Executor,
+) -> Result<u64, StorageError> {
+    let head = HEAD.min(volume.saturating_sub(TAIL)) / TAIL * TAIL;
+    said(executor, &["truncate", "--size", &head.to_string(), file]).await?;
+    let attached = said(executor, &["losetup", "--find", "--show", file]).await?;
+    let attached = attached.trim();
+    let header = on_loop(device, luks, (head / SECTOR, volume / SECTOR), attached, executor).await;
+    let detached = said(executor, &["losetup", "--detach", attached]).await;
+    let header = header?;
+    detached.map(|_| header)
+}
+
+async fn on_loop(
+    device: &str,
+    luks: &Luks,
+    (head, all): (u64, u64),
+    file: &str,
+    executor: &dyn Executor,
+) -> Result<u64, StorageError> {
+    let table = table((head, all), file, device);
+    let create = words(&["dmsetup", "create", NAME]);
+    succeed(executor, &create, table.as_bytes()).await?;
+    let header = formatted(luks, executor).await;
+    let removed = said(executor, &["dmsetup", "remove", "--retry", NAME]).await;
+    let header = header?;
+    removed.map(|_| header)
+}
+
+/// The beginning from the file, the rest from the device itself, at the same place.
+fn table((head, all): (u64, u64), file: &str, device: &str) -> String {
+    format!("0 {head} linear {file} 0\n{head} {} linear {device} {head}\n", all.saturating_sub(head))
+}
+
+async fn formatted(luks: &Luks, executor: &dyn Executor) -> Result<u64, StorageError> {
+    let place = format!("/dev/mapper/{NAME}");
+    succeed(executor, &format_command(luks, &place), b"dry run").await?;
+    let header = read_header(&place, executor).await?;
+    let reason = || StorageError::NotRun {
+        command: format!("cryptsetup luksDump {place}"),
+        reason: "there is no header".into(),
+    };
+    header.map(|header| header.offset).ok_or_else(reason)
+}
+
+/// As the real one, but for the passphrase's derivation, which has nothing to do with room.
+fn format_command(luks: &Luks, place: &str) -> Vec<String> {
+    let version = luks.version.name();
+    let mut command = words(&["cryptsetup", "--batch-mode", "luksFormat", "--key-file=-"]);
+    command.push(format!("--type={version}"));
+    command.push(format!("--hash={}", luks.hash));
+    command.push(format!("--key-size={}", luks.key_size));
+    command.push(format!("--cipher={}", luks.cipher));
+    match luks.version {
+        LuksVersion::Luks1 => command.push("--iter-time=1".into()),
+        LuksVersion::Luks2 => command.extend(words(&["--pbkdf=pbkdf2", "--pbkdf-force-iterations=1000"])),
+    }
+    command.push(place.to_owned());
+    command
+}
+
+async fn succeed(executor: &dyn Executor, command: &[String], input: &[u8]) -> Result<(), StorageError> {
+    let ran = run(executor, command, input).await?;
+    if ran.status == 0 {
+        return Ok(());
+    }
+    let reason = format!("status {}: {}", ran.status, ran.stderr.trim());
+    Err(StorageError::NotRun { command: command.join(" "), reason })
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[rstest::rstest]
+    #[case::as_in_the_story(Room { volume: 1028 * MIB, header: 2 * MIB }, 1028 * MIB, Some((2 * MIB, 1032 * MIB)))]
+    #[case::larger(Room { volume: 1032 * MIB, header: 2 * MIB }, 1028 * MIB, None)]
+    #[case::exactly(Room { volume: 1030 * MIB, header: 2 * MIB }, 1028 * MIB, None)]
+    #[case::stripes(Room { volume: 68 * MIB, header: 3 * MIB }, 66 * MIB, Some((MIB, 72 * MIB)))]
+    #[case::luks2(Room { volume: 68 * MIB, header: 33 * MIB / 2 }, 52 * MIB, Some((MIB / 2, 72 * MIB)))]
+    fn a_header_makes_a_volume_smaller(#[case] room: Room, #[case] needed: u64, #[case] expected: Option<(u64, u64)>) {
+        assert_eq!(room.holds(needed).err().map(|small| (small.short, small.enough)), expected);
+    }
+
+    #[test]
+    fn a_volume_without_room_is_told_with_numbers() {
+        let error = Room { volume: 1028 * MIB, header: 2 * MIB }.holds(1028 * MIB).unwrap_err();
+        insta::assert_snapshot!(error, @"1077936128 bytes do not fit: the volume has 1077936128, its LUKS header takes 2097152 of them, and 2097152 are missing; make it at least 1032 MiB");
+    }
+
+    #[test]
+    fn the_device_that_is_formatted_has_the_size_of_the_real_one() {
+        assert_eq!(table((8, 20), "/dev/loop3", "/dev/vg/lv"), "0 8 linear /dev/loop3 0\n8 12 linear /dev/vg/lv 8\n");
+    }
+
+    #[test]
+    fn the_dry_run_has_the_options_that_matter() {
+        let luks: Luks = serde_json::from_str(r#"{"version": "luks2", "key_size": 256, "pbkdf": "argon2id"}"#).unwrap();
+        let command = format_command(&luks, "/dev/mapper/x").join(" ");
+        insta::assert_snapshot!(command, @"cryptsetup --batch-mode luksFormat --key-file=- --type=luks2 --hash=sha512 --key-size=256 --cipher=aes-xts-plain64 --pbkdf=pbkdf2 --pbkdf-force-iterations=1000 /dev/mapper/x");
+    }
+
+    proptest! {
+        /// A volume that is said to be enough is, and one extent less is not.
+        #[test]
+        fn enough_is_enough(needed in 1_u64..(1800 << 20), header in 1_u64..(20 << 20), volume in 1_u64..(1000 << 20)) {
+            let Err(small) = (Room { volume, header }).holds(needed) else { return Ok(()) };
+            prop_assert_eq!((Room { volume: small.enough, header }).holds(needed), Ok(()));
+            let less = Room { volume: small.enough - (4 << 20), header };
+            prop_assert!(less.holds(needed).is_err());
+        }
+    }
+}
