@@ -7,6 +7,7 @@
 
 mod behaviour;
 mod mapping;
+mod places;
 pub mod secret;
 pub mod services;
 mod substitute;

@@ -5,15 +5,23 @@ use std::collections::BTreeSet;
 /// The daemons of a mail server, in the order in which they start.
 pub const ALL: [&str; 4] = ["sssd", "saslauthd", "cyrus-imapd", "postfix"];
 
-/// Beginnings of paths, and who reads what is there. PAM reads its files at each login.
-const READERS: [(&str, &[&str]); 11] = [
+/// Beginnings of paths, and who reads what is there. PAM and its modules read their files at each login.
+const READERS: [(&str, &[&str]); 19] = [
     ("pam.d/", &[]),
+    ("pam.conf", &[]),
+    ("security/", &[]),
+    ("environment", &[]),
+    ("login.defs", &[]),
+    ("shells", &[]),
+    ("nologin", &[]),
     ("sssd/", &["sssd"]),
     ("default/saslauthd", &["saslauthd"]),
+    ("sysconfig/saslauthd", &["saslauthd"]),
     ("saslauthd.conf", &["saslauthd"]),
     ("imapd.conf", &["cyrus-imapd"]),
     ("cyrus.conf", &["cyrus-imapd"]),
     ("postfix/", &["postfix"]),
+    ("sasl2/", &["postfix"]),
     ("nftables.conf", &[]),
     ("aliases", &["postfix"]),
     ("ssl/", &ALL),
@@ -45,7 +53,9 @@ mod tests {
     #[case::pam(&["pam.d/imap"], &[], &[])]
     #[case::in_order(&["postfix/main.cf", "sssd/sssd.conf"], &["sssd", "postfix"], &[])]
     #[case::all(&["hosts"], &["sssd", "saslauthd", "cyrus-imapd", "postfix"], &[])]
-    #[case::unread(&["sysconfig/saslauthd"], &[], &["sysconfig/saslauthd"])]
+    #[case::places_of_suse(&["sysconfig/saslauthd", "sasl2/smtpd.conf"], &["saslauthd", "postfix"], &[])]
+    #[case::modules_of_pam(&["security/access.conf", "login.defs"], &[], &[])]
+    #[case::unread(&["sysconfig/postfix"], &[], &["sysconfig/postfix"])]
     fn who_reads_a_file_starts_again(#[case] paths: &[&str], #[case] units: &[&str], #[case] unread: &[&str]) {
         let (found, others) = readers(paths.iter().copied());
         assert_eq!((found.as_slice(), others.as_slice()), (units, unread));

@@ -1,6 +1,7 @@
 //! The directory with somebody's configuration.
 
 use super::mapping::{Dress, FILE, Mapping};
+use super::places;
 use super::secret::secrets;
 use super::substitute::{Facts, substitute};
 use crate::mistake::Mistakes;
@@ -103,7 +104,8 @@ impl OwnEtc {
             digest.update(&content);
             files.push(OwnFile { path: below, content });
         }
-        if files.is_empty() {
+        // What a server does not have is a configuration, too.
+        if files.is_empty() && mapping.absent.is_empty() {
             let reason =
                 "there is no file in it: it must be like /etc, with pam.d/, sssd/, postfix/ and so on".to_owned();
             return Err(EtcError::File { path: directory.to_owned(), reason });
@@ -154,10 +156,13 @@ impl OwnEtc {
 
     /// Paths below `/etc` that the server does not have.
     #[must_use]
-    pub fn absent(&self) -> Vec<&str> {
+    pub fn absent(&self) -> Vec<String> {
         let has_pam = self.paths().any(|path| path.starts_with("pam.d/"));
         let lost = SERVICES.into_iter().filter(|service| has_pam && !self.paths().any(|path| path == *service));
-        let mut absent: Vec<_> = lost.chain(self.mapping.absent.iter().map(String::as_str)).collect();
+        let mut absent: Vec<_> = lost.map(str::to_owned).chain(self.mapping.absent.iter().cloned()).collect();
+        // What another distribution has elsewhere is absent where the lab has it.
+        let elsewhere: Vec<_> = absent.iter().filter_map(|path| places::lab_place(path)).collect();
+        absent.extend(elsewhere.into_iter().filter(|place| !self.paths().any(|path| path == place)));
         absent.sort_unstable();
         absent.dedup();
         absent
@@ -166,7 +171,21 @@ impl OwnEtc {
     /// Its files as they will lie on a lab's machine, and for each what was put in the place of something else.
     #[must_use]
     pub fn laid(&self, facts: &Facts) -> Vec<(LaidFile, Vec<String>)> {
-        self.files.iter().map(|file| self.laid_file(file, facts)).collect()
+        let own = self.files.iter().map(|file| self.laid_file(file, facts));
+        own.chain(self.elsewhere().map(|(file, from)| {
+            let (laid, mut done) = self.laid_file(&file, facts);
+            done.push(format!("{from}: read by nobody here, so what it says is in {}, too", laid.path));
+            (laid, done)
+        }))
+        .collect()
+    }
+
+    /// What files of other distributions' places say, where a lab reads it, and which they are; the directory's own come first.
+    fn elsewhere(&self) -> impl Iterator<Item = (OwnFile, &str)> {
+        self.files.iter().filter_map(|file| {
+            let path = places::lab_place(&file.path).filter(|place| !self.paths().any(|path| path == place))?;
+            Some((OwnFile { path, content: places::translated(&file.path, &file.content) }, file.path.as_str()))
+        })
     }
 
     fn laid_file(&self, OwnFile { path, content }: &OwnFile, facts: &Facts) -> (LaidFile, Vec<String>) {
@@ -238,6 +257,40 @@ mod tests {
             (0o600, b"ldap_default_authtok = inlab\n".as_slice())
         );
         assert!(!format!("{:?}", laid[1]).contains("inlab"));
+    }
+
+    #[test]
+    fn what_suse_has_elsewhere_is_laid_where_the_lab_reads_it() {
+        let own = directory(&[
+            ("sysconfig/saslauthd", "SASLAUTHD_AUTHMECH=shadow\n"),
+            ("sasl2/smtpd.conf", "mech_list: plain\n"),
+        ]);
+        let laid = OwnEtc::load(own.path()).unwrap().laid(&[].into());
+        let paths: Vec<_> = laid.iter().map(|(file, _)| file.path.as_str()).collect();
+        assert_eq!(paths, ["sasl2/smtpd.conf", "sysconfig/saslauthd", "postfix/sasl/smtpd.conf", "default/saslauthd"]);
+        assert!(String::from_utf8_lossy(&laid[3].0.content).contains("MECHANISMS=\"shadow\""));
+        assert_eq!(
+            laid[3].1,
+            ["sysconfig/saslauthd: read by nobody here, so what it says is in default/saslauthd, too"]
+        );
+    }
+
+    #[test]
+    fn a_file_of_the_labs_own_place_is_not_replaced() {
+        let own = directory(&[
+            ("sysconfig/saslauthd", "SASLAUTHD_AUTHMECH=shadow\n"),
+            ("default/saslauthd", "MECHANISMS=pam\n"),
+        ]);
+        let laid = OwnEtc::load(own.path()).unwrap().laid(&[].into());
+        assert_eq!(laid.len(), 2);
+    }
+
+    #[test]
+    fn a_directory_may_say_only_what_is_absent() {
+        let own = directory(&[("rehearsal.toml", "absent = ['imapd.conf', 'sasl2/smtpd.conf']\n")]);
+        let own = OwnEtc::load(own.path()).unwrap();
+        assert_eq!(own.absent(), ["imapd.conf", "postfix/sasl/smtpd.conf", "sasl2/smtpd.conf"]);
+        assert!(own.laid(&[].into()).is_empty());
     }
 
     #[test]

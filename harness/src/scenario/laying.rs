@@ -120,7 +120,8 @@ impl Engine<'_> {
                 .await
                 .map_err(|error| error.to_string())?;
         }
-        let (units, _) = services::readers(etc.paths().chain(etc.absent()));
+        let absent = etc.absent();
+        let (units, _) = services::readers(etc.paths().chain(absent.iter().map(String::as_str)));
         let nftables = if etc.paths().any(|path| path == "nftables.conf") { "NFTABLES=1\n" } else { "" };
         let script = format!("set -- {}\n{nftables}{}", units.join(" "), crate::etc::APPLY);
         let output = machine.execute(&script, deadline).await.map_err(|error| error.to_string())?;
