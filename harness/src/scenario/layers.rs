@@ -20,8 +20,7 @@ pub struct Storage {
     /// This account's password opens what is encrypted.
     #[schemars(with = "Option<String>")]
     pub passphrase_of: Option<Spanned<String>>,
-    /// All of this device has to fit into what is encrypted, as a dry run on the volume says; if it does not, nothing is left of what
-    /// was made.
+    /// All of this device has to fit into what is encrypted; if it does not, nothing is left of what was made.
     #[schemars(with = "Option<String>")]
     pub room_for: Option<Spanned<String>>,
     /// How it ends.
