@@ -4,6 +4,7 @@ use super::list::Kept;
 use super::name::EntryName;
 use super::place::{Cache, Kind};
 use crate::size::{Size, SizeError};
+use std::ffi::OsString;
 use std::io;
 
 /// The variable that sets the upper bound of the cache, such as `20GiB`.
@@ -34,7 +35,11 @@ pub struct Shrunk {
 
 /// How large the cache may grow: `REHEARSAL_CACHE_LIMIT`, or 20 GiB.
 pub fn limit() -> Result<Size, SizeError> {
-    match std::env::var_os(LIMIT_VARIABLE) {
+    limit_by(std::env::var_os(LIMIT_VARIABLE))
+}
+
+fn limit_by(variable: Option<OsString>) -> Result<Size, SizeError> {
+    match variable {
         Some(text) if !text.is_empty() => text.to_string_lossy().parse(),
         _ => Ok(DEFAULT_LIMIT),
     }

@@ -103,3 +103,12 @@ fn a_template_that_does_not_say_what_it_stands_on_stands_on_all() {
     room.add(Kind::Template, "lan", 1, None);
     assert_eq!(room.shrink_to(Size::bytes(0)), ["lan", "mail"]);
 }
+
+#[rstest::rstest]
+#[case::not_set(None, Some(DEFAULT_LIMIT))]
+#[case::empty(Some(""), Some(DEFAULT_LIMIT))]
+#[case::another(Some("5GiB"), Some(Size::gibibytes(5)))]
+#[case::no_size(Some("much"), None)]
+fn a_person_can_set_the_limit(#[case] variable: Option<&str>, #[case] expected: Option<Size>) {
+    assert_eq!(limit_by(variable.map(OsString::from)).ok(), expected);
+}

@@ -55,17 +55,17 @@ pub async fn collect(
     let answer = machine.read_from("/bin/sh", &arguments, deadline).await?;
     let machine = machine.name().to_string();
     let wrong = |reason| CollectError::Answer { machine: machine.clone(), reason };
-    let records = unpacked(&answer).map_err(wrong)?;
+    let records = unpacked(&answer, LARGEST_ANSWER).map_err(wrong)?;
     understand(&machine, &records, redact).map_err(wrong)
 }
 
-/// What was packed, as far as it is of a size that can be a configuration.
-fn unpacked(answer: &[u8]) -> Result<Vec<u8>, String> {
+/// What was packed, if it has no more bytes than `largest`.
+fn unpacked(answer: &[u8], largest: u64) -> Result<Vec<u8>, String> {
     let mut records = Vec::new();
-    let mut bounded = GzDecoder::new(answer).take(LARGEST_ANSWER + 1);
+    let mut bounded = GzDecoder::new(answer).take(largest + 1);
     bounded.read_to_end(&mut records).map_err(|error| error.to_string())?;
-    if records.len() as u64 > LARGEST_ANSWER {
-        return Err(format!("unpacked it has more than {}", crate::size::Size::bytes(LARGEST_ANSWER)));
+    if records.len() as u64 > largest {
+        return Err(format!("unpacked it has more than {}", crate::size::Size::bytes(largest)));
     }
     Ok(records)
 }

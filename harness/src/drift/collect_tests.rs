@@ -1,6 +1,7 @@
 use super::*;
 use crate::drift::Flag;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
@@ -108,6 +109,26 @@ fn half_an_answer_is_none() {
     for length in 0..whole.len() {
         assert!(understand("mail", &whole[..length], str::to_owned).is_err(), "{length} bytes");
     }
+}
+
+#[test]
+fn what_the_collector_could_not_do_is_the_error() {
+    let error = understand("mail", b"E\x01\0\0\0\x07no perl", str::to_owned).unwrap_err();
+    assert_eq!(error, "no perl");
+}
+
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[test]
+fn an_answer_is_unpacked_up_to_a_limit() {
+    assert_eq!(unpacked(&packed(b"records"), 7).unwrap(), b"records");
+    assert_eq!(unpacked(&packed(b"records"), 6).unwrap_err(), "unpacked it has more than 6 B");
+    assert!(unpacked(b"no gzip", 7).is_err());
+    assert!(unpacked(&packed(b"records")[..15], 7).is_err(), "it is cut");
 }
 
 /// With the rpm of this host: a package is made, and installed into a directory of its own.

@@ -60,6 +60,6 @@ mod tests {
         let json = serde_json::to_string(&contents).unwrap();
         let again: Contents = serde_json::from_str(&json).unwrap();
         assert_eq!(again.get(&digest), Some(b"secret\xff".as_slice()));
-        assert!(!format!("{contents:?}").contains("secret"));
+        assert_eq!(format!("{contents:?}"), "Contents(1)");
     }
 }

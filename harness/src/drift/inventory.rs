@@ -154,3 +154,16 @@ impl What {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The digest of `abc` in FIPS 180-2, appendix B.1.
+    #[test]
+    fn a_digest_is_shown_in_small_hexadecimal_digits() {
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Digest::of(b"abc").to_string(), abc);
+        assert_eq!(Digest::from_hex(&abc.to_uppercase()).to_string(), abc);
+    }
+}

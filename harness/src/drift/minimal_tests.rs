@@ -104,3 +104,26 @@ proptest! {
         }
     }
 }
+
+#[rstest::rstest]
+#[case(1)]
+#[case(2)]
+#[case(3)]
+fn a_batch_is_no_larger_than_asked_for(#[case] width: usize) {
+    let search = Search::new(vec![vec![0, 1], vec![2, 3]]);
+    assert_eq!(search.batch(width).len(), width);
+}
+
+/// Finer parts at once would be more trials.
+#[test]
+fn parts_are_halved_down_to_single_changes() {
+    let asked = std::cell::RefCell::new(Vec::new());
+    let known = |subset: &Subset| {
+        asked.borrow_mut().push(subset.len());
+        Some(false)
+    };
+    assert_eq!(minimise((0..16).collect(), &known), Next::Found((0..16).collect()));
+    let mut sizes: Vec<_> = asked.into_inner().into_iter().filter(|size| *size <= 8).collect();
+    sizes.dedup();
+    assert_eq!(sizes, [8, 4, 2, 1]);
+}

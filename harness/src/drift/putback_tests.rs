@@ -88,3 +88,18 @@ fn bad_orders_are_errors(#[case] orders: &[u8], #[case] words: &str) {
     let error = run(orders).unwrap_err();
     assert!(error.contains(words), "{error}");
 }
+
+/// A large file's content is not kept, and its mode can be given back all the same.
+#[test]
+fn attributes_are_put_back_without_the_content() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), "etc/a", "x", 0o600);
+    let (before, _) = inventory(root.path());
+    fs::set_permissions(root.path().join("etc/a"), fs::Permissions::from_mode(0o644)).unwrap();
+    let (after, _) = inventory(root.path());
+    let drift = Drift::between(&before, &after, None);
+    let changes: Vec<_> = drift.changes.iter().collect();
+    let orders = orders(&changes, &before, &Contents::default()).unwrap();
+    run(&on_host(root.path(), &orders)).unwrap();
+    assert_eq!(inventory(root.path()).0.files, before.files);
+}

@@ -82,3 +82,56 @@ pub(super) fn seconds_of(path: &GuestPath, before: &Inventory, after: &Inventory
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::inventory::{Entry, Manager, What};
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn inventory(files: &[(&str, &str)]) -> Inventory {
+        let entry = |content: &str| Entry {
+            what: What::File { size: 1, sha256: Digest::of(content.as_bytes()), text: None },
+            mode: "0644".into(),
+            user: "root".into(),
+            group: "root".into(),
+            claims: Vec::new(),
+        };
+        Inventory {
+            machine: "mail".into(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            manager: Manager::None,
+            packages: BTreeMap::new(),
+            files: files.iter().map(|&(path, content)| (GuestPath::from(path), entry(content))).collect(),
+        }
+    }
+
+    /// The file had "old" in it, and has "new".
+    #[rstest::rstest]
+    #[case::a_backup(".rpmsave", "old", Some(Holds::Old))]
+    #[case::a_copy_of_what_is_there(".rpmsave", "new", Some(Holds::New))]
+    #[case::something_else(".rpmsave", "else", Some(Holds::Other))]
+    #[case::what_the_package_brings(".rpmnew", "else", Some(Holds::New))]
+    #[case::the_old_content_as_the_packages(".dpkg-dist", "old", Some(Holds::Old))]
+    #[case::a_suffix_of_nobody(".bak", "old", None)]
+    fn a_second_file_is_known_by_its_content(
+        #[case] suffix: &str,
+        #[case] content: &str,
+        #[case] holds: Option<Holds>,
+    ) {
+        let second = format!("/etc/a{suffix}");
+        let (before, after) = (inventory(&[("/etc/a", "old")]), inventory(&[("/etc/a", "new"), (&second, content)]));
+        let found = seconds_of(&GuestPath::from("/etc/a"), &before, &after);
+        let expected = holds.map(|holds| Second { path: GuestPath::from(second.as_str()), holds });
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_second_file_that_was_there_before_is_no_news() {
+        let before = inventory(&[("/etc/a", "old"), ("/etc/a.rpmsave", "older")]);
+        let path = GuestPath::from("/etc/a");
+        assert_eq!(seconds_of(&path, &before, &before), []);
+        let after = inventory(&[("/etc/a", "new"), ("/etc/a.rpmsave", "old")]);
+        assert_eq!(seconds_of(&path, &before, &after).len(), 1);
+    }
+}

@@ -56,6 +56,19 @@ mod tests {
         }
     }
 
+    /// Its name counts most, then what it is about, then that PAM reads it, then what became of it.
+    #[rstest::rstest]
+    #[case("/etc/pam.d/imap", How::Removed, 8 + 4 + 2 + 3)]
+    #[case("/etc/imapd.conf", How::Changed, 4 + 2)]
+    #[case("/etc/pam.d/login", How::Removed, 2 + 3)]
+    #[case("/etc/aliases", How::Changed, 2)]
+    #[case("/etc/aliases", How::Attributes, 1)]
+    #[case("/etc/aliases", How::Added, 0)]
+    #[case("/etc/imapd.conf.rpmsave", How::Added, 1)]
+    fn each_reason_counts(#[case] path: &str, #[case] how: How, #[case] points: u32) {
+        assert_eq!(suspicion(&change(path, how), &["imap", "cyrus"]), points);
+    }
+
     #[test]
     fn files_of_the_service_come_first() {
         let changes = [

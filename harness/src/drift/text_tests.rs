@@ -124,3 +124,21 @@ fn nothing_is_nothing() {
 fn each_fate_has_words(#[case] path: &str, #[case] fate: &str) {
     assert_eq!(upgrade().at(&GuestPath::from(path)).unwrap().fate(), fate);
 }
+
+#[rstest::rstest]
+#[case::the_same(file(IMAP, &[("cyrus-imapd", "0")]), true)]
+#[case::of_another_package(file(IMAP, &[("postfix", "0")]), true)]
+#[case::other_content(file(SIEVE, &[("cyrus-imapd", "0")]), false)]
+#[case::another_mode(Entry { mode: "0600".into(), ..file(IMAP, &[("cyrus-imapd", "0")]) }, false)]
+fn drift_is_what_differs_on_the_disk(#[case] now: Entry, #[case] is_empty: bool) {
+    let of = |entry| inventory(1, &[], vec![("/etc/pam.d/imap", entry)]);
+    let before = of(file(IMAP, &[("cyrus-imapd", "0")]));
+    assert_eq!(Drift::between(&before, &of(now), None).is_empty(), is_empty);
+}
+
+#[test]
+fn what_was_added_tells_its_owner_alone() {
+    let after = inventory(1, &[("postfix", "3")], vec![("/etc/new", file(IMAP, &[("postfix", "0")]))]);
+    let drift = Drift::between(&inventory(1, &[], vec![]), &after, None);
+    assert_eq!(drift.changes[0].ownership(), "postfix 3's");
+}

@@ -391,6 +391,14 @@ processors = 1
         assert_eq!(internet.wiring.names["www.example"], Ipv4Addr::new(198, 51, 100, 11));
     }
 
+    #[test]
+    fn what_a_lab_takes_is_what_its_machines_take() {
+        let own = lab(LAB).unwrap();
+        assert_eq!((own.memory_mib(), own.processors()), (1024 + 256 + 256, 2 + 1 + 1));
+        assert_eq!(own.images(), ["edge", "internet", "mail"].into());
+        assert_eq!(own.all_inside(), BTreeMap::new());
+    }
+
     #[rstest::rstest]
     #[case::no_such_machine("gateway = \"edge\"", "gateway = \"egde\"", "there is no machine `egde`")]
     #[case::elsewhere("gateway = \"edge\"", "gateway = \"internet\"", "internet has no card in segment inside")]

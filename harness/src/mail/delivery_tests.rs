@@ -88,6 +88,11 @@ async fn a_message_is_followed_to_its_reader() {
     imap_server.await.unwrap();
     let reading = delivery.reading.as_ref().unwrap().to_string();
     assert_eq!(reading.matches("SELECT").count(), 1, "only the last look is kept: {reading}");
+    assert!(reading.contains("a2 LOGIN carol ******"), "the login is kept: {reading}");
+    assert!(reading.contains(&delivery.outcome.to_string()), "what was seen is noted: {reading}");
+    let told = delivery.to_string();
+    assert!(told.starts_with(&format!("{}: arrived after ", message.id())), "{told}");
+    assert!(told.contains("\nsent: accepted (at: done, after ") && told.contains("\nread:\n"), "{told}");
     let json = serde_json::to_string(&delivery).unwrap();
     assert!(!json.contains("alicepw") && !json.contains("carolpw"), "{json}");
 }

@@ -373,6 +373,14 @@ mod tests {
             ledger.to_string().ends_with("; 3 logins (median 0.40 s, longest 0.90 s), 1 failed, the first: refused")
         );
         assert_eq!(Ledger::default().to_string(), "0 accepted in 0 s, 0 not taken");
+        ledger.logins.clear();
+        let end = "; 0 logins (median 0.00 s, longest 0.00 s), 1 failed, the first: refused";
+        assert!(ledger.to_string().ends_with(end), "{ledger}");
+    }
+
+    #[test]
+    fn half_of_all_took_no_longer_than_the_median() {
+        assert_eq!(Spread::of(&[5.0, 1.0, 4.0, 2.0, 3.0]), Spread { median: 3.0, longest: 5.0 });
     }
 
     #[rstest::rstest]

@@ -154,6 +154,8 @@ mod tests {
     #[case::the_same(holding(&[(1, held("<a>", &[r"\SEEN"], "x"))]), "")]
     #[case::one_more(holding(&[(1, held("<a>", &[r"\SEEN"], "x")), (2, held("<b>", &[], "y"))]), "")]
     #[case::gone(holding(&[]), "message 1 (<a>) is lost")]
+    #[case::other_bytes_elsewhere(holding(&[(4, held("<a>", &[], "z"))]), "message 1 (<a>) is lost")]
+    #[case::another_message_with_its_bytes(holding(&[(4, held("<b>", &[], "x"))]), "message 1 (<a>) is lost")]
     #[case::elsewhere(holding(&[(4, held("<a>", &[], "x"))]), "message 1 is 4 now")]
     #[case::other_bytes(holding(&[(1, held("<a>", &[r"\SEEN"], "z"))]), "message 1 has other content")]
     #[case::flags(holding(&[(1, held("<a>", &[], "x"))]), r"message 1 had (\SEEN) and has ()")]

@@ -175,6 +175,16 @@ mod tests {
         assert_eq!(mask("tulip").clean(text.as_bytes(), 1000), MASK);
     }
 
+    #[rstest]
+    #[case(0)]
+    #[case(1)]
+    #[case(2)]
+    #[case(3)]
+    fn digits_behind_base64_do_not_hide_it(#[case] more: usize) {
+        let text = encode(b".tulip......") + &"A".repeat(more);
+        assert_eq!(mask("tulip").clean(text.as_bytes(), 1000), MASK);
+    }
+
     #[test]
     fn the_quoted_form_is_masked() {
         assert_eq!(mask(r#"a"b\c"#).clean(br#"LOGIN x "a\"b\\c""#, 1000), r#"LOGIN x "******""#);

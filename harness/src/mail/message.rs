@@ -209,6 +209,7 @@ fn encode_body(body: &str) -> (&'static str, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
     use rstest::rstest;
 
     fn address(text: &str) -> Address {
@@ -265,6 +266,22 @@ mod tests {
             assert!(line.len() <= 75 && line.starts_with("=?utf-8?B?") && line.ends_with("?="), "{line}");
         }
         assert!(!encoded.contains("Bcc"));
+        let words: Vec<_> =
+            encoded.split("\r\n ").map(|word| decode(&word["=?utf-8?B?".len()..word.len() - 2])).collect();
+        assert_eq!(words.concat(), subject.as_bytes());
+        let (_, full) = words.split_last().unwrap();
+        assert!(full.iter().all(|word| word.len() > 41), "a character has at most four bytes of 45: {words:?}");
+    }
+
+    fn decode(text: &str) -> Vec<u8> {
+        base64::engine::general_purpose::STANDARD.decode(text).unwrap()
+    }
+
+    #[test]
+    fn a_subject_that_fills_its_line_is_still_plain() {
+        let longest = "x".repeat(LINE_LIMIT - "Subject: ".len());
+        assert_eq!(encode_subject(&longest), longest);
+        assert!(encode_subject(&format!("{longest}x")).starts_with("=?utf-8?B?"));
     }
 
     #[rstest]
@@ -274,7 +291,10 @@ mod tests {
     fn other_bodies_are_in_base64(#[case] body: &str) {
         let (encoding, text) = encode_body(body);
         assert_eq!(encoding, "base64");
-        assert!(text.split_terminator("\r\n").all(|line| line.len() <= 76));
+        let lines: Vec<_> = text.split_terminator("\r\n").collect();
+        let (last, full) = lines.split_last().unwrap();
+        assert!(full.iter().all(|line| line.len() == 76) && (1..=76).contains(&last.len()), "{lines:?}");
+        assert_eq!(decode(&lines.concat()), format!("{body}\r\n").into_bytes());
     }
 
     #[rstest]
@@ -286,5 +306,12 @@ mod tests {
     #[case::brackets("<a@b>", false)]
     fn addresses_are_checked(#[case] text: &str, #[case] good: bool) {
         assert_eq!(Address::new(text).is_ok(), good);
+    }
+
+    #[test]
+    fn an_address_is_written_as_it_is_read() {
+        let written = serde_json::to_string(&address("alice@lan.test")).unwrap();
+        assert_eq!(written, "\"alice@lan.test\"");
+        assert_eq!(serde_json::from_str::<Address>(&written).unwrap(), address("alice@lan.test"));
     }
 }

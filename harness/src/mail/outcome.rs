@@ -114,3 +114,25 @@ impl fmt::Display for Probe {
         self.transcript.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::accepted(Outcome::Accepted, true, false)]
+    #[case::refused(Outcome::Refused { reason: "no".into() }, false, true)]
+    #[case::unavailable(Outcome::Unavailable { reason: "later".into() }, false, false)]
+    #[case::untrusted(Outcome::Untrusted { reason: "expired".into() }, false, false)]
+    #[case::no_protocol(Outcome::ProtocolError { detail: "html".into() }, false, false)]
+    fn only_yes_is_yes_and_only_no_is_no(#[case] outcome: Outcome, #[case] accepted: bool, #[case] refused: bool) {
+        assert_eq!((outcome.is_accepted(), outcome.is_refused()), (accepted, refused));
+        assert_eq!(outcome.reason().is_none(), accepted);
+    }
+
+    #[test]
+    fn a_probe_tells_its_outcome_and_its_dialogue() {
+        let probe = Probe { outcome: Outcome::Accepted, transcript: Transcript::default(), seconds: 1.25 };
+        assert!(probe.to_string().starts_with("accepted (after 1.2 s)\n"), "{probe}");
+    }
+}

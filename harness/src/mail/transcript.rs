@@ -174,6 +174,46 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_kept_is_told() {
+        assert_eq!(Transcript::default().to_string(), "");
+        let transcript = Transcript { omitted: 3, ..Transcript::default() };
+        assert_eq!(transcript.to_string(), "*: 3 more lines were not kept\n");
+    }
+
+    #[test]
+    fn what_fits_exactly_is_kept() {
+        let mut recorder = Recorder::new(None);
+        let (lines, rest) = (TEXT_LIMIT / LINE_LIMIT, TEXT_LIMIT % LINE_LIMIT);
+        for _ in 0..lines {
+            recorder.server(&[b'x'; LINE_LIMIT]);
+        }
+        recorder.server(&vec![b'x'; rest]);
+        recorder.server(b"x");
+        let transcript = recorder.finish();
+        assert_eq!((transcript.entries.len(), transcript.omitted), (lines + 1, 1));
+    }
+
+    #[test]
+    fn a_wait_forgets_what_came_since_its_mark() {
+        let mut recorder = Recorder::new(None);
+        recorder.client(b"a1 LOGIN");
+        recorder.client(b"a2 SELECT");
+        let mark = recorder.mark();
+        for look in ["a3 SEARCH", "a4 SEARCH"] {
+            recorder.rewind(mark);
+            recorder.client(look.as_bytes());
+        }
+        assert_eq!(recorder.finish().to_string(), "C: a1 LOGIN\nC: a2 SELECT\nC: a4 SEARCH\n");
+    }
+
+    #[test]
+    fn time_passes() {
+        let recorder = Recorder::new(None);
+        let first = recorder.seconds();
+        assert!(first > 0.0 && recorder.seconds() > first, "{first}");
+    }
+
+    #[test]
     fn a_transcript_survives_json() {
         let mut recorder = Recorder::new(None);
         recorder.client(b"EHLO probe");

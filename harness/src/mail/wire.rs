@@ -225,3 +225,59 @@ async fn bound<T>(
 fn closed(awaited: &str) -> ConversationError {
     ConversationError::Closed { awaited: awaited.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::dialogue::soon;
+    use std::time::Duration;
+
+    /// A wire from a server that has sent these bytes, and has left.
+    async fn received(bytes: &[u8]) -> Wire {
+        let (near, mut far) = tokio::io::duplex(bytes.len().max(1));
+        far.write_all(bytes).await.unwrap();
+        let mut wire = Wire::new(soon(), Recorder::new(None));
+        wire.attach(near);
+        wire
+    }
+
+    #[tokio::test]
+    async fn a_line_has_a_largest_length() {
+        let line = |length: usize| [vec![b'x'; length - 2], b"\r\n".to_vec()].concat();
+        let mut wire = received(&line(LINE_LIMIT)).await;
+        let read = wire.line("a line", &mut Allowance::full()).await.unwrap();
+        assert_eq!(read.len(), LINE_LIMIT - 2);
+        let mut wire = received(&line(LINE_LIMIT + 1)).await;
+        let error = wire.line("a line", &mut Allowance::full()).await.unwrap_err();
+        assert!(matches!(error, ConversationError::TooLong { what: "a line", .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn half_a_literal_is_none() {
+        let literal = received(b"abc").await.literal(3, &mut Allowance::full()).await.unwrap();
+        assert_eq!(literal, b"abc");
+        let error = received(b"abc").await.literal(4, &mut Allowance::full()).await.unwrap_err();
+        assert!(matches!(error, ConversationError::Closed { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_dialogue_can_be_given_less_time() {
+        let mut wire = Wire::new(soon(), Recorder::new(None));
+        wire.hurry(Deadline::after(Duration::ZERO));
+        assert!(wire.deadline().passed());
+    }
+
+    #[rstest::rstest]
+    #[case(ErrorKind::UnexpectedEof, true)]
+    #[case(ErrorKind::ConnectionReset, true)]
+    #[case(ErrorKind::ConnectionAborted, true)]
+    #[case(ErrorKind::BrokenPipe, true)]
+    #[case(ErrorKind::NotConnected, true)]
+    #[case(ErrorKind::InvalidData, false)]
+    #[tokio::test]
+    async fn a_closed_connection_is_told_from_a_broken_one(#[case] kind: ErrorKind, #[case] closed: bool) {
+        let error = bound(soon(), "an answer", async { Err::<(), _>(kind.into()) }).await.unwrap_err();
+        assert_eq!(matches!(error, ConversationError::Closed { .. }), closed, "{error}");
+        assert_eq!(matches!(error, ConversationError::Broken { .. }), !closed, "{error}");
+    }
+}

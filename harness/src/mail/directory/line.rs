@@ -176,10 +176,33 @@ mod tests {
         Some("2026-11-24T08:38:01.1+0000"),
         true
     )]
+    #[case::a_word_with_a_t_is_no_time("Tue Nov 24 08:38:01 ldap slapd[412]: conn=1002 op=1 UNBIND", None, false)]
     #[case::classic_syslog("Nov 24 08:38:01 ldap slapd[412]: conn=1002 op=1 UNBIND", None, false)]
     fn prefixes_are_told_apart(#[case] line: &str, #[case] time: Option<&str>, #[case] is_debug_copy: bool) {
         let parsed = LogLine::parse(line).unwrap();
         assert_eq!((parsed.time, parsed.is_debug_copy), (time, is_debug_copy));
+    }
+
+    #[rstest]
+    #[case::compare(r#"CMP dn="cn=a" attr="b""#, RequestKind::Compare { dn: "cn=a".into() })]
+    #[case::extended("EXT oid=1.3.6.1.4.1.1466.20037", RequestKind::Extended { oid: "1.3.6.1.4.1.1466.20037".into() })]
+    #[case::add(r#"ADD dn="cn=a""#, RequestKind::Change { verb: "ADD".into(), dn: "cn=a".into() })]
+    #[case::delete(r#"DEL dn="cn=a""#, RequestKind::Change { verb: "DEL".into(), dn: "cn=a".into() })]
+    #[case::modify(r#"MOD dn="cn=a""#, RequestKind::Change { verb: "MOD".into(), dn: "cn=a".into() })]
+    #[case::rename(r#"MODRDN dn="cn=a""#, RequestKind::Change { verb: "MODRDN".into(), dn: "cn=a".into() })]
+    #[case::no_result("SEARCH err=0", RequestKind::Other { verb: "SEARCH".into() })]
+    #[case::no_result_either("ABANDON RESULT err=0", RequestKind::Other { verb: "ABANDON".into() })]
+    fn requests_are_told_apart(#[case] rest: &str, #[case] expected: RequestKind) {
+        let Some(Event::Request { kind, .. }) = parse_operation(1, 2, rest) else { panic!("{rest} is no request") };
+        assert_eq!(kind, expected);
+    }
+
+    #[rstest]
+    #[case("PATH=/run/slapd/ldapi (PATH=/run/slapd/ldapi)", Peer::Local)]
+    #[case("NAME=somebody (IP=0.0.0.0:389)", Peer::Unknown)]
+    #[case("IP=nowhere (IP=0.0.0.0:389)", Peer::Unknown)]
+    fn who_is_not_named_by_an_address_is_not_guessed(#[case] from: &str, #[case] expected: Peer) {
+        assert_eq!(parse_peer(from), expected);
     }
 
     #[rstest]

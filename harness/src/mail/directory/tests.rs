@@ -123,3 +123,34 @@ fn peers_are_understood(#[case] from: &str, #[case] is_mail: bool) {
     assert_eq!(log.requests_from(mail()).len(), usize::from(is_mail));
     assert!(log.requests_of_unknown_peers().is_empty());
 }
+
+/// The request of line 16 and the connection of line 15 are before these moments, as is the line of the mark itself.
+#[rstest]
+#[case::mark(Since::Mark("op=1 BIND"), &[18], &[])]
+#[case::line(Since::Line(16), &[18], &[])]
+#[case::line_of_a_connection(Since::Line(15), &[16, 18], &[])]
+#[case::line_before_it(Since::Line(14), &[16, 18], &[15])]
+#[case::start(Since::Start, &[5, 12, 16, 18], &[3, 15])]
+fn a_window_begins_behind_its_moment(
+    #[case] since: Since<'_>,
+    #[case] requests: &[usize],
+    #[case] connections: &[usize],
+) {
+    let log = DirectoryLog::read_since(LOG, since).unwrap();
+    let lines: Vec<usize> = log.requests_from(mail()).iter().map(|request| request.line).collect();
+    assert_eq!(lines, requests);
+    let lines: Vec<usize> = log.connections_from(mail()).iter().map(|connection| connection.line).collect();
+    assert_eq!(lines, connections);
+}
+
+#[rstest]
+#[case(0, 0)]
+#[case(1, 1)]
+#[case(2, 1)]
+#[case(3, 1)]
+#[case(4, 2)]
+#[case(6, 2)]
+#[case(99, 2)]
+fn a_line_that_has_begun_is_before_a_byte(#[case] bytes: usize, #[case] lines: usize) {
+    assert_eq!(lines_before("ab\ncd\n", bytes), lines);
+}

@@ -303,6 +303,13 @@ mod tests {
     }
 
     #[rstest]
+    #[case::as_deep_as_may_be(DEPTH_LIMIT, true)]
+    #[case::one_deeper(DEPTH_LIMIT + 1, false)]
+    fn lists_have_a_largest_depth(#[case] depth: usize, #[case] good: bool) {
+        assert_eq!(values(&("(".repeat(depth) + &")".repeat(depth))).is_some(), good);
+    }
+
+    #[rstest]
     #[case::literal("1 FETCH (BODY[] {310}", "1 FETCH (BODY[] ", Some(310))]
     #[case::binary("BINARY[] ~{3}", "BINARY[] ", Some(3))]
     #[case::huge("BODY[] {99999999999999999999999}", "BODY[] ", Some(usize::MAX))]

@@ -296,6 +296,7 @@ async fn messages_are_found_and_fetched() {
         .says("a5 OK Completed")
         .hears("a6 UID FETCH 7 (BODY.PEEK[])")
         .says("* 2 FETCH (UID 9 FLAGS (\\Seen))")
+        .says_raw(b"* 1 STORED (UID 7 BODY[] {5}\r\nother)\r\n")
         .says_raw(literal.as_bytes())
         .says("a6 OK Completed")
         .hears("a7 UID FETCH 8 (BODY.PEEK[])")
@@ -317,6 +318,7 @@ async fn messages_are_found_and_fetched() {
 async fn a_message_is_fetched_with_its_flags_and_gets_more() {
     let script = logged_in()
         .hears("a3 UID FETCH 7 (FLAGS BODY.PEEK[])")
+        .says_raw(b"* 1 STORED (FLAGS () UID 7 BODY[] {5}\r\nother)\r\n")
         .says_raw(b"* 1 FETCH (FLAGS (\\Seen $junk) UID 7 BODY[] {4}\r\nabcd)\r\n")
         .says("a3 OK Completed")
         .hears("a4 UID STORE 7 +FLAGS (\\Flagged)")
@@ -337,4 +339,46 @@ async fn a_literal_cut_short_is_a_closed_connection() {
     let (mut session, _server) = inside(script).await;
     let error = session.fetch(Uid(7)).await.unwrap_err();
     assert!(matches!(error, ConversationError::Closed { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_session_knows_what_the_server_can_do_and_how_long_it_took() {
+    let access = access(Mechanism::Login, alice("alicepw"));
+    let (stream, _server) = logged_in().play();
+    let mut session = Session::new(&access, soon());
+    session.wire.attach(stream);
+    let entered = session.enter(&client(), &access).await;
+    let session = session.judged(entered).await.unwrap();
+    let expected: Vec<_> = ["AUTH=LOGIN", "AUTH=PLAIN", "ENABLE", "ID", "IMAP4REV1", "LITERAL+", "SASL-IR"].into();
+    assert_eq!(session.capabilities().iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    let seconds = session.opened_after();
+    assert!(seconds > 0.0 && seconds < session.wire.recorder.seconds(), "{seconds}");
+    assert!(!format!("{session:?}").contains("alicepw") && format!("{session:?}").starts_with("Session { commands: 2"));
+}
+
+#[tokio::test]
+async fn all_of_a_mailbox_is_held() {
+    let script = logged_in()
+        .hears("a3 SELECT INBOX")
+        .says("* 1 EXISTS")
+        .says("* OK [UIDVALIDITY 7] Ok")
+        .says("a3 OK Completed")
+        .hears("a4 UID SEARCH ALL")
+        .says("* SEARCH 4")
+        .says("a4 OK Completed")
+        .hears("a5 UID FETCH 4 (FLAGS BODY.PEEK[])")
+        .says_raw(b"* 1 FETCH (FLAGS (\\Seen \\Recent) UID 4 BODY[] {21}\r\nMessage-ID: <a>\r\n\r\nhi)\r\n")
+        .says("a5 OK Completed");
+    let (mut session, server) = inside(script).await;
+    let holding = crate::mail::mailbox::Holding::read(&mut session, &MailboxName::inbox()).await.unwrap();
+    server.await.unwrap();
+    assert_eq!(holding.uid_validity, Some(7));
+    let held = &holding.messages[&Uid(4)];
+    assert_eq!((held.id.as_deref(), held.flags.iter().map(String::as_str).collect()), (Some("<a>"), vec!["\\SEEN"]));
+    assert_eq!(held.digest, blake3::hash(b"Message-ID: <a>\r\n\r\nhi").to_hex().to_string());
+}
+
+#[test]
+fn a_mailbox_is_told_by_its_name() {
+    assert_eq!(MailboxName::of_user("alice").unwrap().to_string(), "user/alice");
 }

@@ -153,6 +153,18 @@ mod tests {
     }
 
     #[rstest]
+    #[case(220, true, false)]
+    #[case(354, true, false)]
+    #[case(399, true, false)]
+    #[case(400, false, true)]
+    #[case(499, false, true)]
+    #[case(500, false, false)]
+    fn a_code_says_yes_later_or_no(#[case] code: u16, #[case] positive: bool, #[case] temporary: bool) {
+        let reply = Reply { code, lines: Vec::new() };
+        assert_eq!((reply.is_positive(), reply.is_temporary()), (positive, temporary));
+    }
+
+    #[rstest]
     #[case("5.7.8 Error: authentication failed", Some("5.7.8"))]
     #[case("2.0.0 Ok: queued", Some("2.0.0"))]
     #[case("mail.lan.test ESMTP", None)]

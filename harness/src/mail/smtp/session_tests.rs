@@ -176,3 +176,20 @@ async fn an_endless_line_is_cut_off() {
     let probe = attempt(Script::new().floods(1 << 30), &access(Security::Cleartext, Mechanism::Plain)).await;
     assert_eq!(probe.outcome.to_string(), "protocol error: the server sent a line of more than 65536 bytes");
 }
+
+#[rstest]
+#[case::among_others("AUTH PLAIN LOGIN", true)]
+#[case::as_old_servers_write("AUTH=PLAIN", true)]
+#[case::another_mechanism("AUTH LOGIN", false)]
+#[case::of_another_extension("XAUTH PLAIN", false)]
+fn a_mechanism_is_one_of_auth(#[case] line: &str, #[case] offered: bool) {
+    let extensions = Extensions { lines: vec![line.to_owned()] };
+    assert_eq!(extensions.authenticates_by("PLAIN"), offered);
+}
+
+#[test]
+fn an_extension_is_offered_by_its_first_word() {
+    let extensions = Extensions { lines: vec!["STARTTLS".into(), "SIZE 1000".into(), "X STARTFOO".into()] };
+    assert!(extensions.offers("STARTTLS") && extensions.offers("SIZE"));
+    assert!(!extensions.offers("STARTFOO") && !extensions.offers("START"));
+}

@@ -180,3 +180,16 @@ async fn a_certificate_for_an_address_is_checked_as_well() {
 fn exactly_one_ca_is_trusted(#[case] pem: Vec<u8>, #[case] error: TrustError) {
     assert_eq!(Trust::from_ca_pem(&pem).unwrap_err(), error);
 }
+
+#[rstest]
+#[case::closed(std::io::ErrorKind::UnexpectedEof, "TLS was not established: the server closed the connection")]
+#[case::reset(std::io::ErrorKind::ConnectionReset, "TLS was not established: connection reset")]
+fn a_handshake_that_ends_early_is_told(#[case] kind: std::io::ErrorKind, #[case] told: &str) {
+    assert_eq!(classify(kind.into()).to_string(), told);
+}
+
+#[test]
+fn whom_a_client_trusts_is_shown() {
+    let client = Authority::new(Validity::Now).client();
+    assert!(format!("{client:?}").contains("Trust(CN=Lan CA)"), "{client:?}");
+}

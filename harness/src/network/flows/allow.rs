@@ -161,6 +161,38 @@ pub(super) mod tests {
         assert_eq!(list.rules[1].addresses.len(), 3);
     }
 
+    /// A rule for a refused contact would open the filter for what works without it.
+    #[rstest::rstest]
+    #[case::answered(&[Answer::Answered], true)]
+    #[case::refused(&[Answer::Refused], false)]
+    #[case::not_answered(&[Answer::None], false)]
+    #[case::refused_each_time(&[Answer::Refused, Answer::None, Answer::Refused], false)]
+    #[case::answered_after_a_refusal(&[Answer::Refused, Answer::Answered], true)]
+    #[case::refused_after_an_answer(&[Answer::Answered, Answer::Refused], true)]
+    fn only_an_answered_contact_is_needed(#[case] answers: &[Answer], #[case] needed: bool) {
+        let to = |answer: &Answer| flow("192.0.2.20", Some("rules.example"), Protocol::Tcp, Some(80), *answer);
+        let list = learned(answers.iter().map(to).collect());
+        assert_eq!((list.rules.len(), list.unanswered.len()), if needed { (1, 0) } else { (0, 1) });
+    }
+
+    /// What the machine only answers or passes on needs no rule of its own.
+    #[rstest::rstest]
+    #[case::begun_by_the_machine(Direction::Outgoing, true, true)]
+    #[case::begun_by_others(Direction::Incoming, true, false)]
+    #[case::between_others(Direction::Between, true, false)]
+    #[case::only_acknowledged(Direction::Outgoing, false, false)]
+    fn only_what_a_machine_begins_is_learned(
+        #[case] direction: Direction,
+        #[case] says_something: bool,
+        #[case] learns: bool,
+    ) {
+        let begun = flow("192.0.2.20", Some("rules.example"), Protocol::Tcp, Some(80), Answer::Answered);
+        let contact = begun.contact.filter(|_| says_something);
+        let list = learned(vec![Flow { direction, contact, ..begun }]);
+        assert_eq!(list.rules.len(), usize::from(learns));
+        assert_eq!(list.unanswered, []);
+    }
+
     #[test]
     fn what_was_learned_is_read_again() {
         let list = some();

@@ -156,6 +156,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn nanoseconds_become_microseconds() {
+        let mut file = file(&[(1_700_000_000_999_999, vec![1; 60])]);
+        file[..4].copy_from_slice(&0xa1b2_3c4d_u32.to_le_bytes());
+        let mut seen = Vec::new();
+        let each = |frame: Frame<'_>| {
+            seen.push(frame.micros);
+            ControlFlow::Continue(())
+        };
+        read(&file[..], each).unwrap();
+        assert_eq!(seen, [1_700_000_000_000_999]);
+    }
+
+    #[test]
     fn whoever_has_had_enough_gets_no_more() {
         let file = file(&[(0, vec![0; 60]), (1, vec![0; 60]), (2, vec![0; 60])]);
         let mut seen = 0;

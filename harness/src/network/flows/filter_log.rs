@@ -143,6 +143,13 @@ mod tests {
     #[case::no_packet(&[40000], &[], 0, "10.20.1.10:40000 → 192.0.2.99:443/tcp is in the log, and no packet of it was seen")]
     #[case::before_the_capture(&[40000], &[], 1_700_000_001, "")]
     #[case::answered(&[40000], &[(40000, Answer::Answered)], 0, "10.20.1.10:40000 → 192.0.2.99:443/tcp is in the log, and was answered")]
+    #[case::another_port(
+        &[40000],
+        &[(40001, Answer::None)],
+        0,
+        "10.20.1.10:40000 → 192.0.2.99:443/tcp is in the log, and no packet of it was seen; \
+         10.20.1.10:40001 → 192.0.2.99:443/tcp had no answer, and is not in the log"
+    )]
     #[case::not_logged(&[], &[(40000, Answer::None)], 0, "10.20.1.10:40000 → 192.0.2.99:443/tcp had no answer, and is not in the log")]
     fn log_and_packets_tell_the_same(
         #[case] log: &[u16],

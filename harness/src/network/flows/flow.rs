@@ -212,7 +212,36 @@ impl Flow {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{begun, party};
     use super::*;
+
+    #[rstest::rstest]
+    #[case::a_name("192.0.2.1", Some("mail"), "mail:25")]
+    #[case::an_address("192.0.2.1", None, "192.0.2.1:25")]
+    #[case::an_address_of_ipv6("2001:db8::1", None, "[2001:db8::1]:25")]
+    fn a_party_is_told_by_name_or_address(#[case] address: &str, #[case] name: Option<&str>, #[case] told: &str) {
+        let party = Party { address: address.parse().unwrap(), port: Some(25), name: name.map(str::to_owned) };
+        assert_eq!(party.to_string(), told);
+    }
+
+    #[test]
+    fn counts_are_added() {
+        let mut count = Count { packets: 2, bytes: 100 };
+        count += Count { packets: 3, bytes: 50 };
+        assert_eq!(count, Count { packets: 5, bytes: 150 });
+    }
+
+    #[rstest::rstest]
+    #[case("224.0.0.251", true)]
+    #[case("255.255.255.255", true)]
+    #[case("192.0.2.1", false)]
+    #[case("ff02::fb", true)]
+    #[case("fe80::1", true)]
+    #[case("2001:db8::1", false)]
+    fn what_is_for_many_is_for_nobody_alone(#[case] to: &str, #[case] many: bool) {
+        let flow = |to| begun(party("192.0.2.7", None, None), party(to, None, None), Protocol::Udp, Answer::None);
+        assert_eq!(flow(to).is_for_many(), many);
+    }
 
     #[rstest::rstest]
     #[case(Answer::None, Answer::Refused, Answer::Refused)]

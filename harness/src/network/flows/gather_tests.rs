@@ -86,6 +86,22 @@ fn login() -> Vec<Vec<u8>> {
     vec![tcp(MAIL, 40000, DIRECTORY, 636, "AF", 0), tcp(DIRECTORY, 636, MAIL, 40000, "A", 0)],
     &["Outgoing mail:40000 directory:636/tcp 1/1 no answer Guessed no contact"]
 )]
+#[case::an_acceptance_of_what_was_opened_before(
+    vec![tcp(DIRECTORY, 636, MAIL, 40000, "SA", 0)],
+    &["Outgoing mail:40000 directory:636/tcp 0/1 answered Seen no contact"]
+)]
+#[case::a_reply_to_a_ping_from_before(
+    vec![ping(DIRECTORY, MAIL, 0)],
+    &["Outgoing mail directory/icmp 0/1 answered Guessed no contact"]
+)]
+#[case::equal_ports_in_the_middle_of_a_connection(
+    vec![tcp(MAIL, 500, DIRECTORY, 500, "A", 9)],
+    &["Outgoing mail:500 directory:500/tcp 1/0 no answer Guessed contact"]
+)]
+#[case::a_question_from_the_first_port_of_clients(
+    vec![udp(DIRECTORY, 1024, MAIL, 2000, 9)],
+    &["Incoming directory:1024 mail:2000/udp 1/0 no answer Seen contact"]
+)]
 #[case::pings(
     vec![ping(MAIL, DIRECTORY, 8), ping(DIRECTORY, MAIL, 0), ping(LAB, MAIL, 8), ping(MAIL, LAB, 0)],
     &["Outgoing mail directory/icmp 1/1 answered Seen contact", "Incoming lab mail/icmp 1/1 answered Seen contact"]
@@ -129,11 +145,13 @@ fn times_are_the_hosts() {
 
 #[test]
 fn packets_without_a_pulse_have_no_time_and_are_counted() {
-    let file = file(&[(5, tcp(MAIL, 40000, DIRECTORY, 636, "S", 0))]);
+    let frame = || tcp(MAIL, 40000, DIRECTORY, 636, "S", 0);
+    let file = file(&[(5, frame()), (6, frame())]);
     let view = Viewpoint { cards: [card(MAIL)].into(), addresses: [address(MAIL)].into() };
     let mut flows = Flows::seen_by(view, Some(Timestamp::UNIX_EPOCH));
     flows.add(&Clock::of(&file[..]).unwrap(), &file[..]).unwrap();
-    assert_eq!((flows.untimed(), flows.frames(), flows.flows(&names()).len()), (1, 1, 0));
+    assert_eq!((flows.untimed(), flows.frames(), flows.flows(&names()).len()), (2, 2, 0));
+    assert!(!flows.is_crowded());
 }
 
 /// What stands before the cut is there.
@@ -186,4 +204,68 @@ fn names_have_an_upper_bound() {
         names.add(std::net::Ipv4Addr::from_bits(u32::try_from(number).unwrap()).into(), "one");
     }
     assert_eq!(names.of.values().map(Vec::len).sum::<usize>(), MOST_NAMES);
+}
+
+/// A datagram between any cards and addresses of IPv4.
+fn datagram(cards: (u8, u8), from: [u8; 4], to: [u8; 4]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let builder = etherparse::PacketBuilder::ethernet2(card(cards.0), card(cards.1)).ipv4(from, to, 64);
+    builder.udp(40000, 2000).write(&mut frame, &[7; 9]).unwrap();
+    frame
+}
+
+#[rstest::rstest]
+#[case("169.254.1.2", true)]
+#[case("0.0.0.0", true)]
+#[case("10.20.0.10", false)]
+#[case("fe80::1", true)]
+#[case("::", true)]
+#[case("2001:db8::1", false)]
+fn an_address_of_a_link_is_known(#[case] address: &str, #[case] own: bool) {
+    assert_eq!(own_on_link(address.parse().unwrap()), own);
+}
+
+/// Only what it sends tells: anybody can write to it with such an address.
+#[rstest::rstest]
+#[case::by_itself((MAIL, DIRECTORY), Direction::Outgoing)]
+#[case::by_others((DIRECTORY, MAIL), Direction::Incoming)]
+fn an_address_that_a_machine_gave_itself_is_its_own(#[case] cards: (u8, u8), #[case] direction: Direction) {
+    let to = if cards.0 == MAIL { [10, 20, 0, DIRECTORY] } else { [10, 20, 0, MAIL] };
+    let flows = flows_since(None, &[datagram(cards, [169, 254, 7, 7], to)]);
+    assert_eq!(flows[0].direction, direction);
+}
+
+#[test]
+fn addresses_that_a_machine_gives_itself_have_an_upper_bound() {
+    let frames: Vec<_> = (0..2 * u16::try_from(MOST_ADDRESSES).unwrap())
+        .map(|host| {
+            datagram((MAIL, DIRECTORY), [169, 254, host.to_be_bytes()[0], host.to_be_bytes()[1]], [10, 20, 0, 20])
+        })
+        .collect();
+    let mut flows = Flows::seen_by(Viewpoint { cards: [card(MAIL)].into(), addresses: [].into() }, None);
+    let file = capture(&frames);
+    flows.add(&Clock::of(&file[..]).unwrap(), &file[..]).unwrap();
+    assert_eq!(flows.view.addresses.len(), MOST_ADDRESSES);
+}
+
+/// It arrives at a router, and leaves it again.
+#[test]
+fn what_a_router_passes_on_is_counted_once() {
+    let passes = |cards| datagram(cards, [10, 20, 0, LAB], [10, 20, 0, DIRECTORY]);
+    let flows = flows_since(None, &[passes((LAB, MAIL)), passes((MAIL, DIRECTORY))]);
+    assert_eq!(told_all(&flows), ["Between lab:40000 directory:2000/udp 1/0 no answer Seen contact"]);
+}
+
+#[rstest::rstest]
+#[case::an_answer_to_the_machine(53, MAIL, Some("stranger.example"))]
+#[case::from_another_port(54, MAIL, None)]
+#[case::to_somebody_else(53, DIRECTORY, None)]
+fn names_are_learned_from_answers_to_the_machine(#[case] port: u16, #[case] to: u8, #[case] name: Option<&str>) {
+    let content = naming::tests::answer("stranger.example", [192, 0, 2, 99]).build_bytes_vec().unwrap();
+    let mut flows = Flows::seen_by(Viewpoint { cards: [card(MAIL)].into(), addresses: [address(MAIL)].into() }, None);
+    let file = capture(&[udp_with(LAB, port, to, 40000, &content)]);
+    flows.add(&Clock::of(&file[..]).unwrap(), &file[..]).unwrap();
+    let names = flows.names(&names());
+    assert_eq!(names.of("192.0.2.99".parse().unwrap()), name);
+    assert_eq!(names.of(address(MAIL)), Some("mail"), "what was known stays known");
 }

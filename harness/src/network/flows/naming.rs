@@ -35,14 +35,14 @@ pub(super) fn learn(frame: &[u8], names: &mut Names) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::testing::*;
     use super::*;
-    use simple_dns::rdata::{A, CNAME};
+    use simple_dns::rdata::{A, AAAA, CNAME};
     use simple_dns::{CLASS, Name, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 
     /// An answer to a question for this name: an alias, and the alias' address.
-    fn answer(name: &str, address: [u8; 4]) -> Packet<'_> {
+    pub(in super::super) fn answer(name: &str, address: [u8; 4]) -> Packet<'_> {
         let mut packet = Packet::new_reply(7);
         let question = Question::new(Name::new_unchecked(name), QTYPE::TYPE(TYPE::A), QCLASS::CLASS(CLASS::IN), false);
         packet.questions.push(question);
@@ -67,6 +67,17 @@ mod tests {
     fn the_name_that_was_asked_for_is_learned(#[case] name: &str, #[case] expected: Option<&str>) {
         let content = answer(name, [192, 0, 2, 99]).build_bytes_vec().unwrap();
         assert_eq!(learned(&udp_with(LAB, 53, MAIL, 40000, &content)).as_deref(), expected);
+    }
+
+    #[test]
+    fn addresses_of_ipv6_are_learned() {
+        let mut packet = answer("stranger.example", [192, 0, 2, 99]);
+        let address = "2001:db8::99".parse::<Ipv6Addr>().unwrap();
+        let rdata = RData::AAAA(AAAA { address: address.to_bits() });
+        packet.answers.push(ResourceRecord::new(Name::new_unchecked("alias.example"), CLASS::IN, 60, rdata));
+        let mut names = Names::default();
+        learn(&udp_with(LAB, 53, MAIL, 40000, &packet.build_bytes_vec().unwrap()), &mut names);
+        assert_eq!(names.of(address.into()), Some("stranger.example"));
     }
 
     /// Whatever comes from that port, reading it does not fail.

@@ -203,6 +203,30 @@ mod tests {
         assert_eq!(packet.protocol, Protocol::Tcp);
     }
 
+    #[rstest::rstest]
+    #[case::echo(128, Act::Carry)]
+    #[case::echo_reply(129, Act::Reply)]
+    fn a_packet_of_icmpv6_says_what_it_does(#[case] kind: u8, #[case] act: Act) {
+        assert_eq!(ip(&icmpv6(kind)).act, act);
+    }
+
+    /// RFC 4443, 3: the message quotes the packet that did not arrive.
+    #[rstest::rstest]
+    #[case::unreachable(1)]
+    #[case::too_big(2)]
+    #[case::time_exceeded(3)]
+    #[case::bad_parameter(4)]
+    fn what_ipv6_refuses_is_named(#[case] kind: u8) {
+        let (own, other) = ([0x20; 16], [0x30; 16]);
+        let mut rejected = Vec::new();
+        etherparse::PacketBuilder::ipv6(own, other, 64).udp(40000, 53).write(&mut rejected, &[7; 4]).unwrap();
+        let builder = etherparse::PacketBuilder::ethernet2(card(DIRECTORY), card(MAIL)).ipv6(other, own, 64);
+        let mut frame = Vec::new();
+        builder.icmpv6_raw(kind, 0, [0; 4]).write(&mut frame, &rejected).unwrap();
+        let end = |address: [u8; 16], port| End { address: address.into(), port: Some(port) };
+        assert_eq!(ip(&frame).act, Act::Refuse(Protocol::Udp, end(own, 40000), end(other, 53)));
+    }
+
     /// Frames are padded to 60 bytes on the wire.
     #[test]
     fn padding_is_no_content() {

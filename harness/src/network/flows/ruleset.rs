@@ -220,6 +220,17 @@ mod tests {
         assert!(!ruleset(&list, Some("mail")).to_string().contains("192.0.2.53"));
     }
 
+    /// nft takes no rule with an empty set of sources.
+    #[test]
+    fn a_rule_is_for_the_versions_of_ip_that_both_have() {
+        let mut list = learned(vec![flow("2001:db8::30", None, Protocol::Icmp, None, Answer::Answered)]);
+        assert!(ruleset(&list, None).to_string().contains(" meta l4proto ipv6-icmp counter accept "));
+        list.rules[0].addresses.insert("192.0.2.30".parse().unwrap());
+        let text = ruleset(&list, None).to_string();
+        assert_eq!(text.matches(" counter accept ").count(), 1, "{text}");
+        assert!(!text.contains("{  }"), "{text}");
+    }
+
     #[test]
     fn nobody_breaks_out_of_a_comment() {
         let name = "a\" } ; flush ruleset # \u{1b}[31m";
