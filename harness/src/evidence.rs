@@ -7,7 +7,7 @@ mod happening;
 mod result;
 
 pub use happening::{Beginning, Happening, Watcher};
-pub use result::{KeptSteps, LabNote, Part, ScenarioResult, StarvedRun, StepOutcome, StepResult, Verdict};
+pub use result::{CaseRecord, KeptSteps, LabNote, Part, ScenarioResult, StarvedRun, StepOutcome, StepResult, Verdict};
 
 use crate::harmless;
 use jiff::Timestamp;

@@ -173,23 +173,83 @@ pub struct ScenarioResult {
     pub steps: Vec<StepResult>,
 }
 
+/// What is known of a cell that has no verdict yet. Only a judgement makes a result of it.
+#[derive(Debug, Clone)]
+pub struct CaseRecord {
+    /// The scenario.
+    pub name: String,
+    /// The cell.
+    pub cell: String,
+    /// The scenario's line for people.
+    pub summary: String,
+    /// The scenario's file.
+    pub file: String,
+    /// Whether it is a control.
+    pub control: bool,
+    /// How long it took, with its lab.
+    pub seconds: f64,
+    /// How long it took until its lab ran.
+    pub lab_seconds: f64,
+    /// Rows of the specification.
+    pub covers: Vec<String>,
+    /// What it started with, unless it began with its first step.
+    pub kept: Option<KeptSteps>,
+    /// Waits that took most of their time.
+    pub close_calls: Vec<CloseCall>,
+    /// What guests got of this host's cores until the lab ran, and after the last step that is told.
+    pub cores: Vec<CoreShare>,
+    /// Its steps, as far as it came.
+    pub steps: Vec<StepResult>,
+}
+
+impl CaseRecord {
+    /// The result, with a verdict and why.
+    #[must_use]
+    pub fn judged(self, outcome: Verdict, reason: Option<String>) -> ScenarioResult {
+        ScenarioResult {
+            name: self.name,
+            cell: self.cell,
+            summary: self.summary,
+            file: self.file,
+            control: self.control,
+            outcome,
+            reason,
+            started: None,
+            seconds: self.seconds,
+            lab_seconds: self.lab_seconds,
+            lab: Vec::new(),
+            covers: self.covers,
+            kept: self.kept,
+            close_calls: self.close_calls,
+            cores: self.cores,
+            starved: None,
+            steps: self.steps,
+        }
+    }
+
+    /// The result of a cell that did not run, and why.
+    #[must_use]
+    pub fn left_out(self, reason: &str) -> ScenarioResult {
+        self.judged(Verdict::Skipped, Some(reason.to_owned()))
+    }
+
+    /// The result of a cell that came to no verdict of its own, and why.
+    #[must_use]
+    pub fn broken(self, reason: &str) -> ScenarioResult {
+        self.judged(Verdict::Failed, Some(reason.to_owned()))
+    }
+}
+
 impl ScenarioResult {
-    /// The same cell, if it did not run, and why.
-    #[must_use]
-    pub fn left_out(self, reason: &str) -> Self {
-        Self { outcome: Verdict::Skipped, reason: Some(reason.to_owned()), ..self }
-    }
-
-    /// The same cell, if it came to no verdict of its own, and why.
-    #[must_use]
-    pub fn broken(self, reason: &str) -> Self {
-        Self { outcome: Verdict::Failed, reason: Some(reason.to_owned()), ..self }
-    }
-
     /// `scenario::cell`.
     #[must_use]
     pub fn title(&self) -> String {
         format!("{}::{}", self.name, self.cell)
+    }
+
+    /// Its steps that were not carried out: left out of a control, or not possible on this host.
+    pub fn not_carried_out(&self) -> impl Iterator<Item = &StepResult> {
+        self.steps.iter().filter(|step| matches!(step.outcome, StepOutcome::Omitted | StepOutcome::Skipped))
     }
 
     /// The step that it failed at.

@@ -50,6 +50,8 @@ pub enum Difference {
     Flags(Uid, BTreeSet<String>, BTreeSet<String>),
     /// A message is there so many times.
     Times(MessageId, usize),
+    /// A message is there that was accepted for somebody else.
+    Stray(MessageId),
 }
 
 impl fmt::Display for Difference {
@@ -63,6 +65,7 @@ impl fmt::Display for Difference {
             Self::Flags(uid, before, now) => write!(f, "message {uid} had ({}) and has ({})", list(before), list(now)),
             Self::Times(id, 0) => write!(f, "{id} was accepted, and is not there"),
             Self::Times(id, times) => write!(f, "{id} is there {times} times"),
+            Self::Stray(id) => write!(f, "{id} is there, and was accepted for somebody else"),
         }
     }
 }
@@ -116,6 +119,15 @@ impl Holding {
             |id: &MessageId| self.messages.values().filter(|held| held.id.as_deref() == Some(id.as_str())).count();
         let counted = accepted.into_iter().map(|id| (id, times(id)));
         counted.filter(|&(_, times)| times != 1).map(|(id, times)| Difference::Times(id.clone(), times)).collect()
+    }
+}
+
+impl Holding {
+    /// Which of the messages that a server accepted for others are there.
+    #[must_use]
+    pub fn strays<'a>(&self, of_others: impl IntoIterator<Item = &'a &'a MessageId>) -> Vec<Difference> {
+        let is_here = |id: &MessageId| self.messages.values().any(|held| held.id.as_deref() == Some(id.as_str()));
+        of_others.into_iter().filter(|id| is_here(id)).map(|&id| Difference::Stray(id.clone())).collect()
     }
 }
 
@@ -173,6 +185,8 @@ mod tests {
         let accepted = [id("<a>"), id("<b>"), id("<c>")];
         let found: Vec<_> = now.not_once(&accepted).iter().map(ToString::to_string).collect();
         assert_eq!(found, ["<b> is there 2 times", "<c> was accepted, and is not there"]);
+        let strays: Vec<_> = now.strays(&[&id("<a>"), &id("<z>")]).iter().map(ToString::to_string).collect();
+        assert_eq!(strays, ["<a> is there, and was accepted for somebody else"]);
     }
 
     #[test]

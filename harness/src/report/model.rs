@@ -144,6 +144,14 @@ impl Report {
         close
     }
 
+    /// Controls that have left steps out, each with how many.
+    #[must_use]
+    pub fn left_out_of_controls(&self) -> Vec<(String, usize)> {
+        let controls = self.cells.iter().map(|cell| &cell.result).filter(|result| result.control);
+        let counted = controls.map(|result| (result.title(), result.not_carried_out().count()));
+        counted.filter(|(_, steps)| *steps > 0).collect()
+    }
+
     /// Why cells did not run: each reason with the cells that it concerns.
     #[must_use]
     pub fn skips(&self) -> BTreeMap<&str, Vec<String>> {

@@ -38,6 +38,13 @@ pub fn render(report: &Report) -> String {
     if close.len() > SHOWN {
         let _ = writeln!(lines, "           and {} more waits took most of their time", close.len() - SHOWN);
     }
+    let left_out = report.left_out_of_controls();
+    if !left_out.is_empty() {
+        let steps = left_out.iter().map(|(_, steps)| steps).sum();
+        let cells: Vec<_> = left_out.iter().map(|(title, steps)| format!("{title} {steps}")).collect();
+        let steps = text::count(steps, "step", "steps");
+        let _ = writeln!(lines, "  left out {steps} of controls, to break nothing: {}", cells.join(", "));
+    }
     for (reason, cells) in report.skips() {
         let named = if cells.len() <= SHOWN { format!(": {}", cells.join(", ")) } else { String::new() };
         let _ =
@@ -54,8 +61,9 @@ const SHOWN: usize = 3;
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::samples::{mixed, report, starved};
+    use super::super::model::samples::{mixed, report, starved, step};
     use super::SHOWN;
+    use crate::evidence::StepOutcome;
     use crate::time::CloseCall;
 
     #[test]
@@ -82,6 +90,10 @@ mod tests {
         recorded.cells[1].result.reason = Some("it is not as recorded:\n-a\n+b\u{1b}[2J\n".into());
         let told = super::render(&recorded);
         assert!(told.contains(": it is not as recorded:\n           | -a\n           | +b\\u{1b}[2J\n"), "{told}");
+        let mut control = mixed();
+        control.cells[0].result.steps.push(step(2, StepOutcome::Omitted, ""));
+        let told = super::render(&control);
+        assert!(told.contains("\n  left out 1 step of controls, to break nothing: pam-loss::control 1\n"), "{told}");
         let mut nothing = report(Vec::new());
         nothing.interrupted = true;
         insta::assert_snapshot!(super::render(&nothing), @"

@@ -25,6 +25,8 @@ pub struct Upgrade {
     /// What is said of an upgrade that fails: which step, which package, and what to do.
     #[serde(default)]
     pub says: Vec<String>,
+    /// So many messages, or more, are accepted while it runs: without a number, mail that does not come is no failure.
+    pub accepted_at_least: Option<usize>,
     /// The step of the scenario ends when so many packages have been dealt with. The upgrade goes on: for a power cut.
     pub until_package: Option<u32>,
 }
@@ -46,6 +48,10 @@ impl Upgrade {
         if self.expect == Ending::Done && !self.says.is_empty() {
             let flaw = Flaw::new("an upgrade that is done says nothing of a failure", self.repository.span());
             flaws.push(flaw.with_help("`says` goes with `expect = \"failed\"`"));
+        }
+        if self.accepted_at_least.is_some() && self.deliver_to.is_none() {
+            let flaw = Flaw::new("nobody sends mail during this upgrade", self.repository.span());
+            flaws.push(flaw.with_help("`accepted_at_least` goes with `deliver_to`"));
         }
         if self.until_package == Some(0) {
             flaws.push(Flaw::new("the first package has number 1", self.repository.span()));

@@ -1,15 +1,17 @@
 //! Runs one cell of a scenario: lab, steps, evidence, verdict.
 
-use super::format::{Cell, Kind, Scenario};
+use super::format::{Cell, Scenario};
 use super::interrupt::Interrupt;
-use super::judgement::{asked_of_lab, befell, beginning, chain, failure, judge, omitted, unjudged};
+use super::judgement::{
+    asked_of_lab, befell, beginning, chain, failure, is_left_out, judge, part_of, result_of, unjudged, verdict,
+};
 use super::preparation::Preparation;
 use super::refusal::refused_login;
 use super::resume::Start;
 use super::step::{Action, Concern, Power, Step};
 use super::steps::{Exhibit, Notes, Stage};
 use crate::etc::OwnEtc;
-use crate::evidence::{Happening, Part, Run, ScenarioResult, StepOutcome, StepResult, Verdict};
+use crate::evidence::{CaseRecord, Happening, Part, Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use crate::harmless::shortened;
 use crate::host::core_meter;
 use crate::lab::{Budget, BudgetError, Lab, LabError, Permit, Progress, Setup, Stock, Template, Wait, Window};
@@ -99,12 +101,10 @@ pub(super) struct Kept {
 
 /// Why a stretch of steps ended.
 enum Stop<'s> {
-    /// There is no more.
+    /// There is no more, or the next one cannot be tried here, and so neither can the cell.
     End,
     /// A step keeps the state of the lab, or goes back to one that was kept.
     Lab(usize, &'s Step),
-    /// The next step cannot be tried here, and so neither can the cell.
-    Lacking(String),
 }
 
 impl Engine<'_> {
@@ -122,46 +122,47 @@ impl Engine<'_> {
     /// Runs one cell once.
     pub(super) async fn attempt(&self, scenario: &Scenario, cell: &Cell) -> ScenarioResult {
         let started = Instant::now();
-        let mut result = unjudged(scenario, cell);
-        let played = match self.run.cell(&scenario.name, &result.cell) {
+        let mut record = unjudged(scenario, cell);
+        let judged = match self.run.cell(&scenario.name, &record.cell) {
             Ok(logs) => {
                 let play = Play { scenario, cell, logs, ends: cell.steps.len(), onlooker: None };
-                let carrying_out = noting(Box::pin(self.carry_out(&play, &mut result)));
+                let carrying_out = noting(Box::pin(self.carry_out(&play, &mut record)));
                 let metered = core_meter::metered(async { (carrying_out.await, core_meter::lap()) });
-                let ((played, close_calls), rest) = metered.await;
-                result.close_calls = close_calls;
-                result.cores.extend(rest);
-                played
+                let ((judged, close_calls), rest) = metered.await;
+                record.close_calls = close_calls;
+                record.cores.extend(rest);
+                judged
             }
             Err(error) => Err(error.to_string()),
         };
-        if let Err(reason) = played {
+        let (verdict, reason) = judged.unwrap_or_else(|reason| (Verdict::Failed, Some(reason)));
+        if let (Verdict::Failed, Some(reason)) = (verdict, &reason) {
             (self.say)(&format!("  FAIL  {reason}"));
-            result.outcome = Verdict::Failed;
-            result.reason = Some(reason);
         }
-        result.seconds = started.elapsed().as_secs_f64();
-        result
+        record.seconds = started.elapsed().as_secs_f64();
+        record.judged(verdict, reason)
     }
 
-    pub(super) async fn carry_out(&self, play: &Play<'_>, result: &mut ScenarioResult) -> Result<(), String> {
+    /// Carries a cell out, and judges it. An error is what broke it.
+    pub(super) async fn carry_out(
+        &self,
+        play: &Play<'_>,
+        record: &mut CaseRecord,
+    ) -> Result<(Verdict, Option<String>), String> {
         self.introduce(play);
         let _turn = self.turn(play).await?;
         let _share = self.share(play).await?;
-        let (lab, mut start) = self.begin(play, result).await?;
+        let (lab, mut start) = self.begin(play, record).await?;
         let mut lab = Some(lab);
-        let ended = self.stretches(play, &mut lab, &mut start, result).await;
+        let ended = self.stretches(play, &mut lab, &mut start, record).await;
         self.note_flows(play, lab.as_ref(), &mut start.notes).await;
         self.end(play, lab).await?;
         ended?;
-        if result.outcome != Verdict::Skipped {
+        let (verdict, reason) = verdict(&record.steps, play.ends);
+        if verdict != Verdict::Skipped {
             start.notes.captured.ended_early(None)?;
         }
-        let mut failed = result.steps.iter().filter(|step| step.outcome == StepOutcome::Failed);
-        failed.next().map_or(Ok(()), |first| {
-            let more = failed.count();
-            Err(format!("\"{}\": {} → {}, and {more} more failed", first.name, first.asked, first.answered))
-        })
+        Ok((verdict, reason))
     }
 
     pub(super) fn introduce(&self, play: &Play<'_>) {
@@ -198,22 +199,22 @@ impl Engine<'_> {
     }
 
     /// The lab that the cell begins in, running.
-    pub(super) async fn begin(&self, play: &Play<'_>, result: &mut ScenarioResult) -> Result<(Lab, Start), String> {
+    pub(super) async fn begin(&self, play: &Play<'_>, record: &mut CaseRecord) -> Result<(Lab, Start), String> {
         let begun = Instant::now();
-        let (mut lab, mut start) = self.unless_interrupted(self.thawed(play, &begun, result)).await?;
+        let (mut lab, mut start) = self.unless_interrupted(self.thawed(play, &begun, record)).await?;
         play.show(Some(&lab));
-        result.lab_seconds = begun.elapsed().as_secs_f64();
-        result.cores.extend(core_meter::lap());
-        (self.say)(&format!("  lab   {} runs after {:.1} s", play.cell.lab.topology.name, result.lab_seconds));
+        record.lab_seconds = begun.elapsed().as_secs_f64();
+        record.cores.extend(core_meter::lap());
+        (self.say)(&format!("  lab   {} runs after {:.1} s", play.cell.lab.topology.name, record.lab_seconds));
         self.lab(play, format!("{} runs", play.cell.lab.topology.name));
         // A kept checkpoint has it already.
         if start.next == 0
-            && let Err(reason) = self.lay_own_etc(play, &mut lab, &mut start.notes, &mut result.steps).await
+            && let Err(reason) = self.lay_own_etc(play, &mut lab, &mut start.notes, &mut record.steps).await
         {
             self.end(play, Some(lab)).await?;
             return Err(reason);
         }
-        if let Err(reason) = self.prepare(play, &lab, &mut start.notes, &mut result.steps).await {
+        if let Err(reason) = self.prepare(play, &lab, &mut start.notes, &mut record.steps).await {
             self.end(play, Some(lab)).await?;
             return Err(reason);
         }
@@ -225,9 +226,9 @@ impl Engine<'_> {
         &self,
         play: &Play<'_>,
         begun: &Instant,
-        result: &mut ScenarioResult,
+        record: &mut CaseRecord,
     ) -> Result<(Lab, Start), LabError> {
-        let start = self.start(play, begun, result).await?;
+        let start = self.start(play, begun, record).await?;
         let thawed = self.thaw(play, &start.template, start.next, &start.notes).await;
         match thawed {
             Err(refused) if refused.is_refused_state() => {
@@ -238,8 +239,8 @@ impl Engine<'_> {
             }
             thawed => return Ok((thawed?, start)),
         }
-        (result.steps, result.kept) = (Vec::new(), None);
-        let start = self.start(play, begun, result).await?;
+        (record.steps, record.kept) = (Vec::new(), None);
+        let start = self.start(play, begun, record).await?;
         let lab = self.thaw(play, &start.template, start.next, &start.notes).await?;
         Ok((lab, start))
     }
@@ -271,43 +272,38 @@ impl Engine<'_> {
         play: &Play<'_>,
         place: &mut Option<Lab>,
         start: &mut Start,
-        result: &mut ScenarioResult,
+        record: &mut CaseRecord,
     ) -> Result<(), String> {
         loop {
             let Some(lab) = place.as_ref() else { return Err("there is no lab any more".into()) };
             let outcome = tokio::select! {
-                outcome = self.steps(play, lab, start, result) => outcome,
+                outcome = self.steps(play, lab, start, record) => outcome,
                 trouble = lab.trouble() => Err(befell(play.cell, start.next, &trouble)),
                 () = self.interrupt.wished() => Err("interrupted".into()),
             };
             let (index, step) = match outcome? {
                 Stop::End => return Ok(()),
                 Stop::Lab(index, step) => (index, step),
-                Stop::Lacking(reason) => {
-                    (result.outcome, result.reason) = (Verdict::Skipped, Some(reason));
-                    return Ok(());
-                }
             };
             let _cores = self.cores(play, step).await?;
             let Some(lab) = place.take() else { return Ok(()) };
             play.show(None);
             self.announce(play, index, step);
             let (began, started) = (Timestamp::now(), Instant::now());
-            let replacing = self.replace(play, index, lab, start, &result.steps);
+            let replacing = self.replace(play, index, lab, start, &record.steps);
             let (replaced, answered) = self.unless_interrupted(replacing).await?;
             play.show(Some(&replaced));
             *place = Some(replaced);
             let step_result = StepResult {
                 started: Some(began),
-                outcome: StepOutcome::Passed,
                 seconds: started.elapsed().as_secs_f64(),
                 asked: asked_of_lab(&step.action),
                 answered,
                 cores: core_meter::lap().map(Box::new),
-                ..omitted(play.scenario, index, step)
+                ..result_of(play.scenario, index, step, StepOutcome::Passed)
             };
             self.report(play, &step_result);
-            result.steps.push(step_result);
+            record.steps.push(step_result);
             start.next = index + 1;
         }
     }
@@ -318,21 +314,21 @@ impl Engine<'_> {
         play: &Play<'s>,
         lab: &Lab,
         start: &mut Start,
-        result: &mut ScenarioResult,
+        record: &mut CaseRecord,
     ) -> Result<Stop<'s>, String> {
         let cell = play.cell;
         let Start { notes, next, .. } = start;
         let mut stage = Stage::new(lab, &cell.lab.topology.domain, notes, self.say)?;
         stage.wait_at_most(self.course.longest_wait);
         let before = next.checked_sub(1).map(|index| (index, &cell.steps[index]));
-        self.check_invariants(play, &mut stage, before, result).await?;
+        self.check_invariants(play, &mut stage, before, record).await?;
         for (index, step) in cell.steps.iter().enumerate().take(play.ends).skip(*next) {
             *next = index;
             if let Some(phase) = &step.phase {
                 (self.say)(&format!("  --    {phase}"));
             }
-            if cell.kind == Kind::Control && step.fault {
-                result.steps.push(omitted(play.scenario, index, step));
+            if is_left_out(cell.kind, part_of(step)) {
+                record.steps.push(result_of(play.scenario, index, step, StepOutcome::Omitted));
                 (self.say)(&format!("  omit  {}: {}", step.machine(), step.name.get_ref()));
                 *next = index + 1;
                 continue;
@@ -358,14 +354,13 @@ impl Engine<'_> {
             play.exhibit(&exhibits)?;
             let mut step_result = StepResult {
                 started: Some(began),
-                outcome,
                 seconds,
                 asked: lab.identity().redact(&done.asked),
                 answered: shortened(lab.identity().redact(&done.answered), LONGEST_ANSWER),
                 transcript,
                 files: exhibits.into_iter().map(|exhibit| exhibit.file).collect(),
                 cores: core_meter::lap().map(Box::new),
-                ..omitted(play.scenario, index, step)
+                ..result_of(play.scenario, index, step, outcome)
             };
             self.report(play, &step_result);
             let failure = (outcome == StepOutcome::Failed).then(|| failure(index, &step_result));
@@ -375,16 +370,16 @@ impl Engine<'_> {
                 step_result.diagnosis = self.explain_refusal(play, lab, (index, step), login, started.elapsed()).await;
             }
             let why = step_result.diagnosis.as_ref().map(|cause| format!("; diagnosis: {cause}"));
-            result.steps.push(step_result);
+            record.steps.push(step_result);
             match failure {
                 Some(reason) if !self.course.to_the_end => return Err(reason + &why.unwrap_or_default()),
                 _ => {}
             }
             if outcome == StepOutcome::Skipped {
-                return Ok(Stop::Lacking(done.answered));
+                return Ok(Stop::End);
             }
             *next = index + 1;
-            self.check_invariants(play, &mut stage, Some((index, step)), result).await?;
+            self.check_invariants(play, &mut stage, Some((index, step)), record).await?;
         }
         Ok(Stop::End)
     }
@@ -395,7 +390,7 @@ impl Engine<'_> {
         play: &Play<'_>,
         stage: &mut Stage<'_>,
         after: Option<(usize, &Step)>,
-        result: &mut ScenarioResult,
+        record: &mut CaseRecord,
     ) -> Result<(), String> {
         if let Some((_, step)) = after {
             stage.note_disturbances(step);
@@ -412,13 +407,12 @@ impl Engine<'_> {
             number: None,
             part: Part::Invariant,
             started: Some(began),
-            outcome: StepOutcome::Failed,
             seconds: started.elapsed().as_secs_f64(),
             asked: stage.redact(&format!("invariant {place}: {}", done.asked)),
             answered: shortened(stage.redact(&done.answered), LONGEST_ANSWER),
             transcript: done.transcript.map(|it| shortened(stage.redact(&it), LONGEST_TRANSCRIPT)),
             cores: core_meter::lap().map(Box::new),
-            ..omitted(play.scenario, 0, invariant)
+            ..result_of(play.scenario, 0, invariant, StepOutcome::Failed)
         };
         self.report(play, &step_result);
         let reason = format!(
@@ -427,7 +421,7 @@ impl Engine<'_> {
             stage.redact(&done.asked),
             step_result.answered
         );
-        result.steps.push(step_result);
+        record.steps.push(step_result);
         Err(reason)
     }
 

@@ -84,7 +84,7 @@ impl Engine<'_> {
         let performed = stage.perform(step).await;
         let refused = refused_login(step, &performed);
         let done = match performed {
-            Ok(done) | Err(StepError::Unmet(done)) => done,
+            Ok(done) | Err(StepError::Unmet(done, _)) => done,
             Err(StepError::Broken(reason) | StepError::Lacking(reason)) => return Err(reason),
         };
         let diagnosis = match refused {

@@ -6,7 +6,7 @@ use super::format::{Cell, Scenario};
 use super::judgement::{chain, unjudged};
 use super::resume::Start;
 use super::step::{Action, Step};
-use crate::evidence::{Happening, ScenarioResult, Verdict};
+use crate::evidence::{CaseRecord, Happening, ScenarioResult, StepOutcome, Verdict};
 use crate::lab::{Lab, Permit, Window};
 use crate::mistake::nearest;
 use tokio::sync::watch;
@@ -23,7 +23,9 @@ pub struct Held<'a> {
     lab: Option<Lab>,
     start: Start,
     beginning: (usize, Kept),
-    result: ScenarioResult,
+    record: CaseRecord,
+    /// What was judged so far: nothing before a step was carried out.
+    judged: Option<(Verdict, Option<String>)>,
 }
 
 /// Which step comes first when a cell goes on.
@@ -95,15 +97,15 @@ impl<'a> Held<'a> {
         ends: usize,
         onlooker: &'a watch::Sender<Option<Window>>,
     ) -> Result<Self, String> {
-        let mut result = unjudged(scenario, cell);
-        let logs = engine.run.cell(&scenario.name, &result.cell).map_err(|error| error.to_string())?;
+        let mut record = unjudged(scenario, cell);
+        let logs = engine.run.cell(&scenario.name, &record.cell).map_err(|error| error.to_string())?;
         let play = Play { scenario, cell, logs, ends, onlooker: Some(onlooker) };
         engine.introduce(&play);
         let share = engine.share(&play).await?;
-        let (lab, start) = engine.begin(&play, &mut result).await?;
+        let (lab, start) = engine.begin(&play, &mut record).await?;
         let state = Kept { template: start.template.clone(), notes: start.notes.clone() };
         let beginning = (start.next, state);
-        Ok(Self { engine, play, _share: share, lab: Some(lab), start, beginning, result })
+        Ok(Self { engine, play, _share: share, lab: Some(lab), start, beginning, record, judged: None })
     }
 
     /// Carries steps out until so many are done, or one fails.
@@ -113,15 +115,17 @@ impl<'a> Held<'a> {
             self.start.next = (self.start.next + 1).min(self.play.cell.steps.len());
         }
         let (engine, play) = (self.engine, &self.play);
-        let mut done = engine.stretches(play, &mut self.lab, &mut self.start, &mut self.result).await;
-        if let (Verdict::Skipped, Some(reason)) = (self.result.outcome, &self.result.reason) {
-            done = done.and(Err(reason.clone()));
+        let mut done = engine.stretches(play, &mut self.lab, &mut self.start, &mut self.record).await;
+        let last = self.record.steps.last().filter(|step| step.outcome == StepOutcome::Skipped);
+        if let Some(skipped) = last {
+            done = done.and(Err(skipped.answered.clone()));
         }
         // Other runs need not wait for a person.
         self.start.claims.clear();
-        (self.result.outcome, self.result.reason) = match &done {
-            Ok(()) => (Verdict::Passed, None),
-            Err(reason) => (Verdict::Failed, Some(reason.clone())),
+        self.judged = match &done {
+            Ok(()) if ends == 0 => None,
+            Ok(()) => Some((Verdict::Passed, None)),
+            Err(reason) => Some((Verdict::Failed, Some(reason.clone()))),
         };
         done
     }
@@ -187,10 +191,12 @@ impl<'a> Held<'a> {
     pub async fn end(mut self) -> Result<ScenarioResult, String> {
         self.engine.note_flows(&self.play, self.lab.as_ref(), &mut self.start.notes).await;
         let ended = self.engine.end(&self.play, self.lab.take()).await;
-        let written = self.engine.run.add(self.result.clone());
+        let (verdict, reason) = self.judged.unwrap_or((Verdict::Skipped, Some("no step was carried out".into())));
+        let result = self.record.judged(verdict, reason);
+        let written = self.engine.run.add(result.clone());
         ended?;
         written.map_err(|error| format!("failed to write the result: {error}"))?;
-        Ok(self.result)
+        Ok(result)
     }
 }
 

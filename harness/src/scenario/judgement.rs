@@ -1,29 +1,122 @@
-//! What a step, or a cell, comes to, and how it is said.
+//! What a step, or a cell, comes to, and how it is said. The rules are pure functions: their tests try all combinations.
 
+use super::expectation::Instead;
 use super::format::{Cell, Kind, Scenario};
 use super::step::{Action, Looking, Power, Step};
-use super::steps::{Done, StepError, with};
-use crate::evidence::{Beginning, Part, ScenarioResult, StepOutcome, StepResult, Verdict};
+use super::steps::{Done, StepError, shown, with};
+use crate::evidence::{Beginning, CaseRecord, Part, StepOutcome, StepResult, Verdict};
 use crate::machine::{MachineName, Trouble};
 
-/// The result of a cell of which nothing is known yet.
+/// What carrying a step out, or one look of it, came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// What it expects.
+    Met,
+    /// Something else.
+    Unmet(Instead),
+    /// Nothing: it could not be carried out.
+    Broken,
+    /// Nothing: it cannot be carried out here.
+    Lacking,
+}
+
+/// What follows from a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Another look.
+    Again,
+    /// The end: the step came to what was seen last.
+    AsSeen,
+    /// The end: the step came to the contrary, since what was seen must never be.
+    Reversed,
+}
+
+/// What follows from a look of a step that looks so often.
+pub(super) fn after_look(looking: Looking, shown: Shown, time_is_over: bool) -> Next {
+    match (looking, shown) {
+        (Looking::Once, _) => Next::AsSeen,
+        (Looking::Within(_), Shown::Met) => Next::AsSeen,
+        // A machine that cannot be asked may be starting.
+        (Looking::Within(_), Shown::Unmet(_) | Shown::Broken | Shown::Lacking) if time_is_over => Next::AsSeen,
+        (Looking::Within(_), Shown::Unmet(_) | Shown::Broken | Shown::Lacking) => Next::Again,
+        (Looking::Always(_), Shown::Met) if time_is_over => Next::AsSeen,
+        (Looking::Always(_), Shown::Met) => Next::Again,
+        (Looking::Always(_), Shown::Unmet(_) | Shown::Broken | Shown::Lacking) => Next::AsSeen,
+        (Looking::Never(_), Shown::Met) => Next::Reversed,
+        (Looking::Never(_), Shown::Unmet(_)) if time_is_over => Next::Reversed,
+        (Looking::Never(_), Shown::Unmet(_)) => Next::Again,
+        (Looking::Never(_), Shown::Broken | Shown::Lacking) => Next::AsSeen,
+    }
+}
+
+/// Whether a cell leaves a step out.
+pub(super) fn is_left_out(kind: Kind, part: Part) -> bool {
+    match (kind, part) {
+        (Kind::Control, Part::Fault) => true,
+        (Kind::Main | Kind::Fault, _) | (Kind::Control, Part::Plain | Part::Symptom | Part::Invariant) => false,
+    }
+}
+
+/// What becomes of a step that was carried out. In a control a symptom must be absent, and only what a sound system shows proves
+/// that.
+pub(super) fn outcome(kind: Kind, part: Part, shown: Shown) -> StepOutcome {
+    let must_be_absent = kind == Kind::Control && part == Part::Symptom;
+    match (shown, must_be_absent) {
+        (Shown::Lacking, _) => StepOutcome::Skipped,
+        (Shown::Met, false) | (Shown::Unmet(Instead::Sound), true) => StepOutcome::Passed,
+        (Shown::Met, true)
+        | (Shown::Unmet(Instead::Sound), false)
+        | (Shown::Unmet(Instead::Unclear) | Shown::Broken, _) => StepOutcome::Failed,
+    }
+}
+
+/// Whether an invariant holds. What cannot be looked at is not known to hold.
+pub(super) fn holds(shown: Shown) -> bool {
+    match shown {
+        Shown::Met => true,
+        Shown::Unmet(_) | Shown::Broken | Shown::Lacking => false,
+    }
+}
+
+/// The verdict on a cell whose steps are to be carried out up to the number `wanted`, and why. It passes only if each of these was
+/// dealt with, and one of them was carried out.
+pub(super) fn verdict(steps: &[StepResult], wanted: usize) -> (Verdict, Option<String>) {
+    let mut failed = steps.iter().filter(|step| step.outcome == StepOutcome::Failed);
+    if let Some(first) = failed.next() {
+        let more = failed.count();
+        let reason = format!("\"{}\": {} → {}, and {more} more failed", first.name, first.asked, first.answered);
+        return (Verdict::Failed, Some(reason));
+    }
+    if let Some(skipped) = steps.iter().find(|step| step.outcome == StepOutcome::Skipped) {
+        return (Verdict::Skipped, Some(skipped.answered.clone()));
+    }
+    let has = |number: usize| steps.iter().any(|step| step.number == Some(number));
+    if let Some(missing) = (1..=wanted).find(|number| !has(*number)) {
+        return (Verdict::Failed, Some(format!("step {missing} was not carried out")));
+    }
+    let was_carried_out =
+        |step: &StepResult| step.number.is_some() && matches!(step.outcome, StepOutcome::Passed | StepOutcome::Kept);
+    if !steps.iter().any(was_carried_out) {
+        return (Verdict::Failed, Some("no step was carried out: nothing is shown".into()));
+    }
+    (Verdict::Passed, None)
+}
+
+/// What is known of a cell of which nothing is judged yet.
 #[must_use]
-pub fn unjudged(scenario: &Scenario, cell: &Cell) -> ScenarioResult {
-    ScenarioResult {
+pub fn unjudged(scenario: &Scenario, cell: &Cell) -> CaseRecord {
+    CaseRecord {
         name: scenario.name.clone(),
         cell: cell.to_string(),
         summary: scenario.summary.clone(),
         file: scenario.file.display().to_string(),
         control: cell.kind == Kind::Control,
-        outcome: Verdict::Passed,
-        reason: None,
-        started: None,
         seconds: 0.0,
         lab_seconds: 0.0,
-        lab: Vec::new(),
         covers: cell.covers(),
         kept: None,
         close_calls: Vec::new(),
+        cores: Vec::new(),
         cores: Vec::new(),
         starved: None,
         steps: Vec::new(),
@@ -55,41 +148,47 @@ pub(super) fn befell(cell: &Cell, next: usize, (machine, trouble): &(MachineName
     format!("machine {machine}: {trouble}; {place}")
 }
 
-/// In the control no symptom may hold; everything else is as it is.
+/// What becomes of a step that was carried out, and how it is told.
 pub(super) fn judge(kind: Kind, step: &Step, performed: Result<Done, StepError>) -> (StepOutcome, Done) {
-    let inverted = kind == Kind::Control && step.symptom;
-    match performed {
-        Ok(done) if inverted => (StepOutcome::Failed, with(done, "the symptom shows without the fault: ")),
-        Ok(done) => (StepOutcome::Passed, done),
-        Err(StepError::Unmet(done)) if inverted => (StepOutcome::Passed, with(done, "no symptom: ")),
-        Err(StepError::Unmet(done)) => (StepOutcome::Failed, done),
-        Err(StepError::Lacking(reason)) => (
-            StepOutcome::Skipped,
-            Done { asked: "whether it can be tried here".into(), answered: reason, transcript: None },
-        ),
-        Err(StepError::Broken(reason)) => (
-            StepOutcome::Failed,
-            Done { asked: "the step could not be carried out".into(), answered: reason, transcript: None },
-        ),
-    }
+    let (part, seen) = (part_of(step), shown(&performed));
+    let outcome = outcome(kind, part, seen);
+    let not_done = |asked: &str, answered| Done { asked: asked.into(), answered, transcript: None };
+    let done = match performed {
+        Ok(done) | Err(StepError::Unmet(done, _)) => done,
+        Err(StepError::Lacking(reason)) => not_done("whether it can be tried here", reason),
+        Err(StepError::Broken(reason)) => not_done("the step could not be carried out", reason),
+    };
+    let words = match (kind, part, seen) {
+        (Kind::Control, Part::Symptom, Shown::Met) => "the symptom shows without the fault: ",
+        (Kind::Control, Part::Symptom, Shown::Unmet(Instead::Sound)) => "no symptom: ",
+        (Kind::Control, Part::Symptom, Shown::Unmet(Instead::Unclear)) => {
+            "whether the symptom is absent cannot be judged, since this is not what a sound system shows: "
+        }
+        _ => "",
+    };
+    (outcome, with(done, words))
 }
 
-/// The result of the step `index` that the cell leaves out; others are made from it.
-pub(super) fn omitted(scenario: &Scenario, index: usize, step: &Step) -> StepResult {
-    let part = match (step.fault, step.symptom) {
+/// What a step is to its scenario.
+pub(super) fn part_of(step: &Step) -> Part {
+    match (step.fault, step.symptom) {
         (true, _) => Part::Fault,
         (_, true) => Part::Symptom,
         _ => Part::Plain,
-    };
+    }
+}
+
+/// The result of the step `index`, of which nothing but its outcome is known.
+pub(super) fn result_of(scenario: &Scenario, index: usize, step: &Step, outcome: StepOutcome) -> StepResult {
     StepResult {
         number: Some(index + 1),
         name: step.name.get_ref().clone(),
         machine: step.machine().to_owned(),
-        part,
+        part: part_of(step),
         phase: step.phase.clone(),
         line: Some(scenario.line_of(step)),
         started: None,
-        outcome: StepOutcome::Omitted,
+        outcome,
         seconds: 0.0,
         asked: String::new(),
         answered: String::new(),
@@ -126,16 +225,5 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[rstest::rstest]
-    #[case::expected(Kind::Fault, false)]
-    #[case::symptom_of_a_control(Kind::Control, true)]
-    fn what_cannot_be_tried_is_neither_good_nor_bad(#[case] kind: Kind, #[case] symptom: bool) {
-        let text = format!("name = \"bad\"\non = \"mail\"\nsymptom = {symptom}\ndo.impair = {{ loss_percent = 5 }}");
-        let step: Step = toml::from_str(&text).unwrap();
-        let (outcome, done) = judge(kind, &step, Err(StepError::Lacking("it has no netem".into())));
-        assert_eq!((outcome, done.answered.as_str()), (StepOutcome::Skipped, "it has no netem"));
-    }
-}
+#[path = "judgement_tests.rs"]
+mod tests;

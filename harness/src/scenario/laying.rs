@@ -152,7 +152,7 @@ impl Engine<'_> {
                         pauses.next(&deadline).await;
                         continue;
                     }
-                    Err(StepError::Unmet(done)) => done,
+                    Err(StepError::Unmet(done, _)) => done,
                     Err(StepError::Broken(reason) | StepError::Lacking(reason)) => return Ok(Some((reason, None))),
                 };
                 let words = format!("{}: {} → {}", step.name.get_ref(), done.asked, done.answered);

@@ -51,7 +51,7 @@ pub async fn holds(lab: &Lab, domain: &str, step: &Step) -> Result<(), String> {
     let mut stage = Stage::new(lab, domain, &mut notes, &|_| ())?;
     match stage.perform(step).await {
         Ok(_) => Ok(()),
-        Err(StepError::Unmet(Done { asked, answered, .. })) => Err(format!("{asked} → {answered}")),
+        Err(StepError::Unmet(Done { asked, answered, .. }, _)) => Err(format!("{asked} → {answered}")),
         Err(StepError::Broken(reason) | StepError::Lacking(reason)) => Err(reason),
     }
 }

@@ -1,6 +1,7 @@
 //! A login that should have been let in, and was not: why, in the result of its cell.
 
 use super::engine::{Engine, Play};
+use super::expectation::Instead;
 use super::step::{Action, Answer, Step};
 use super::steps::{Done, Exhibit, Since, StepError, diagnosis_of};
 use crate::lab::Lab;
@@ -24,7 +25,8 @@ pub(super) fn refused_login<'s>(step: &'s Step, performed: &Result<Done, StepErr
     let (login, expected) = login_of(step)?;
     let was_let_in = match performed {
         Ok(_) => expected == Answer::Accepted,
-        Err(StepError::Unmet(_)) => expected != Answer::Accepted,
+        // Of an answer that nobody expects, only the sound one lets somebody in.
+        Err(StepError::Unmet(_, instead)) => expected != Answer::Accepted && *instead == Instead::Sound,
         // Nobody knows.
         Err(StepError::Broken(_) | StepError::Lacking(_)) => true,
     };
@@ -80,14 +82,26 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case::refused("imap = { user = \"alice\", expect = \"accepted\" }", false, true)]
-    #[case::let_in("imap = { user = \"alice\", expect = \"accepted\" }", true, false)]
-    #[case::a_symptom_in_the_control("smtp = { user = \"alice\", expect = \"refused\" }", true, true)]
-    #[case::let_in_against_expectation("smtp = { user = \"alice\", expect = \"refused\" }", false, false)]
-    #[case::no_login("units = { active = [\"sssd\"] }", false, false)]
-    fn only_a_refused_login_is_explained(#[case] action: &str, #[case] as_expected: bool, #[case] explained: bool) {
+    #[case::refused("imap = { user = \"alice\", expect = \"accepted\" }", Some(Instead::Sound), true)]
+    #[case::let_in("imap = { user = \"alice\", expect = \"accepted\" }", None, false)]
+    #[case::a_symptom_in_the_control("smtp = { user = \"alice\", expect = \"refused\" }", None, true)]
+    #[case::let_in_against_expectation(
+        "smtp = { user = \"alice\", expect = \"refused\" }",
+        Some(Instead::Sound),
+        false
+    )]
+    #[case::unavailable_instead("smtp = { user = \"alice\", expect = \"refused\" }", Some(Instead::Unclear), true)]
+    #[case::no_login("units = { active = [\"sssd\"] }", Some(Instead::Sound), false)]
+    fn only_a_refused_login_is_explained(
+        #[case] action: &str,
+        #[case] instead: Option<Instead>,
+        #[case] explained: bool,
+    ) {
         let done = Done { asked: String::new(), answered: String::new(), transcript: None };
-        let performed = if as_expected { Ok(done) } else { Err(StepError::Unmet(done)) };
+        let performed = match instead {
+            None => Ok(done),
+            Some(instead) => Err(StepError::Unmet(done, instead)),
+        };
         assert_eq!(refused_login(&step(action), &performed).is_some(), explained);
     }
 }

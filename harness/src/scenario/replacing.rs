@@ -1,6 +1,7 @@
 //! Steps that concern a whole lab, or a machine as a whole: another lab takes the place of the one before.
 
 use super::engine::{Engine, Kept, Play};
+use super::expectation::Rebooted;
 use super::judgement::chain;
 use super::resume::{ReplaceError, Start};
 use super::step::{Action, Power, Return};
@@ -70,19 +71,24 @@ impl Engine<'_> {
                 Ok((lab, "done".into()))
             }
             Action::Reboot(reboot) => {
-                let rebooted = match lab.reboot(step.machine(), &play.logs).await {
-                    Err(away @ LabError::StaysAway { .. }) if reboot.expect == Return::Away => {
-                        let said = chain(&away);
-                        let as_expected = reboot.says.iter().all(|words| said.contains(words));
-                        return if as_expected { Ok((lab, said)) } else { Err(away.into()) };
+                let machine = step.machine();
+                let (judged, done) = match lab.reboot(machine, &play.logs).await {
+                    Err(away @ LabError::StaysAway { .. }) => {
+                        let judged = reboot.judge(machine, Rebooted::Away(&chain(&away)));
+                        (judged, Err(away))
                     }
-                    rebooted => rebooted?,
+                    rebooted => (reboot.judge(machine, Rebooted::Back), Ok(rebooted?)),
                 };
-                if reboot.expect == Return::Away {
-                    return Err(ReplaceError::Back(step.machine().to_owned()));
+                match (judged.is_met(), done) {
+                    (true, Ok(rebooted)) => {
+                        let kernel =
+                            rebooted.kernel.map_or_else(String::new, |version| format!(" with kernel {version}"));
+                        Ok((lab, format!("{}{kernel}", judged.answered())))
+                    }
+                    (true, Err(_)) => Ok((lab, judged.answered())),
+                    (false, Err(away)) if reboot.expect == Return::Back => Err(away.into()),
+                    (false, _) => Err(ReplaceError::Unmet(judged.answered())),
                 }
-                let kernel = rebooted.kernel.map_or_else(String::new, |version| format!(" with kernel {version}"));
-                Ok((lab, format!("it is up again{kernel}")))
             }
             _ => Ok((lab, String::new())),
         }

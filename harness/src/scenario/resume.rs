@@ -2,14 +2,14 @@
 
 use super::engine::{Engine, Kept, Play};
 use super::format::{Cell, Scenario};
-use super::judgement::{omitted, unjudged};
+use super::judgement::{result_of, unjudged};
 use super::kept::{Before, History, Papers, StartingPoint, starts};
 use super::ready::ReadySteps;
 use super::step::{Action, Step};
 use super::steps::{Notes, take_inventory};
 use crate::cache::Claim;
 use crate::etc::OwnEtc;
-use crate::evidence::{Happening, KeptSteps, ScenarioResult, StepOutcome, StepResult};
+use crate::evidence::{CaseRecord, Happening, KeptSteps, StepOutcome, StepResult, Verdict};
 use crate::lab::{Found, Lab, LabError, Order, Template, Wanted};
 use futures_util::future::try_join_all;
 use std::collections::BTreeMap;
@@ -36,9 +36,9 @@ pub(super) enum ReplaceError {
     /// The lab.
     #[error(transparent)]
     Lab(#[from] LabError),
-    /// A machine came up that was not to.
-    #[error("machine {0} came up again, and was expected to stay away")]
-    Back(String),
+    /// What came of it is not what the step expects.
+    #[error("{0}")]
+    Unmet(String),
     /// The configuration of a machine, which is kept with it.
     #[error("failed to take the inventory that is kept with a checkpoint: {0}")]
     Inventory(String),
@@ -53,7 +53,7 @@ impl Engine<'_> {
         &self,
         play: &Play<'_>,
         begun: &Instant,
-        result: &mut ScenarioResult,
+        record: &mut CaseRecord,
     ) -> Result<Start, LabError> {
         let wanted = if self.fresh { Wanted::Fresh } else { Wanted::Kept };
         let mut claims = BTreeMap::new();
@@ -77,7 +77,7 @@ impl Engine<'_> {
             }
             match self.look(play, step, wanted, begun).await? {
                 Found::Kept(template, papers) if kept.len() == needs.len() => {
-                    return Ok(self.behind(play, step, (template, papers), (claims, kept), result));
+                    return Ok(self.behind(play, step, (template, papers), (claims, kept), record));
                 }
                 // It is of no use without those before it, and is made again with them another time.
                 Found::Kept(..) => {}
@@ -95,7 +95,7 @@ impl Engine<'_> {
         index: usize,
         (template, papers): (Arc<Template>, Papers),
         (claims, mut earlier): (BTreeMap<usize, Claim>, BTreeMap<String, Kept>),
-        result: &mut ScenarioResult,
+        record: &mut CaseRecord,
     ) -> Start {
         let Papers { mut notes, mut steps, .. } = papers;
         notes.captured.forget_files();
@@ -111,8 +111,8 @@ impl Engine<'_> {
                 step.outcome = StepOutcome::Kept;
             }
         }
-        result.steps = steps;
-        result.kept = Some(kept);
+        record.steps = steps;
+        record.kept = Some(kept);
         // The result directory of this run is complete: inventories can be compared in it.
         let exhibits: Result<Vec<_>, _> = notes.inventories.iter().map(super::steps::Kept::exhibit).collect();
         let shown = exhibits.map_err(|error| error.to_string()).and_then(|exhibits| play.exhibit(&exhibits));
@@ -161,7 +161,10 @@ impl Engine<'_> {
             return Ok((template, papers));
         }
         drop(found);
-        self.carry_out(&play, &mut unjudged(scenario, cell)).await?;
+        match self.carry_out(&play, &mut unjudged(scenario, cell)).await? {
+            (Verdict::Passed, _) => {}
+            (Verdict::Failed | Verdict::Skipped, reason) => return Err(reason.unwrap_or_default()),
+        }
         match self.unless_interrupted(self.look(&play, index, Wanted::Kept, &begun)).await? {
             Found::Kept(template, papers) => Ok((template, papers)),
             Found::ToMake(_) => Err(format!("the checkpoint of step {} was removed at once", index + 1)),
@@ -220,9 +223,8 @@ pub(super) fn checkpoint_name(step: &Step) -> &str {
 /// The result of the step that kept the checkpoint: its papers were written before it was done.
 fn checkpoint_result(play: &Play<'_>, index: usize, name: &str) -> StepResult {
     StepResult {
-        outcome: StepOutcome::Kept,
         asked: format!("keep the state of the lab as `{name}`"),
         answered: "kept, for later runs too".into(),
-        ..omitted(play.scenario, index, &play.cell.steps[index])
+        ..result_of(play.scenario, index, &play.cell.steps[index], StepOutcome::Kept)
     }
 }

@@ -276,4 +276,4 @@ pub(super) fn check_account(name: &Spanned<String>, lab: Option<&Topology>, flaw
 
 #[cfg(test)]
 #[path = "step_key_tests.rs"]
-mod key_tests;
+pub(in crate::scenario) mod key_tests;

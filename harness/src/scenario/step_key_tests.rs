@@ -17,7 +17,7 @@ impl Pair {
     }
 }
 
-fn resolved(here: &Value) -> &Value {
+pub(in crate::scenario) fn resolved(here: &Value) -> &Value {
     match here["$ref"].as_str() {
         Some(name) => resolved(schema::STEP.pointer(name.trim_start_matches('#')).expect("a definition")),
         None => here,
@@ -25,7 +25,7 @@ fn resolved(here: &Value) -> &Value {
 }
 
 /// The forms that a value can have.
-fn forms(here: &Value) -> Vec<&Value> {
+pub(in crate::scenario) fn forms(here: &Value) -> Vec<&Value> {
     let here = resolved(here);
     let several = ["oneOf", "anyOf"].iter().find_map(|key| here[key].as_array());
     let is_null = |form: &&Value| form["type"] == "null";
@@ -34,7 +34,7 @@ fn forms(here: &Value) -> Vec<&Value> {
 }
 
 /// The type of a form; that it may be missing does not matter.
-fn kind(form: &Value) -> &str {
+pub(in crate::scenario) fn kind(form: &Value) -> &str {
     let of_several = || form["type"].as_array()?.iter().filter_map(Value::as_str).find(|name| *name != "null");
     form["type"].as_str().or_else(of_several).unwrap_or_default()
 }

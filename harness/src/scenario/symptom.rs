@@ -1,7 +1,8 @@
 //! A symptom that can be asked for by itself, again and again: does it still show?
 
-use super::step::{Action, Answer, Step};
-use super::steps::{Notes, Stage, StepError};
+use super::expectation::Instead;
+use super::step::{Action, Step};
+use super::steps::{Done, Notes, Stage, StepError};
 use crate::lab::Lab;
 use std::fmt;
 use toml::Spanned;
@@ -13,8 +14,6 @@ pub(super) struct Symptom {
     pub(super) label: String,
     /// The step as it stands in the scenario.
     shows: Step,
-    /// What a sound system does instead, if that can be asked for: a refused login is not healed by another refusal.
-    sound: Option<Step>,
     kind: Kind,
 }
 
@@ -45,33 +44,18 @@ impl Symptom {
     }
 
     fn of(step: &Step) -> Option<Self> {
-        let sound = |action| Some(Step { action, ..step.clone() });
-        let (kind, sound) = match &step.action {
-            Action::Imap(login) => {
-                let mut login = login.clone();
-                (login.expect, login.reason) = (other(login.expect), None);
-                (Kind::Imap, sound(Action::Imap(login)))
-            }
-            Action::Smtp(login) => {
-                let mut login = login.clone();
-                (login.expect, login.reason) = (other(login.expect), None);
-                (Kind::Smtp, sound(Action::Smtp(login)))
-            }
-            Action::Ssh(login) => {
-                let mut login = login.clone();
-                login.expect = other(login.expect);
-                (Kind::Ssh, sound(Action::Ssh(login)))
-            }
-            Action::Deliver(_) => (Kind::Delivery, None),
-            Action::Run(_) => (Kind::Command, None),
-            Action::File(_) => (Kind::File, None),
-            Action::Units(units) if units.same_since.is_none() => (Kind::Units, None),
+        let kind = match &step.action {
+            Action::Imap(_) => Kind::Imap,
+            Action::Smtp(_) => Kind::Smtp,
+            Action::Ssh(_) => Kind::Ssh,
+            Action::Deliver(_) => Kind::Delivery,
+            Action::Run(_) => Kind::Command,
+            Action::File(_) => Kind::File,
+            Action::Units(units) if units.same_since.is_none() => Kind::Units,
             // They compare with what earlier steps have remembered.
             _ => return None,
         };
-        // What must never come true in a broken system is what a sound one does.
-        let sound = if step.never.is_some() { Some(step.clone()) } else { sound };
-        Some(Self { label: kind.to_string(), shows: step.clone(), sound, kind })
+        Some(Self { label: kind.to_string(), shows: step.clone(), kind })
     }
 
     /// The step's own sentence.
@@ -101,22 +85,22 @@ impl Symptom {
         }
     }
 
-    /// Whether the lab is healed of it. A step that cannot be carried out heals nothing.
+    /// Whether the lab is healed of it: it shows what a sound system does. A refused login is not healed by another refusal, and
+    /// a step that cannot be carried out heals nothing.
     pub(super) async fn is_healed(&self, lab: &Lab, domain: &str) -> bool {
         let mut notes = Notes::default();
         let Ok(mut stage) = Stage::new(lab, domain, &mut notes, &|_| ()) else { return false };
-        match &self.sound {
-            Some(sound) => stage.perform(sound).await.is_ok(),
-            None => matches!(stage.perform(&self.shows).await, Err(StepError::Unmet(_))),
-        }
+        self.is_absent(&stage.perform(&self.shows).await)
     }
-}
 
-/// What a sound system answers where a broken one answers this.
-fn other(answer: Answer) -> Answer {
-    match answer {
-        Answer::Accepted => Answer::Refused,
-        Answer::Refused | Answer::Unavailable => Answer::Accepted,
+    /// Whether one look at its step shows a sound system.
+    fn is_absent(&self, seen: &Result<Done, StepError>) -> bool {
+        match seen {
+            // What must never come true in a broken system is what a sound one does.
+            Ok(_) => self.shows.never.is_some(),
+            Err(StepError::Unmet(_, instead)) => self.shows.never.is_none() && *instead == Instead::Sound,
+            Err(StepError::Broken(_) | StepError::Lacking(_)) => false,
+        }
     }
 }
 
@@ -185,11 +169,25 @@ mod tests {
         let labels: Vec<_> = symptoms.iter().map(|symptom| symptom.label.as_str()).collect();
         assert_eq!(labels, ["imap-login-1", "imap-login-2", "smtp-login"]);
         assert_eq!(symptoms[1].concern(), "IMAP login of carol");
-        let never = Step { never: Some(Spanned::new(0..0, "1 s".parse().unwrap())), ..steps[0].clone() };
-        let sound = Symptom::of(&never).and_then(|symptom| symptom.sound).map(|step| step.action);
-        assert!(matches!(sound, Some(Action::Imap(login)) if login.expect == Answer::Refused));
-        // Healed is who is let in, whatever the words were.
-        let Some(Action::Imap(login)) = symptoms[0].sound.as_ref().map(|step| &step.action) else { panic!() };
-        assert_eq!((login.expect, &login.reason), (Answer::Accepted, &None));
+    }
+
+    #[rstest::rstest]
+    #[case::it_still_shows("", None, false)]
+    #[case::sound("", Some(Instead::Sound), true)]
+    #[case::another_refusal("", Some(Instead::Unclear), false)]
+    #[case::it_came_true("never = \"1 s\"\n", None, true)]
+    #[case::it_did_not("never = \"1 s\"\n", Some(Instead::Sound), false)]
+    fn only_a_sound_answer_heals(#[case] looks: &str, #[case] instead: Option<Instead>, #[case] healed: bool) {
+        let action = "imap = { user = \"alice\", expect = \"refused\" }";
+        let text = format!("[[step]]\nname = \"x\"\non = \"mail\"\nsymptom = true\n{looks}do.{action}\n");
+        let steps = toml::from_str::<File>(&text).unwrap().step;
+        let symptom = Symptom::among(steps.iter()).remove(0);
+        let done = Done { asked: String::new(), answered: String::new(), transcript: None };
+        let seen = match instead {
+            None => Ok(done),
+            Some(instead) => Err(StepError::Unmet(done, instead)),
+        };
+        assert_eq!(symptom.is_absent(&seen), healed);
+        assert!(!symptom.is_absent(&Err(StepError::Broken("gone".into()))));
     }
 }

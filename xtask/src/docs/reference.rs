@@ -22,7 +22,8 @@ variables; `$${HOME}` is `${HOME}` for a shell, and `$HOME` is as it stands. Cel
 const MARKS: &str = "\
 A file with a step marked `fault` runs twice: in `fault` all steps are done, in `control` those steps are left out, and every step
 marked `symptom` must *not* hold. So each file carries the proof that its expectations can fail. `control` in the matrix does
-the same with values: `control = { variant = [\"kept\"] }`.
+the same with values: `control = { variant = [\"kept\"] }`. In a control only a sound answer shows that a symptom is absent: where a login is
+to be refused, the user must be let in; a server that is unavailable, or refuses for another reason, fails the control.
 ";
 
 const INVARIANTS: &str = "\

@@ -18,6 +18,7 @@ pub(super) fn render(index: usize, cell: &CellReport, control: Option<&ScenarioR
                 span.name { (text::line(&result.cell)) }
                 @if result.control { span.tag { "control" } }
                 @if result.starved.is_some() { span.tag { "ran twice" } }
+                @if let Some(count) = left_out(result) { span.tag { (count) } }
                 @if let Some(kept) = &result.kept { span.tag { "starts behind " (text::line(&kept.checkpoint)) } }
                 span.time { (text::seconds(result.seconds)) }
             }
@@ -39,6 +40,12 @@ pub(super) fn render(index: usize, cell: &CellReport, control: Option<&ScenarioR
             }
         }
     }
+}
+
+/// How many steps a cell has left out, or could not carry out.
+fn left_out(result: &ScenarioResult) -> Option<String> {
+    let count = result.not_carried_out().count();
+    (count > 0).then(|| format!("without {}", text::count(count, "step", "steps")))
 }
 
 /// What a person needs first: the reason, the place in the file, and the command that shows it again.

@@ -1,5 +1,6 @@
 //! What a command printed, and how it ended.
 
+use super::Instead::Sound;
 use super::Judged;
 use crate::scenario::step::{OutputLine, Run};
 
@@ -33,21 +34,22 @@ impl Run {
     pub(in crate::scenario) fn judge(&self, printed: Printed<'_>) -> Judged {
         let said = printed.text();
         let mut judged = Judged::new(format!("status {}", printed.status));
-        judged.expect("status", printed.status == self.status, String::new);
+        judged.expect("status", printed.status == self.status, Sound, String::new);
         for text in &self.contains {
-            judged.expect("contains", said.contains(text), || format!("lacks `{text}`"));
+            judged.expect("contains", said.contains(text), Sound, || format!("lacks `{text}`"));
         }
         for text in &self.lacks {
-            judged.expect("lacks", !said.contains(text), || format!("has `{text}`"));
+            judged.expect("lacks", !said.contains(text), Sound, || format!("has `{text}`"));
         }
         if let Some(text) = &self.output_is {
-            judged.expect("output_is", said.trim() == text.trim(), || format!("is not `{}`", text.trim()));
+            judged.expect("output_is", said.trim() == text.trim(), Sound, || format!("is not `{}`", text.trim()));
         }
         for line in &self.output_lines {
             let line = line.get_ref();
             let times = printed.lines().filter(|printed| line.is_about(printed)).count();
-            judged
-                .expect("output_lines", line.met_by(times), || format!("{times} lines {line}, not {}", line.wanted()));
+            judged.expect("output_lines", line.met_by(times), Sound, || {
+                format!("{times} lines {line}, not {}", line.wanted())
+            });
         }
         if !judged.is_met()
             && let Some(last) = last_words(&said)

@@ -1,10 +1,31 @@
 //! Expectations as pure functions: what a step expects, held against what was observed. Asking the guest is done elsewhere.
 
+#[cfg(test)]
+mod cases;
 mod command;
+mod configuration;
+mod delivery;
+mod directory;
+mod file;
+mod inbox;
+mod login;
+mod machine;
+mod packets;
+mod storage;
 mod stored;
+mod units;
 
 pub(super) use command::Printed;
+pub(super) use configuration::Prediction;
+pub(super) use delivery::{Bulk, Sighting};
+pub(super) use file::FileSeen;
+pub(super) use inbox::InboxSeen;
+pub(super) use login::judge_login;
+pub(super) use machine::{Rebooted, Upgraded};
+pub(super) use packets::Contacted;
+pub(super) use storage::{Built, compared};
 pub(super) use stored::{Copies, MARK};
+pub(super) use units::UnitsSeen;
 
 /// An observation, held against an expectation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +41,19 @@ pub(super) struct Judged {
 pub(super) struct Unmet {
     /// The key, as a scenario file spells it.
     pub(super) key: &'static str,
-    /// What was observed instead; empty where the observation says it already.
+    /// What was observed instead, as a control sees it.
+    pub(super) instead: Instead,
+    /// The same in words; empty where the observation says it already.
     pub(super) words: String,
+}
+
+/// What was observed where an expectation is not met, as a control sees it: there a symptom must be absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Instead {
+    /// What a sound system shows. Of a kind without a natural opposite, such as a command, anything but the symptom.
+    Sound,
+    /// Neither the symptom nor what a sound system shows: whether the symptom is absent cannot be judged.
+    Unclear,
 }
 
 impl Judged {
@@ -31,15 +63,21 @@ impl Judged {
     }
 
     /// Adds that `key` is not met, unless `met`. `words` tell what was observed instead.
-    pub(super) fn expect(&mut self, key: &'static str, met: bool, words: impl FnOnce() -> String) {
+    pub(super) fn expect(&mut self, key: &'static str, met: bool, instead: Instead, words: impl FnOnce() -> String) {
         if !met {
-            self.unmet.push(Unmet { key, words: words() });
+            self.unmet.push(Unmet { key, instead, words: words() });
         }
     }
 
     /// Whether every key is met.
     pub(super) fn is_met(&self) -> bool {
         self.unmet.is_empty()
+    }
+
+    /// What was observed, as a control sees it. None if every key is met.
+    pub(super) fn instead(&self) -> Option<Instead> {
+        let unclear = self.unmet.iter().find(|unmet| unmet.instead == Instead::Unclear);
+        unclear.or(self.unmet.first()).map(|unmet| unmet.instead)
     }
 
     /// The observation, and what is wrong with it.

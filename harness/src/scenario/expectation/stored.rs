@@ -1,5 +1,6 @@
 //! Where a mail server's spool has a message: in its addressee's inbox, exactly once, and in no other mailbox.
 
+use super::Instead::{self, Sound, Unclear};
 use super::Judged;
 use crate::mail::mailbox::message_id;
 use crate::scenario::step::{MessageState, Presence};
@@ -46,8 +47,14 @@ impl Copies {
     /// Holds them against the rule: one in the inbox, and none elsewhere.
     pub(in crate::scenario) fn judge(&self, key: &'static str, user: &str) -> Judged {
         let mut judged = Judged::new(self.told(user));
-        judged.expect(key, self.inbox.len() == 1 && self.elsewhere.is_empty() && self.queued.is_empty(), String::new);
+        let is_there = self.inbox.len() == 1 && self.elsewhere.is_empty() && self.queued.is_empty();
+        judged.expect(key, is_there, self.unless_nowhere(), String::new);
         judged
+    }
+
+    /// A sound system that has no such message has it nowhere.
+    fn unless_nowhere(&self) -> Instead {
+        if self.inbox.is_empty() && self.elsewhere.is_empty() { Sound } else { Unclear }
     }
 
     fn told(&self, user: &str) -> String {
@@ -75,18 +82,19 @@ impl MessageState {
             Presence::Present => {
                 let mut judged = copies.judge("expect", user);
                 for words in &self.contains {
-                    judged.expect("contains", text.contains(words), || format!("lacks `{words}`"));
+                    judged.expect("contains", text.contains(words), Sound, || format!("lacks `{words}`"));
                 }
                 for words in &self.lacks {
-                    judged.expect("lacks", !text.contains(words), || format!("has `{words}`"));
+                    judged.expect("lacks", !text.contains(words), Sound, || format!("has `{words}`"));
                 }
                 judged
             }
             Presence::Absent => {
                 let none = copies.inbox.is_empty() && copies.elsewhere.is_empty();
                 let observed = if none { "in no mailbox".into() } else { copies.told(user) };
+                let is_in_place = copies.inbox.len() == 1 && copies.elsewhere.is_empty();
                 let mut judged = Judged::new(observed);
-                judged.expect("expect", none, String::new);
+                judged.expect("expect", none, if is_in_place { Sound } else { Unclear }, String::new);
                 judged
             }
         }

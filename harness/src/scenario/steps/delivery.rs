@@ -1,7 +1,8 @@
 //! Deliveries: handed over, and seen where the step says.
 
+use super::super::expectation::Sighting;
 use super::super::step::{Credential, Deliver, Privacy, Seen};
-use super::{Done, Stage, StepError};
+use super::{Done, Stage, StepError, decided};
 use crate::mail::message::{Address, Message};
 use crate::mail::smtp::{self, Submission};
 use crate::mail::{Security, delivery, imap};
@@ -19,33 +20,24 @@ impl Stage<'_> {
                 Seen::Later => "accepted",
             }
         );
-        if !submission.outcome.is_accepted() || !submission.refused.is_empty() {
-            let transcript = Some(submission.transcript.to_string());
-            return Err(StepError::Unmet(Done { asked, answered: submission.to_string(), transcript }));
+        let mut transcript = submission.transcript.to_string();
+        let (outcome, refused) = (&submission.outcome, submission.refused.len());
+        if let Some(refused) = Deliver::judge_submission(outcome, refused, &submission.to_string()) {
+            return decided(&refused, asked, Some(transcript));
         }
         self.notes.handed.entry(to.clone()).or_default().push(message.id().clone());
-        let mut transcript = submission.transcript.to_string();
-        let id = message.id().as_str().to_owned();
-        let seen = match deliver.seen {
-            Seen::Later => Ok(format!("accepted as {id}")),
-            Seen::Spool => {
-                let judged = self.await_stored(on, to, &id, deadline).await?.judge("seen", to);
-                if judged.is_met() { Ok(judged.answered()) } else { Err(judged.answered()) }
-            }
+        let id = message.id();
+        let sighting = match deliver.seen {
+            Seen::Later => Sighting::Later(id.as_str().to_owned()),
+            Seen::Spool => Sighting::Spool(self.await_stored(on, to, id.as_str(), deadline).await?),
             Seen::Imap => {
                 let reader = self.imap_access(on, to, Credential::Right, imap::Mechanism::Login, Privacy::Tls)?;
-                let (outcome, reading) = delivery::await_arrival(&self.client, &reader, message.id(), deadline).await;
+                let (outcome, reading) = delivery::await_arrival(&self.client, &reader, id, deadline).await;
                 transcript += &reading.to_string();
-                match outcome {
-                    delivery::DeliveryOutcome::Arrived { .. } => Ok(outcome.to_string()),
-                    other => Err(other.to_string()),
-                }
+                Sighting::Imap(outcome)
             }
         };
-        match seen {
-            Ok(where_) => Ok(Done { asked, answered: where_.trim().to_owned(), transcript: Some(transcript) }),
-            Err(answered) => Err(StepError::Unmet(Done { asked, answered, transcript: Some(transcript) })),
-        }
+        decided(&deliver.judge(&sighting), asked, Some(transcript))
     }
 
     async fn hand_over(&self, on: &str, deliver: &Deliver) -> Result<(Message, Submission, String), StepError> {

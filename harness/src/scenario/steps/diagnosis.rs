@@ -1,7 +1,7 @@
 //! Why a user cannot log in: evidence from all machines of the lab, and what it comes to.
 
 use super::super::step::Diagnose;
-use super::{Done, Stage, StepError, judged};
+use super::{Done, Stage, StepError, decided};
 use crate::lab::Lab;
 use crate::mail::diagnosis::{COLLECTOR, Diagnosis, Evidence, Login, diagnose};
 use crate::time::note;
@@ -74,11 +74,8 @@ impl Stage<'_> {
         let asked = format!("why {} cannot log in by {}", login.user, login.service.pam());
         let since = Since::After(&moment.cursor, ago);
         let diagnosis = diagnosis_of(self.lab, on, login, since).await.map_err(StepError::Broken)?;
-        let missing: Vec<_> = expected.also.iter().filter(|cause| !diagnosis.names(**cause)).collect();
-        let first = diagnosis.cause();
         let sure = diagnosis.findings.first().map(|finding| format!(" ({})", finding.certainty)).unwrap_or_default();
-        let lacks: String = missing.iter().map(|cause| format!("; not found: {cause}")).collect();
-        let done = Done { asked, answered: format!("{first}{sure}{lacks}"), transcript: Some(diagnosis.to_string()) };
-        judged(first == expected.expect && missing.is_empty(), done)
+        let judged = expected.judge(diagnosis.cause(), |cause| diagnosis.names(cause), &sure);
+        decided(&judged, asked, Some(diagnosis.to_string()))
     }
 }

@@ -1,7 +1,8 @@
 //! What an upgrade will do to the configuration, said before it and held against what it did.
 
+use super::super::expectation::Prediction;
 use super::super::step::{CameTrue, ForecastOf};
-use super::{Done, Stage, StepError, judged};
+use super::{Done, Stage, StepError, decided};
 use crate::packages::predict::wanted;
 use crate::packages::proof::{self, Foretold};
 use crate::packages::{COLLECTOR, Extent, Plan, Repository, System, predict, unpacked};
@@ -31,20 +32,13 @@ impl Stage<'_> {
         let foreseen = predict(&system, &repository, &plan);
         let lost: BTreeSet<&str> = foreseen.losses().map(|file| file.path.as_str()).collect();
         let asked = format!("what {} will do to the configuration of {on}", forecast.repository.get_ref());
-        let mut answered = format!("{} files, {} of them lost without a backup", foreseen.files.len(), lost.len());
-        let expected = forecast.loses.as_ref();
-        let expected: Option<BTreeSet<_>> =
-            expected.map(|paths| paths.iter().map(|path| path.get_ref().as_str()).collect());
-        let as_expected = expected.is_none_or(|expected| expected == lost);
-        if !as_expected || !lost.is_empty() {
-            answered = format!("{answered}: {}", lost.iter().copied().collect::<Vec<_>>().join(", "));
-        }
         let lines =
             foreseen.files.iter().map(|file| format!("{}: {} ({}; {})", file.path, file.fate, file.package, file.why));
         let transcript = Some(lines.collect::<Vec<_>>().join("\n"));
         let files = proof::foretell(&foreseen, &system, &repository, &plan);
+        let judged = forecast.judge(foreseen.files.len(), &lost);
         self.notes.forecasts.insert(forecast.name.clone(), Said { machine: on.to_owned(), files });
-        judged(as_expected, Done { asked, answered, transcript })
+        decided(&judged, asked, transcript)
     }
 
     pub(super) async fn came_true(&self, on: &str, came_true: &CameTrue) -> Result<Done, StepError> {
@@ -53,16 +47,13 @@ impl Stage<'_> {
             StepError::Broken(format!("no step has made the forecast `{}` for {on}", came_true.forecast))
         })?;
         let now = self.system(on).await?;
-        let mut wrong = proof::wrong(&said.files, &now);
-        wrong.retain(|wrong| !came_true.except.iter().any(|path| *path.get_ref() == wrong.path));
         let asked = format!("whether all that the forecast `{}` says has come true", came_true.forecast);
-        let lines: Vec<_> = wrong.iter().map(ToString::to_string).collect();
-        let right = said.files.len() - wrong.len();
-        let mut answered = format!("{right} of {} files are as was said", said.files.len());
-        if !lines.is_empty() {
-            answered = format!("{answered}; {}", lines.iter().take(5).cloned().collect::<Vec<_>>().join("; "));
-        }
-        judged(lines.is_empty(), Done { asked, answered, transcript: Some(lines.join("\n")) })
+        let wrong: Vec<_> = proof::wrong(&said.files, &now)
+            .into_iter()
+            .map(|wrong| Prediction { words: wrong.to_string(), path: wrong.path })
+            .collect();
+        let lines: Vec<_> = wrong.iter().map(|wrong| wrong.words.as_str()).collect();
+        decided(&came_true.judge(said.files.len(), &wrong), asked, Some(lines.join("\n")))
     }
 
     /// What the collector finds on the machine, as on a user's server.

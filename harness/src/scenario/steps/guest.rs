@@ -1,9 +1,9 @@
 //! Commands, units, accounts and files of a guest.
 
-use super::super::expectation::Printed;
+use super::super::expectation::{Printed, UnitsSeen};
 use super::super::step::{Account, Credential, Paths, Run, Units};
 use super::moments::Moment;
-use super::{Done, Stage, StepError, decided, judged};
+use super::{Done, Stage, StepError, decided};
 use crate::machine::{quoted, ssh};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
@@ -36,22 +36,16 @@ impl Stage<'_> {
 
     pub(super) async fn units(&self, on: &str, units: &Units) -> Result<Done, StepError> {
         let machine = self.machine(on)?;
-        let mut wrong = Vec::new();
+        let mut seen = UnitsSeen::default();
         for unit in &units.active {
-            let state = machine.unit_state(unit, self.deadline()).await?;
-            if state != "active" {
-                wrong.push(format!("{unit} is {state}"));
-            }
+            seen.states.insert(unit.clone(), machine.unit_state(unit, self.deadline()).await?);
         }
         if let Some(mark) = &units.same_since {
-            let before = self.moment(mark)?;
+            let before = self.moment(mark)?.starts.clone();
             let now = Moment::units(machine, &units.active, self.deadline()).await?;
-            let again = now.iter().filter(|(unit, start)| before.starts.get(*unit) != Some(start));
-            wrong.extend(again.map(|(unit, _)| format!("{unit} was started again")));
+            seen.runs = Some((before, now));
         }
-        let asked = format!("the state of {}", units.active.join(", "));
-        let answered = if wrong.is_empty() { "active".into() } else { wrong.join("; ") };
-        judged(wrong.is_empty(), Done { asked, answered, transcript: None })
+        decided(&units.judge(&seen), format!("the state of {}", units.active.join(", ")), None)
     }
 
     pub(super) async fn account(&self, on: &str, account: &Account) -> Result<Done, StepError> {
@@ -62,12 +56,11 @@ impl Stage<'_> {
         let command = format!("useradd --no-create-home {} && chpasswd --encrypted", quoted(user));
         let input = format!("{user}:{hash}\n");
         let output = self.machine(on)?.execute_with_input(&command, Some(input.as_bytes()), self.deadline()).await?;
-        let done = Done {
-            asked: command,
-            answered: format!("status {} {}", output.status, output.stderr.trim()),
-            transcript: None,
-        };
-        judged(output.status == 0, done)
+        if output.status != 0 {
+            let said = output.stderr.trim();
+            return Err(StepError::Broken(format!("`{command}` ended with status {}: {said}", output.status)));
+        }
+        Ok(Done { asked: command, answered: "created".into(), transcript: None })
     }
 
     pub(super) async fn keep(&mut self, on: &str, paths: &Paths) -> Result<Done, StepError> {

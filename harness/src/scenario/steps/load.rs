@@ -1,8 +1,9 @@
 //! Mail in bulk, and whether all of it arrives.
 
+use super::super::expectation::Bulk;
 use super::super::step::{Arrival, Credential, Load, Privacy};
 use super::notes::Exhibit;
-use super::{Done, Stage, StepError, judged};
+use super::{Done, Stage, StepError, decided};
 use crate::figures::Figure;
 use crate::mail::ConversationError;
 use crate::mail::imap::{self, MailboxName, Session};
@@ -71,9 +72,8 @@ impl Stage<'_> {
         if let (Some(called), true) = (&load.called, complete) {
             self.record_figures("load", called, &figures(called, load, &ledger, begun.elapsed()))?;
         }
-        let arrival = if complete { Arrival::Complete } else { Arrival::Wrong };
-        let as_expected = !ledger.accepted.is_empty() && all_were_let_in && arrival == load.expect;
-        judged(as_expected, Done { asked, answered, transcript: None })
+        let (accepted, not_admitted) = (ledger.accepted.len(), ledger.not_admitted.len());
+        decided(&load.judge(Bulk { accepted, not_admitted, is_complete: complete }, answered), asked, None)
     }
 
     fn bulk(&self, on: &str, load: &Load) -> Result<bulk::Load, StepError> {

@@ -1,11 +1,12 @@
 //! Logins: the oracle of everything.
 
+use super::super::expectation::judge_login;
 use super::super::step::{Answer, Credential, ImapLogin, Mailboxes, Privacy, SmtpLogin, SshLogin};
-use super::{Done, Stage, StepError, judged};
+use super::{Done, Stage, StepError, decided};
 use crate::machine::ssh;
 use crate::mail::imap::{self, MailboxName};
 use crate::mail::smtp;
-use crate::mail::{Credentials, Outcome, Probe, Security};
+use crate::mail::{Credentials, Outcome, Security};
 use secrecy::SecretString;
 
 impl Stage<'_> {
@@ -14,7 +15,8 @@ impl Stage<'_> {
         let probe = imap::login(&self.client, &access, self.deadline()).await;
         let way =
             format!("IMAP {} {:?} port {}", login.user.get_ref(), login.mechanism, access.endpoint.address.port());
-        probed(way, &probe, login.expect, login.reason.as_deref())
+        let judged = judge_login(login.expect, login.reason.as_deref(), &probe.outcome);
+        decided(&judged, way, Some(probe.transcript.to_string()))
     }
 
     pub(super) async fn smtp(&self, on: &str, login: &SmtpLogin) -> Result<Done, StepError> {
@@ -22,7 +24,8 @@ impl Stage<'_> {
         let probe = smtp::authenticate(&self.client, &access, self.deadline()).await;
         let way =
             format!("SMTP {} {:?} port {}", login.user.get_ref(), login.mechanism, access.endpoint.address.port());
-        probed(way, &probe, login.expect, login.reason.as_deref())
+        let judged = judge_login(login.expect, login.reason.as_deref(), &probe.outcome);
+        decided(&judged, way, Some(probe.transcript.to_string()))
     }
 
     pub(super) async fn ssh(&self, on: &str, login: &SshLogin) -> Result<Done, StepError> {
@@ -41,12 +44,12 @@ impl Stage<'_> {
         }
         let connection = self.lab.ssh_connection(host, deadline).await.map_err(broken)?;
         let answer = ssh::login(connection, user, deadline).await.map_err(broken)?;
-        let (found, words) = match answer {
-            ssh::Login::Accepted => (Answer::Accepted, "accepted".to_owned()),
-            ssh::Login::Refused { reason } => (Answer::Refused, format!("refused: {reason}")),
+        let outcome = match answer {
+            ssh::Login::Accepted => Outcome::Accepted,
+            ssh::Login::Refused { reason } => Outcome::Refused { reason },
         };
         let asked = format!("ssh {} with the right password, after root with the lab's key", login.user.get_ref());
-        judged(found == login.expect, Done { asked, answered: words, transcript: None })
+        decided(&judge_login(login.expect, None, &outcome), asked, None)
     }
 
     pub(super) async fn mailboxes(&self, on: &str, mailboxes: &Mailboxes) -> Result<Done, StepError> {
@@ -54,14 +57,15 @@ impl Stage<'_> {
         let asked = format!("IMAP cyrus CREATE for {} users", mailboxes.create.len());
         let mut session = match imap::Session::open(&self.client, &access, self.deadline()).await {
             Ok(session) => session,
-            Err(probe) => return probed(asked, &probe, Answer::Accepted, None),
+            Err(probe) => {
+                let judged = judge_login(Answer::Accepted, None, &probe.outcome);
+                return decided(&judged, asked, Some(probe.transcript.to_string()));
+            }
         };
         for user in &mailboxes.create {
             let name = MailboxName::of_user(user.get_ref()).map_err(|error| StepError::Broken(error.to_string()))?;
             if let Err(error) = session.create(&name).await {
-                let answered = format!("{name}: {error}");
-                let transcript = Some(session.logout().await.to_string());
-                return Err(StepError::Unmet(Done { asked, answered, transcript }));
+                return Err(StepError::Broken(format!("{name}: {error}")));
             }
         }
         let transcript = Some(session.logout().await.to_string());
@@ -124,16 +128,4 @@ impl Stage<'_> {
             Credential::Wrong => "not-the-right-passwd".to_owned().into(),
         })
     }
-}
-
-fn probed(asked: String, probe: &Probe, expect: Answer, reason: Option<&str>) -> Result<Done, StepError> {
-    let (found, words) = match &probe.outcome {
-        Outcome::Accepted => (Some(Answer::Accepted), "accepted".to_owned()),
-        Outcome::Refused { reason } => (Some(Answer::Refused), format!("refused: {reason}")),
-        Outcome::Unavailable { reason } => (Some(Answer::Unavailable), format!("unavailable: {reason}")),
-        Outcome::Untrusted { reason } => (None, format!("not trusted: {reason}")),
-        Outcome::ProtocolError { detail } => (None, format!("protocol error: {detail}")),
-    };
-    let as_expected = found == Some(expect) && reason.is_none_or(|reason| words.contains(reason));
-    judged(as_expected, Done { asked, answered: words, transcript: Some(probe.transcript.to_string()) })
 }

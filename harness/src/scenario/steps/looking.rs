@@ -1,6 +1,7 @@
 //! Looking once, until something is so, or again and again; and the invariants.
 
-use super::super::span::TimeSpan;
+use super::super::expectation::Instead;
+use super::super::judgement::{Next, Shown, after_look, holds};
 use super::super::step::{Looking, Step};
 use super::{Done, Stage, StepError, with};
 use crate::time::{Deadline, Pauses};
@@ -10,15 +11,17 @@ impl Stage<'_> {
     /// Carries out one step, looking as often as it says.
     pub(in super::super) async fn look(&mut self, step: &Step) -> Result<Done, StepError> {
         let looking = step.looking();
-        let deadline = |span: TimeSpan| self.lab.pace().deadline(span.duration());
         match looking {
             Looking::Once => self.perform(step).await,
             Looking::Within(span) => {
                 let time = self.longest_wait.map_or(span.duration(), |longest| span.duration().min(longest));
-                within(self.lab.pace().deadline(time), async || self.perform(step).await).await
+                let deadline = self.lab.pace().deadline(time);
+                repeat(looking, deadline, async || self.perform(step).await).await
             }
-            Looking::Always(span) => always(deadline(span), async || self.perform(step).await).await,
-            Looking::Never(span) => never(deadline(span), async || self.perform(step).await).await,
+            Looking::Always(span) | Looking::Never(span) => {
+                let deadline = self.lab.pace().deadline(span.duration());
+                repeat(looking, deadline, async || self.perform(step).await).await
+            }
         }
     }
 
@@ -33,9 +36,12 @@ impl Stage<'_> {
             if self.notes.disturbed.contains(invariant.name.get_ref()) {
                 continue;
             }
-            match self.look(invariant).await {
-                Ok(_) => {}
-                Err(StepError::Unmet(done)) => return Some((invariant, done)),
+            let seen = self.look(invariant).await;
+            if holds(shown(&seen)) {
+                continue;
+            }
+            match seen {
+                Ok(done) | Err(StepError::Unmet(done, _)) => return Some((invariant, done)),
                 Err(StepError::Broken(reason) | StepError::Lacking(reason)) => {
                     let asked = "it could not be looked at".into();
                     return Some((invariant, Done { asked, answered: reason, transcript: None }));
@@ -70,44 +76,34 @@ type Seen = Result<Done, StepError>;
 /// A look can take longer than all the time there is: one alone says nothing of what comes true.
 const LEAST_LOOKS: u32 = 2;
 
-/// Looks until it is so. A machine that cannot be asked yet is asked again, too: it may be starting.
-async fn within(deadline: Deadline, mut look: impl AsyncFnMut() -> Seen) -> Seen {
+/// Looks as often as a step says. A machine that cannot be asked yet is asked again by `within`: it may be starting.
+async fn repeat(looking: Looking, deadline: Deadline, mut look: impl AsyncFnMut() -> Seen) -> Seen {
     let mut watch = Watch::new(deadline);
     loop {
-        match watch.next(&mut look).await {
-            Ok(done) => return Ok(with(done, &format!("after {}: ", watch.words()))),
-            Err(error) if deadline.passed() && watch.looks >= LEAST_LOOKS => {
-                return Err(error.after(&format!("still, after {}: ", watch.words())));
+        let seen = watch.next(&mut look).await;
+        let is_over = deadline.passed() && (watch.looks >= LEAST_LOOKS || !matches!(looking, Looking::Within(_)));
+        let judged = match after_look(looking, shown(&seen), is_over) {
+            Next::Again => {
+                watch.pause().await;
+                continue;
             }
-            Err(_) => watch.pause().await,
-        }
+            Next::AsSeen => seen,
+            Next::Reversed => reversed(seen),
+        };
+        return told(ending(looking, shown(&judged)), &watch, judged);
     }
 }
 
-/// Looks until the time is over: it must be so each time.
-async fn always(deadline: Deadline, mut look: impl AsyncFnMut() -> Seen) -> Seen {
-    let mut watch = Watch::new(deadline);
-    loop {
-        match watch.next(&mut look).await {
-            Ok(done) if deadline.passed() => return Ok(with(done, &format!("for {}: ", watch.words()))),
-            Ok(_) => watch.pause().await,
-            Err(error) => return Err(error.after(&format!("not any more after {}: ", watch.words()))),
-        }
-    }
-}
-
-/// Looks until the time is over: it must not be so once. What cannot be looked at shows nothing.
-async fn never(deadline: Deadline, mut look: impl AsyncFnMut() -> Seen) -> Seen {
-    let mut watch = Watch::new(deadline);
-    loop {
-        match watch.next(&mut look).await {
-            Err(StepError::Unmet(done)) if deadline.passed() => {
-                return Ok(with(done, &format!("not in {}: ", watch.words())));
-            }
-            Err(StepError::Unmet(_)) => watch.pause().await,
-            Ok(done) => return Err(StepError::Unmet(with(done, &format!("it came true after {}: ", watch.words())))),
-            Err(broken) => return Err(broken),
-        }
+/// The words before what was seen last.
+fn ending(looking: Looking, shown: Shown) -> &'static str {
+    match (looking, shown) {
+        (Looking::Once, _) | (Looking::Within(_), Shown::Met) => "after",
+        (Looking::Within(_), _) => "still, after",
+        (Looking::Always(_), Shown::Met) => "for",
+        (Looking::Always(_), _) => "not any more after",
+        (Looking::Never(_), Shown::Met) => "not in",
+        (Looking::Never(_), Shown::Unmet(_)) => "it came true after",
+        (Looking::Never(_), Shown::Broken | Shown::Lacking) => "not known after",
     }
 }
 
@@ -138,14 +134,33 @@ impl Watch {
     }
 }
 
-impl StepError {
-    /// The same, with words before it.
-    fn after(self, words: &str) -> Self {
-        match self {
-            Self::Unmet(done) => Self::Unmet(with(done, words)),
-            Self::Broken(reason) => Self::Broken(format!("{words}{reason}")),
-            lacking @ Self::Lacking(_) => lacking,
-        }
+/// What a look came to, for the rules of judgement.
+pub(in super::super) fn shown(seen: &Seen) -> Shown {
+    match seen {
+        Ok(_) => Shown::Met,
+        Err(StepError::Unmet(_, instead)) => Shown::Unmet(*instead),
+        Err(StepError::Broken(_)) => Shown::Broken,
+        Err(StepError::Lacking(_)) => Shown::Lacking,
+    }
+}
+
+/// What must never come true has come true, or has not. A sound system does what a broken one never does.
+fn reversed(seen: Seen) -> Seen {
+    match seen {
+        Ok(done) => Err(StepError::Unmet(done, Instead::Sound)),
+        Err(StepError::Unmet(done, _)) => Ok(done),
+        other => other,
+    }
+}
+
+/// The same, with words before it.
+fn told(words: &str, watch: &Watch, seen: Seen) -> Seen {
+    let words = format!("{words} {}: ", watch.words());
+    match seen {
+        Ok(done) => Ok(with(done, &words)),
+        Err(StepError::Unmet(done, instead)) => Err(StepError::Unmet(with(done, &words), instead)),
+        Err(StepError::Broken(reason)) => Err(StepError::Broken(format!("{words}{reason}"))),
+        lacking @ Err(StepError::Lacking(_)) => lacking,
     }
 }
 
@@ -166,7 +181,7 @@ mod tests {
             last = letters.next().unwrap_or(last);
             match last {
                 'y' => Ok(done("yes")),
-                'n' => Err(StepError::Unmet(done("no"))),
+                'n' => Err(StepError::Unmet(done("no"), Instead::Sound)),
                 _ => Err(StepError::Broken("gone".into())),
             }
         }
@@ -175,7 +190,7 @@ mod tests {
     fn words(seen: Seen) -> String {
         match seen {
             Ok(done) => format!("ok {}", done.answered),
-            Err(StepError::Unmet(done)) => format!("unmet {}", done.answered),
+            Err(StepError::Unmet(done, _)) => format!("unmet {}", done.answered),
             Err(StepError::Broken(reason)) => format!("broken {reason}"),
             Err(StepError::Lacking(reason)) => format!("lacking {reason}"),
         }
@@ -199,7 +214,8 @@ mod tests {
         #[case] begin: &str,
         #[case] end: &str,
     ) {
-        let words = words(within(Deadline::after(time), script(seen)).await);
+        let looking = Looking::Within("1 s".parse().unwrap());
+        let words = words(repeat(looking, Deadline::after(time), script(seen)).await);
         assert!(words.starts_with(begin) && words.ends_with(end), "{words}");
     }
 
@@ -225,14 +241,15 @@ mod tests {
         #[case] begin: &str,
         #[case] end: &str,
     ) {
-        let words = words(always(Deadline::after(time), script(seen)).await);
+        let looking = Looking::Always("1 s".parse().unwrap());
+        let words = words(repeat(looking, Deadline::after(time), script(seen)).await);
         assert!(words.starts_with(begin) && words.ends_with(end), "{words}");
     }
 
     #[rstest::rstest]
     #[case::not_once(SHORT, "n", "ok not in", ": no")]
     #[case::once(LONG, "nny", "unmet it came true after", "3 looks: yes")]
-    #[case::nobody_can_look(LONG, "nb", "broken", "gone")]
+    #[case::nobody_can_look(LONG, "nb", "broken not known after", ": gone")]
     #[tokio::test]
     async fn never_ends_with_the_first_yes(
         #[case] time: Duration,
@@ -240,7 +257,8 @@ mod tests {
         #[case] begin: &str,
         #[case] end: &str,
     ) {
-        let words = words(never(Deadline::after(time), script(seen)).await);
+        let looking = Looking::Never("1 s".parse().unwrap());
+        let words = words(repeat(looking, Deadline::after(time), script(seen)).await);
         assert!(words.starts_with(begin) && words.ends_with(end), "{words}");
     }
 }

@@ -1,7 +1,8 @@
 //! Files, units, the clock and the cable of a machine.
 
-use super::super::step::{Clock, FileState, Impairment, Link, Presence, Service, Write};
-use super::{Done, Stage, StepError, judged};
+use super::super::expectation::FileSeen;
+use super::super::step::{Clock, FileState, Impairment, Link, Service, Write};
+use super::{Done, Stage, StepError, decided};
 use crate::machine::{self, quoted, ssh};
 use std::path::PathBuf;
 
@@ -16,22 +17,12 @@ impl Stage<'_> {
         // Status 3 is ours: a file that is there and cannot be read ends cat with 1.
         let command = format!("test -e {0} || exit 3; cat -- {0}", quoted(path));
         let output = self.machine(on)?.execute(&command, self.deadline()).await?;
-        let answered = match (output.status, file.expect) {
-            (3, Presence::Absent) => return Ok(Done { asked, answered: "absent".into(), transcript: None }),
-            (3, Presence::Present) => "absent".to_owned(),
-            (0, Presence::Absent) => "present".to_owned(),
-            (0, Presence::Present) => {
-                let missing = file.contains.iter().find(|text| !output.stdout.contains(*text));
-                let unwanted = file.lacks.iter().find(|text| output.stdout.contains(*text));
-                let missing = missing.map(|text| format!("; lacks `{text}`"));
-                let unwanted = unwanted.map(|text| format!("; has `{text}`"));
-                let wrong: String = [missing, unwanted].into_iter().flatten().collect();
-                let done = Done { asked, answered: format!("present{wrong}"), transcript: Some(output.stdout) };
-                return judged(wrong.is_empty(), done);
-            }
-            (status, _) => return Err(StepError::Broken(format!("cat ended with status {status}: {}", output.stderr))),
+        let (seen, transcript) = match output.status {
+            3 => (FileSeen::Absent, None),
+            0 => (FileSeen::Present(output.stdout.clone()), Some(output.stdout)),
+            status => return Err(StepError::Broken(format!("cat ended with status {status}: {}", output.stderr))),
         };
-        Err(StepError::Unmet(Done { asked, answered, transcript: None }))
+        decided(&file.judge(&seen), asked, transcript)
     }
 
     pub(super) async fn write(&self, on: &str, write: &Write) -> Result<Done, StepError> {

@@ -1,5 +1,6 @@
 //! Measures of disks, and how figures are recorded.
 
+use super::super::expectation::Instead;
 use super::super::measures::Fio;
 use super::notes::Exhibit;
 use super::{Done, Stage, StepError};
@@ -20,13 +21,17 @@ impl Stage<'_> {
         let asked = format!("fio on {disk}, served by qemu-nbd");
         let transcript = Some(format!("{command}\n\n{}{}", output.stdout, output.stderr));
         if output.status != 0 {
-            return Err(StepError::Unmet(Done { asked, answered: format!("status {}", output.status), transcript }));
+            let done = Done { asked, answered: format!("status {}", output.status), transcript };
+            return Err(StepError::Unmet(done, Instead::Unclear));
         }
         match fio::figures(&measure.called, &output.stdout) {
             Ok(figures) => {
                 Ok(Done { asked, answered: self.record_figures("fio", &measure.called, &figures)?, transcript })
             }
-            Err(unreadable) => Err(StepError::Unmet(Done { asked, answered: unreadable.to_string(), transcript })),
+            Err(unreadable) => {
+                let done = Done { asked, answered: unreadable.to_string(), transcript };
+                Err(StepError::Unmet(done, Instead::Unclear))
+            }
         }
     }
 

@@ -23,7 +23,7 @@ mod stored;
 mod traffic;
 mod upgrade;
 
-use super::expectation::Judged;
+use super::expectation::{Instead, Judged};
 use super::step::{Action, Step};
 use crate::lab::Lab;
 use crate::machine::{Machine, VerbError};
@@ -38,6 +38,7 @@ use std::time::Duration;
 
 pub(super) use configuration::{drift, take_inventory};
 pub(super) use diagnosis::{Since, diagnosis_of};
+pub(super) use looking::shown;
 pub(super) use notes::{Exhibit, Kept, Notes};
 pub(super) use traffic::flows_of;
 
@@ -55,8 +56,8 @@ pub(super) struct Done {
 /// A step that did not.
 #[derive(Debug)]
 pub(super) enum StepError {
-    /// The system answered otherwise than the step expects.
-    Unmet(Done),
+    /// The system answered otherwise than the step expects, and so, as a control sees it.
+    Unmet(Done, Instead),
     /// The step could not be carried out.
     Broken(String),
     /// It cannot be carried out here: something is missing that not every machine has.
@@ -185,10 +186,8 @@ pub(super) fn with(done: Done, words: &str) -> Done {
 /// A step whose observation was held against its expectation.
 fn decided(judged: &Judged, asked: String, transcript: Option<String>) -> Result<Done, StepError> {
     let done = Done { asked, answered: judged.answered(), transcript };
-    if judged.is_met() { Ok(done) } else { Err(StepError::Unmet(done)) }
-}
-
-/// `done`, judged.
-fn judged(as_expected: bool, done: Done) -> Result<Done, StepError> {
-    if as_expected { Ok(done) } else { Err(StepError::Unmet(done)) }
+    match judged.instead() {
+        None => Ok(done),
+        Some(instead) => Err(StepError::Unmet(done, instead)),
+    }
 }

@@ -1,7 +1,7 @@
 //! Moments to which later steps compare.
 
-use super::super::step::{Amount, CauseOf, Mark, Requests};
-use super::{Done, Stage, StepError, judged};
+use super::super::step::{CauseOf, Mark, Requests};
+use super::{Done, Stage, StepError, decided};
 use crate::machine::{Machine, VerbError, quoted};
 use crate::mail::causes::{RefusedLogin, likely_cause};
 use crate::mail::directory::{DirectoryLog, Since};
@@ -72,13 +72,9 @@ impl Stage<'_> {
             return Err(StepError::Broken(format!("the log does not tell who made {unknown} of the requests")));
         }
         let found: Vec<_> = log.requests_from(peer.into()).into_iter().filter(|request| request.kind.asks()).collect();
-        let as_expected = match requests.expect {
-            Amount::None => found.is_empty(),
-            Amount::Some => !found.is_empty(),
-        };
         let list: Vec<_> = found.iter().map(ToString::to_string).collect();
         let asked = format!("requests from {} since `{}`", requests.from.get_ref(), requests.since);
-        judged(as_expected, Done { asked, answered: format!("{}", found.len()), transcript: Some(list.join("\n")) })
+        decided(&requests.judge(found.len()), asked, Some(list.join("\n")))
     }
 
     pub(super) async fn cause(&self, on: &str, cause: &CauseOf) -> Result<Done, StepError> {
@@ -91,8 +87,6 @@ impl Stage<'_> {
         let login = RefusedLogin { service: &cause.service, user: cause.user.get_ref() };
         let diagnosis = likely_cause(login, journal.lines());
         let asked = format!("why {} was refused by {}, from the logs of {on}", login.user, login.service);
-        let done =
-            Done { asked, answered: diagnosis.cause.to_string(), transcript: Some(diagnosis.evidence.join("\n")) };
-        judged(diagnosis.cause == cause.expect, done)
+        decided(&cause.judge(diagnosis.cause), asked, Some(diagnosis.evidence.join("\n")))
     }
 }

@@ -1,7 +1,7 @@
 //! Who lists the processes of this host must not learn a password.
 
 use super::super::step::{Credential, Overhear};
-use super::{Done, Stage, StepError, judged};
+use super::{Done, Stage, StepError, decided};
 use secrecy::ExposeSecret as _;
 use std::path::Path;
 
@@ -23,11 +23,7 @@ impl Stage<'_> {
         let password = self.password(user, Credential::Right)?;
         let heard = listen(Path::new("/proc"), password.expose_secret().as_bytes());
         let asked = format!("the password of {user} in arguments and environments of this host's processes");
-        let answered = match heard.places.as_slice() {
-            [] => format!("not in any of {}", heard.processes),
-            places => places.join(", "),
-        };
-        judged(heard.places.is_empty() && heard.processes > 0, Done { asked, answered, transcript: None })
+        decided(&overhear.judge(&heard.places, heard.processes), asked, None)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Layers of storage in a guest.
 
-use super::super::step::{Credential, Ending, Making, Storage};
-use super::{Done, Stage, StepError, judged};
+use super::super::expectation::{Built, compared};
+use super::super::step::{Credential, Making, Storage};
+use super::{Done, Stage, StepError, decided};
 use crate::machine::{Machine, quoted};
-use crate::storage::{Executor, Found, Layer, Ran, Stack, StorageError, build, compare, remove};
+use crate::storage::{Executor, Layer, Ran, Stack, StorageError, build, compare, remove};
 use crate::time::Deadline;
 use futures_util::future::LocalBoxFuture;
 use secrecy::ExposeSecret as _;
@@ -44,15 +45,10 @@ impl Stage<'_> {
         let done = match storage.make {
             Making::Built => said(build(&stack, &guest, passphrase, needed).await, "built")?,
             Making::Removed => said(remove(&stack, &guest).await, "removed")?,
-            Making::Compared => told(&compare(&stack, &guest).await.map_err(|error| broken(&error))?),
+            Making::Compared => compared(&compare(&stack, &guest).await.map_err(|error| broken(&error))?),
         };
         let asked = format!("{} {}", verb(storage.make), names.join(" → "));
-        let (ending, answered) = match done {
-            Ok(words) => (Ending::Done, words),
-            Err(words) => (Ending::Failed, words),
-        };
-        let says = storage.says.iter().all(|words| answered.contains(words));
-        judged(ending == storage.expect && says, Done { asked, answered, transcript: None })
+        decided(&storage.judge(&done), asked, None)
     }
 
     /// How many bytes the device has that is to be copied.
@@ -73,22 +69,15 @@ const fn verb(making: Making) -> &'static str {
 }
 
 /// What a person can judge is an answer; what cannot even be run breaks the step.
-fn said(done: Result<(), StorageError>, good: &str) -> Result<Result<String, String>, StepError> {
+fn said(done: Result<(), StorageError>, good: &str) -> Result<Built, StepError> {
     match done {
-        Ok(()) => Ok(Ok(good.to_owned())),
-        Err(
-            error @ (StorageError::InTheWay { .. }
-            | StorageError::Failed { .. }
-            | StorageError::NoRoomForHeader(_)
-            | StorageError::TooSmall { .. }),
-        ) => Ok(Err(error.to_string())),
+        Ok(()) => Ok(Built::Done(good.to_owned())),
+        Err(error @ (StorageError::NoRoomForHeader(_) | StorageError::TooSmall { .. })) => {
+            Ok(Built::NoRoom(error.to_string()))
+        }
+        Err(error @ (StorageError::InTheWay { .. } | StorageError::Failed { .. })) => {
+            Ok(Built::Failed(error.to_string()))
+        }
         Err(error) => Err(StepError::Broken(error.to_string())),
     }
-}
-
-/// Whether all layers are as planned, and what there is of each.
-fn told(found: &[(Layer, Found)]) -> Result<String, String> {
-    let words: Vec<_> = found.iter().map(|(layer, found)| format!("{layer}: {found}")).collect();
-    let all = found.iter().all(|(_, found)| *found == Found::AsPlanned);
-    if all { Ok("as planned".into()) } else { Err(words.join("; ")) }
 }

@@ -1,8 +1,9 @@
 //! Packets of machines: capturing them, and whom they show to be contacted.
 
+use super::super::expectation::Contacted;
 use super::super::step::{Capture, Egress, FlowsSince};
 use super::notes::Exhibit;
-use super::{Done, Notes, Stage, StepError, judged};
+use super::{Done, Notes, Stage, StepError, decided};
 use crate::lab::{self, CAPTURE_LIMIT_VARIABLE as LIMIT_VARIABLE, Lab, LabError};
 use crate::network::flows::clock::Clock;
 use crate::network::flows::sockets::{self, Socket};
@@ -60,33 +61,30 @@ impl Stage<'_> {
 
     pub(super) async fn egress(&mut self, on: &str, egress: &Egress) -> Result<Done, StepError> {
         let since = self.captured_at(egress.since.get_ref())?;
-        let (seen, unlike) = if egress.full {
+        let (seen, is_full) = if egress.full {
             let seen = self.seen_since(on, since).await?.timed()?;
-            let has_ended = self.notes.captured.expect_end(on);
-            (seen, (!has_ended).then(|| "its capture has not reached its limit".to_owned()))
+            (seen, self.notes.captured.expect_end(on))
         } else {
-            (self.complete_since(on, since).await?, None)
+            (self.complete_since(on, since).await?, false)
         };
         let may: Vec<Destination> = egress.named().filter_map(|text| text.get_ref().parse().ok()).collect();
         let contacts = Contact::all(&seen.flows);
         let verdict = judge(&contacts, &may, &seen.names);
-        let mut wrong = self.strangers(on, &verdict.strangers).await;
-        wrong.extend(unlike);
-        if egress.exactly.is_some() {
-            wrong.extend(verdict.missing.iter().map(|destination| format!("{destination} was not contacted")));
-        }
+        let mut contacted = Contacted {
+            all: contacts.iter().map(ToString::to_string).collect(),
+            strangers: self.strangers(on, &verdict.strangers).await,
+            missing: verdict.missing.iter().map(ToString::to_string).collect(),
+            is_full,
+            ..Contacted::default()
+        };
         if let Some(log) = &egress.logged {
-            wrong.extend(self.contradicted_by_log(on, log, &seen, since).await?);
+            contacted.by_log = self.contradicted_by_log(on, log, &seen, since).await?;
         }
         if !egress.counted.is_empty() {
-            wrong.extend(self.contradicted_by_counters(on, &egress.counted, &seen, since).await?);
+            contacted.by_counters = self.contradicted_by_counters(on, &egress.counted, &seen, since).await?;
         }
         let asked = format!("whom {on} contacted since `{}`, by its packets", egress.since.get_ref());
-        let known: Vec<_> = contacts.iter().map(ToString::to_string).collect();
-        let known = if known.is_empty() { "nobody".to_owned() } else { known.join(", ") };
-        let answered = if wrong.is_empty() { known } else { format!("{known}: {}", wrong.join("; ")) };
-        let transcript = Some(seen.transcript());
-        judged(wrong.is_empty(), Done { asked, answered, transcript })
+        decided(&egress.judge(&contacted), asked, Some(seen.transcript()))
     }
 
     pub(super) async fn flows(&mut self, on: Option<&str>, flows: &FlowsSince) -> Result<Done, StepError> {

@@ -1,8 +1,9 @@
 //! A distribution upgrade in the running guest, while mail keeps coming.
 
-use super::super::step::{Driver, Ending, Upgrade};
+use super::super::expectation::Upgraded;
+use super::super::step::{Driver, Upgrade};
 use super::notes::Exhibit;
-use super::{Done, Stage, StepError, judged};
+use super::{Done, Stage, StepError, decided};
 use crate::machine::{Machine, VerbError, quoted};
 use crate::mail::message::Address;
 use crate::mail::neighbour::{Handed, Neighbour};
@@ -10,7 +11,6 @@ use crate::mail::smtp;
 use crate::packages::transaction::Transaction;
 use crate::packages::upgrade::{self as zypper, ROOM, Trouble};
 use crate::time::Deadline;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 /// How long an upgrade may take: nominal.
@@ -56,41 +56,24 @@ impl Stage<'_> {
                 }
             }
         };
+        let mail = (handed.accepted.len(), handed.deferred);
+        self.remember(upgrade, handed);
         let ended = match came {
             Came::ToItsEnd(ended) => ended,
-            Came::ToPackage(number) => {
-                self.remember(upgrade, handed);
-                return Ok(Done {
-                    asked,
-                    answered: format!("{number} packages are dealt with, and it goes on"),
-                    transcript: None,
-                });
-            }
+            Came::ToPackage(number) => return decided(&upgrade.judge(Upgraded::UnderWay(number), mail), asked, None),
         };
-        let mut answered =
-            format!("status {} after {} steps in {:.0} s", ended.status, ended.transaction.len(), ended.seconds);
-        if let Some(user) = &upgrade.deliver_to {
-            let Handed { accepted, deferred } = &handed;
-            let _ = write!(
-                answered,
-                "; {} messages for {user} accepted meanwhile, {deferred} attempts deferred",
-                accepted.len(),
-                user = user.get_ref()
-            );
-        }
-        self.remember(upgrade, handed);
-        let trouble = Trouble::of(ended.status, &ended.steps, &ended.zypper);
-        if let Some(trouble) = &trouble {
-            let _ = write!(answered, ": {trouble}");
-        }
-        let as_expected = match upgrade.expect {
-            Ending::Done => trouble.is_none(),
-            Ending::Failed => trouble.is_some() && upgrade.says.iter().all(|words| answered.contains(words)),
+        let trouble = Trouble::of(ended.status, &ended.steps, &ended.zypper).map(|trouble| trouble.to_string());
+        let over = Upgraded::Over {
+            status: ended.status,
+            steps: ended.transaction.len(),
+            seconds: ended.seconds,
+            trouble: trouble.as_deref(),
         };
+        let judged = upgrade.judge(over, mail);
         let exhibit = Exhibit::json(format!("transaction-{on}.json"), &ended.transaction);
         self.exhibits.push(exhibit.map_err(|error| StepError::Broken(error.to_string()))?);
         self.notes.transactions.insert(on.to_owned(), ended.transaction);
-        judged(as_expected, Done { asked, answered, transcript: Some(ended.zypper) })
+        decided(&judged, asked, Some(ended.zypper))
     }
 
     fn remember(&mut self, upgrade: &Upgrade, handed: Handed) {

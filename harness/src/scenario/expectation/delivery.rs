@@ -1,0 +1,83 @@
+//! Messages that were handed over: taken, and seen where the step says; and mail in bulk.
+
+use super::Instead::{Sound, Unclear};
+use super::{Copies, Judged};
+use crate::mail::Outcome;
+use crate::mail::delivery::DeliveryOutcome;
+use crate::scenario::step::{Arrival, Deliver, Load};
+
+/// Where a message was looked for after a server took it.
+#[derive(Debug)]
+pub(in crate::scenario) enum Sighting {
+    /// Nowhere: it was accepted with this identifier.
+    Later(String),
+    /// In the files of the server's spool.
+    Spool(Copies),
+    /// By the recipient, over IMAP.
+    Imap(DeliveryOutcome),
+}
+
+impl Deliver {
+    /// Holds the server's answer to a message, told in `words`, against the rule that it is taken for every recipient. So many
+    /// recipients were refused. `None` if it is taken.
+    pub(in crate::scenario) fn judge_submission(outcome: &Outcome, refused: usize, words: &str) -> Option<Judged> {
+        if outcome.is_accepted() && refused == 0 {
+            return None;
+        }
+        let mut judged = Judged::new(words);
+        // A server that says no for good is sound; one that cannot say shows nothing.
+        let instead = match outcome {
+            Outcome::Refused { .. } => Sound,
+            Outcome::Accepted
+            | Outcome::Unavailable { .. }
+            | Outcome::Untrusted { .. }
+            | Outcome::ProtocolError { .. } => Unclear,
+        };
+        judged.expect("to", false, instead, String::new);
+        Some(judged)
+    }
+
+    /// Holds what was seen of a message that was taken against the expectation.
+    pub(in crate::scenario) fn judge(&self, sighting: &Sighting) -> Judged {
+        match sighting {
+            Sighting::Later(id) => Judged::new(format!("accepted as {id}")),
+            Sighting::Spool(copies) => copies.judge("seen", self.to.get_ref()),
+            Sighting::Imap(outcome) => {
+                let mut judged = Judged::new(outcome.to_string());
+                let (arrived, instead) = match outcome {
+                    DeliveryOutcome::Arrived { .. } => (true, Sound),
+                    DeliveryOutcome::NotSeen { .. } => (false, Sound),
+                    DeliveryOutcome::NotSubmitted
+                    | DeliveryOutcome::ReaderNotAdmitted { .. }
+                    | DeliveryOutcome::ReaderCutOff { .. }
+                    | DeliveryOutcome::Duplicated { .. } => (false, Unclear),
+                };
+                judged.expect("seen", arrived, instead, String::new);
+                judged
+            }
+        }
+    }
+}
+
+/// What came of mail in bulk.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::scenario) struct Bulk {
+    /// How many messages the server took.
+    pub(in crate::scenario) accepted: usize,
+    /// How many logins of readers it did not let in.
+    pub(in crate::scenario) not_admitted: usize,
+    /// Whether all that was taken has arrived, once and as it was sent.
+    pub(in crate::scenario) is_complete: bool,
+}
+
+impl Load {
+    /// Holds what came of mail in bulk against the expectation. `words` tell it.
+    pub(in crate::scenario) fn judge(&self, bulk: Bulk, words: String) -> Judged {
+        let mut judged = Judged::new(words);
+        judged.expect("to", bulk.accepted > 0, Unclear, || "nothing was accepted".into());
+        judged.expect("readers", bulk.not_admitted == 0, Unclear, String::new);
+        let arrival = if bulk.is_complete { Arrival::Complete } else { Arrival::Wrong };
+        judged.expect("expect", arrival == self.expect, Sound, String::new);
+        judged
+    }
+}
