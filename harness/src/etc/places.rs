@@ -3,6 +3,8 @@
 //! Its saslauthd reads `default/saslauthd`, and its postfix looks for `smtpd.conf` in `postfix/sasl`, as Debian's do. SUSE and Red Hat
 //! have both elsewhere. Such a file is laid where it belongs, and beside that, what it says is laid where it is read.
 
+use std::path::Path;
+
 /// The directory of saslauthd's socket where nothing else is said: SUSE's, with and without the old link, and the lab's.
 const SOCKETS: [&str; 2] = ["/var/run/sasl2", "/run/sasl2"];
 const LAB_SOCKET: &str = "/run/saslauthd";
@@ -16,7 +18,8 @@ pub(super) fn lab_place(path: &str) -> Option<String> {
         return Some(DEFAULTS.into());
     }
     let name = path.strip_prefix("sasl2/")?;
-    (name.ends_with(".conf") && !name.contains('/')).then(|| format!("postfix/sasl/{name}"))
+    let is_conf = Path::new(name).extension().is_some_and(|extension| extension == "conf");
+    (is_conf && !name.contains('/')).then(|| format!("postfix/sasl/{name}"))
 }
 
 /// What a file says, in the form in which it is read there.
@@ -42,8 +45,8 @@ fn defaults(sysconfig: &str) -> String {
 
 /// The value of a variable of the shell; the last one counts.
 fn variable<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    let values = text.lines().filter_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='));
-    values.last().map(|value| value.trim().trim_matches(['"', '\'']))
+    let mut values = text.lines().filter_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='));
+    values.next_back().map(|value| value.trim().trim_matches(['"', '\'']))
 }
 
 fn in_lab_sockets(text: &str) -> String {

@@ -415,7 +415,7 @@ pub(super) mod tests {
     #[test]
     fn refuses_a_header_that_is_a_hole_of_a_sparse_file() {
         let place = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(place.path(), hollow(STORE_LIMIT as u32, 8)).unwrap();
+        std::fs::write(place.path(), hollow(u32::try_from(STORE_LIMIT).unwrap(), 8)).unwrap();
         place.as_file().set_len(STORE_LIMIT as u64 + 4096).unwrap();
         let error = Header::open(place.path()).unwrap_err().to_string();
         assert!(error.contains("sparse file"), "{error}");

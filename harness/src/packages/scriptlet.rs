@@ -132,7 +132,9 @@ pub(super) fn named(system: &System, text: &str) -> Vec<(String, String)> {
                 Some((begin, _)) if begin.len() > "/etc/".len() => {
                     let mut known: Vec<&String> = system.disk.keys().filter(|known| known.starts_with(begin)).collect();
                     known.sort();
-                    known.into_iter().for_each(|known| add(known, line));
+                    for known in known {
+                        add(known, line);
+                    }
                 }
                 Some(_) => {}
                 None => {
@@ -142,12 +144,16 @@ pub(super) fn named(system: &System, text: &str) -> Vec<(String, String)> {
                         let mut below: Vec<&String> =
                             system.disk.keys().filter(|known| begin.len() > 5 && known.starts_with(&begin)).collect();
                         below.sort();
-                        below.into_iter().for_each(|known| add(known, line));
+                        for known in below {
+                            add(known, line);
+                        }
                     }
                 }
             }
         } else {
-            directories.iter().for_each(|directory| add(&format!("{directory}/{word}"), line));
+            for directory in &directories {
+                add(&format!("{directory}/{word}"), line);
+            }
             // Names below /etc with a directory of their own, such as `pam.d/imap`.
             if word.contains('/') {
                 add(&format!("/etc/{word}"), line);

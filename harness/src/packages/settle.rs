@@ -129,7 +129,7 @@ impl Court<'_> {
             _ => self.copy(path).cloned(),
         };
         let package = decided.as_ref().map_or_else(|| blame.package.clone(), |decided| decided.package.clone());
-        let why = self.why(fate, decided.as_ref(), blame);
+        let why = Self::why(fate, decided.as_ref(), blame);
         Some(Prediction { path: path.to_owned(), package, fate, backup, changed, why })
     }
 
@@ -140,7 +140,7 @@ impl Court<'_> {
             State::Unknown | State::Missing => Fate::Unknown,
             _ => Fate::Edited,
         };
-        let why = self.why(fate, Some(&decided), blame);
+        let why = Self::why(fate, Some(&decided), blame);
         Prediction { fate, backup: None, why, ..decided }
     }
 
@@ -174,7 +174,7 @@ impl Court<'_> {
         }
     }
 
-    fn why(&self, fate: Fate, decided: Option<&Prediction>, blame: &Blame) -> String {
+    fn why(fate: Fate, decided: Option<&Prediction>, blame: &Blame) -> String {
         let Blame { package, scriptlet, line } = blame;
         let does = match fate {
             Fate::Unknown => "touches it, and what that does cannot be told",
@@ -252,7 +252,7 @@ impl Court<'_> {
         for (package, outcome) in self.system.packages.iter().zip(&self.plan.outcomes) {
             match outcome {
                 Outcome::Goes(_) => {
-                    left.extend(directories(&package.files).into_iter().map(|path| (path, package.label())))
+                    left.extend(directories(&package.files).into_iter().map(|path| (path, package.label())));
                 }
                 _ => kept.extend(directories(&package.files)),
             }

@@ -82,7 +82,9 @@ impl<'a> Simulation<'a> {
             .collect();
         if let Some(blame) = self.run_coming(world, index, Kind::Pre) {
             // rpm does not install a package whose `%pre` fails, and what a package manager then does is its own.
-            deeds.iter().for_each(|deed| world.put(&deed.prediction.path, State::Unknown, Some(&blame)));
+            for deed in deeds {
+                world.put(&deed.prediction.path, State::Unknown, Some(&blame));
+            }
             return;
         }
         deeds.iter().filter(|deed| deed.comes).for_each(|deed| carry_out(world, &deed.prediction));

@@ -176,7 +176,7 @@ impl Follower<'_, '_> {
     fn builtin(&mut self, name: &str, rest: &[Field], line: usize) -> Result<Option<Flow>, Lost> {
         let first = rest.first().and_then(|field| field.text.known());
         self.env.status = match name {
-            ":" => Truth::Yes,
+            ":" | "ulimit" | "alias" | "unalias" | "times" | "jobs" => Truth::Yes,
             "exit" | "return" => {
                 self.env.status = match first.as_deref() {
                     Some("0") | None => Truth::Yes,
@@ -260,7 +260,6 @@ impl Follower<'_, '_> {
                 self.out.append(&Text::any());
                 Truth::Maybe
             }
-            "ulimit" | "alias" | "unalias" | "times" | "jobs" => Truth::Yes,
             _ if name.contains("+=") => {
                 let (variable, _) = name.split_once("+=").unwrap_or_default();
                 self.env.variables.insert(variable.to_owned(), Text::any());
@@ -280,7 +279,7 @@ impl Follower<'_, '_> {
         let mut value = text.clone();
         let Some(Part::Known(begin)) = value.0.first_mut() else { return };
         if let Some((name, after)) = begin.clone().split_once('=') {
-            *begin = after.to_owned();
+            after.clone_into(begin);
             self.env.variables.insert(name.to_owned(), value);
         }
     }
@@ -738,17 +737,10 @@ impl Follower<'_, '_> {
 
     fn mktemp(&mut self, rest: &[Field]) -> Truth {
         let template = rest.iter().filter_map(|field| field.text.known()).find(|word| word.contains("XXX"));
-        match template {
-            Some(template) => {
-                self.out.push(template.trim_end_matches(|letter| letter != 'X').trim_end_matches('X'));
-                self.out.append(&Text::any());
-            }
-            // Such a file is nobody's configuration.
-            None => {
-                self.out.push("/tmp/tmp.");
-                self.out.append(&Text::any());
-            }
-        }
+        let begin = template.as_deref().map(|word| word.trim_end_matches(|letter| letter != 'X').trim_end_matches('X'));
+        // Such a file is nobody's configuration.
+        self.out.push(begin.unwrap_or("/tmp/tmp."));
+        self.out.append(&Text::any());
         Truth::Yes
     }
 

@@ -43,7 +43,7 @@ pub(super) struct Env<'a> {
 }
 
 impl Env<'_> {
-    fn join(&mut self, other: Self) {
+    fn join(&mut self, other: &Self) {
         self.world.join(&other.world);
         let names: Vec<_> = self.variables.keys().chain(other.variables.keys()).cloned().collect();
         for name in names {
@@ -252,7 +252,7 @@ impl<'a, 's> Follower<'a, 's> {
             self.out.append(&Text::any());
         }
         if self.sweeps || first == second {
-            self.env.join(env);
+            self.env.join(&env);
             return Ok(if self.sweeps { Flow::Next } else { first });
         }
         match (first, second) {

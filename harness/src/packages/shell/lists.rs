@@ -44,15 +44,12 @@ impl Follower<'_, '_> {
         };
         let mut found = Vec::new();
         for start in &search.starts {
-            match self.found(start, &search) {
-                Some(paths) => {
-                    found.extend(paths.into_iter().map(|path| Field { text: path.as_str().into(), maybe: false }))
-                }
-                None => {
-                    let mut below = self.absolute(start);
-                    below.append(&Text::any());
-                    found.push(Field { text: below, maybe: true });
-                }
+            if let Some(paths) = self.found(start, &search) {
+                found.extend(paths.into_iter().map(|path| Field { text: path.as_str().into(), maybe: false }));
+            } else {
+                let mut below = self.absolute(start);
+                below.append(&Text::any());
+                found.push(Field { text: below, maybe: true });
             }
         }
         self.env.status = Truth::Yes;
@@ -181,13 +178,13 @@ impl Follower<'_, '_> {
             if !placed && mark.is_empty() {
                 fields.extend(group.iter().cloned());
             }
-            self.run_inner(fields, line)?;
+            self.run_inner(&fields, line)?;
         }
         Ok(Flow::Next)
     }
 
     /// A command; `sh -c TEXT NAME …` is followed, too.
-    fn run_inner(&mut self, fields: Vec<Field>, line: usize) -> Result<(), Lost> {
+    fn run_inner(&mut self, fields: &[Field], line: usize) -> Result<(), Lost> {
         let words: Vec<Option<String>> = fields.iter().map(|field| field.text.known()).collect();
         let is_shell =
             matches!(words.first(), Some(Some(name)) if matches!(name.rsplit('/').next(), Some("sh" | "bash")));

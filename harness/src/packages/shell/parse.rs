@@ -723,7 +723,7 @@ impl Parser {
         loop {
             match self.peek() {
                 Some('}') => break,
-                None => return Err(self.unread()),
+                None | Some('\'') => return Err(self.unread()),
                 Some('$' | '`') => word.push(self.expansion(false)?),
                 Some('"') => {
                     self.next();
@@ -733,7 +733,6 @@ impl Parser {
                     self.next();
                     word.extend(self.next().map(|letter| Piece::Text(letter.to_string(), true)));
                 }
-                Some('\'') => return Err(self.unread()),
                 Some(letter) => {
                     self.next();
                     word.push(Piece::Text(letter.to_string(), false));
