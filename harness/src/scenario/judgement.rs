@@ -117,8 +117,6 @@ pub fn unjudged(scenario: &Scenario, cell: &Cell) -> CaseRecord {
         kept: None,
         close_calls: Vec::new(),
         cores: Vec::new(),
-        cores: Vec::new(),
-        starved: None,
         steps: Vec::new(),
     }
 }

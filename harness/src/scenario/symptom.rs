@@ -128,25 +128,23 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case("imap = { user = 'alice', expect = 'refused' }", "imap-login", "IMAP login of alice", "imap", true)]
-    #[case("smtp = { user = 'alice', expect = 'refused' }", "smtp-login", "SMTP login of alice", "smtp", true)]
-    #[case("ssh = { user = 'alice', expect = 'refused' }", "ssh-login", "ssh login of alice", "sshd", true)]
-    #[case("run = { command = 'true' }", "command", "what \"x\" is about", "", false)]
-    #[case("file = { path = '/etc/a' }", "file", "what \"x\" is about", "", false)]
-    #[case("units = { active = ['sssd'] }", "units", "what \"x\" is about", "", false)]
+    #[case("imap = { user = 'alice', expect = 'refused' }", "imap-login", "IMAP login of alice", "imap")]
+    #[case("smtp = { user = 'alice', expect = 'refused' }", "smtp-login", "SMTP login of alice", "smtp")]
+    #[case("ssh = { user = 'alice', expect = 'refused' }", "ssh-login", "ssh login of alice", "sshd")]
+    #[case("run = { command = 'true' }", "command", "what \"x\" is about", "")]
+    #[case("file = { path = '/etc/a' }", "file", "what \"x\" is about", "")]
+    #[case("units = { active = ['sssd'] }", "units", "what \"x\" is about", "")]
     fn a_symptom_says_what_it_is_about(
         #[case] action: &str,
         #[case] label: &str,
         #[case] concern: &str,
         #[case] word: &str,
-        #[case] has_sound: bool,
     ) {
         let text = format!("[[step]]\nname = 'x'\non = 'mail'\nsymptom = true\ndo.{action}\n");
         let steps = toml::from_str::<File>(&text).unwrap().step;
         let symptom = &Symptom::among(steps.iter())[0];
         assert_eq!((symptom.label.as_str(), symptom.concern().as_str(), symptom.sentence()), (label, concern, "x"));
         assert_eq!(symptom.words().first().copied().unwrap_or_default(), word);
-        assert_eq!(symptom.sound.is_some(), has_sound);
     }
 
     #[test]

@@ -241,7 +241,7 @@ fn logins() -> Vec<Case> {
         case(
             "diagnose.expect",
             "user = 'a'\nservice = 'imap'\nsince = 'x'\nexpect = 'nothing'",
-            |it: &Diagnose, met| it.judge(if met { RootCause::Nothing } else { RootCause::Unknown }, |_| true, ""),
+            |it: &Diagnose, met| it.judge(if met { RootCause::Nothing } else { RootCause::SssdDown }, |_| true, ""),
         ),
         case(
             "diagnose.also",

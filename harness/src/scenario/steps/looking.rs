@@ -226,7 +226,7 @@ mod tests {
             tokio::time::sleep(SHORT * 2).await;
             seen().await
         };
-        let words = words(within(Deadline::after(SHORT), slow).await);
+        let words = words(repeat(Looking::Within("1 s".parse().unwrap()), Deadline::after(SHORT), slow).await);
         assert!(words.starts_with("ok after") && words.ends_with("2 looks: yes"), "{words}");
     }
 
