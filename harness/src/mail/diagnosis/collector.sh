@@ -166,14 +166,26 @@ texts() {
         }'
 }
 
-# The last value of a key of sssd's domains.
+# The last value of a key of sssd's that is not of a domain that is switched off.
 setting() {
     [ -n "$sssd_files" ] || return 0
     awk -v key="$1" '
+        function word(text) { sub(/^[ \t]+/, "", text); sub(/[ \t]+$/, "", text); return text }
+        FNR == 1 { section = "" }
         /^[ \t]*[#;]/ { next }
-        { at = index($0, "="); name = substr($0, 1, at - 1); gsub(/[ \t]/, "", name) }
-        at && name == key { value = substr($0, at + 1); sub(/^[ \t]+/, "", value); sub(/[ \t]+$/, "", value) }
-        END { print value }' $sssd_files
+        /^[ \t]*\[/ { section = word($0); next }
+        { at = index($0, "="); name = word(substr($0, 1, at - 1)); value = word(substr($0, at + 1)) }
+        at && name == "domains" { domains = value; gsub(/[ \t]/, "", domains) }
+        at && name == key { count++; where[count] = section; what[count] = value }
+        END {
+            for (i = count; i > 0; i--) {
+                domain = where[i]
+                if (!sub(/^\[domain\//, "", domain)) break
+                sub(/\]$/, "", domain)
+                if (domains == "" || index("," domains ",", "," domain ",")) break
+            }
+            if (i > 0) print what[i]
+        }' $sssd_files
 }
 
 # Runs a command that waits for so many answers of the directory, and keeps what it says and its status. It reads the secret, if

@@ -282,16 +282,32 @@ impl Evidence {
         self.files.get("/etc/sssd/sssd.conf")
     }
 
-    /// The value of a key of sssd's.
+    /// The value of a key of sssd's: the last one that is not of a domain that is switched off.
     pub(super) fn sssd(&self, key: &str) -> Option<&str> {
+        let of = |key: &'static str| self.sssd_settings().filter(move |(_, name, _)| *name == key).last();
+        let domains: Option<Vec<&str>> = of("domains").map(|(_, _, value)| value.split(',').map(str::trim).collect());
+        let is_on = |section: &str| {
+            let domain = section.strip_prefix("domain/");
+            domain.zip(domains.as_ref()).is_none_or(|(domain, domains)| domains.contains(&domain))
+        };
+        let found = self.sssd_settings().filter(|(section, name, _)| *name == key && is_on(section)).last();
+        found.map(|(_, _, value)| value)
+    }
+
+    /// Section, name and value of all that sssd's files set.
+    fn sssd_settings(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         let own = self.files.iter().filter(|(path, _)| path.starts_with("/etc/sssd/"));
-        let lines =
-            own.flat_map(|(_, file)| file.text.lines()).map(str::trim).filter(|line| !line.starts_with(['#', ';']));
-        lines
-            .filter_map(|line| line.split_once('='))
-            .filter(|(name, _)| name.trim() == key)
-            .map(|(_, value)| value.trim())
-            .next_back()
+        own.flat_map(|(_, file)| {
+            let mut section = "";
+            file.text.lines().filter_map(move |line| {
+                let line = line.trim();
+                if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                    section = name.trim();
+                }
+                let (name, value) = line.split_once('=').filter(|_| !line.starts_with(['#', ';', '[']))?;
+                Some((section, name.trim(), value.trim()))
+            })
+        })
     }
 
     /// The state of a unit.
@@ -391,6 +407,40 @@ mod tests {
         |******
         |last
         ");
+    }
+
+    /// What a shell prints that has the collector's functions, and `sssd.conf`.
+    fn collector(conf: &str, commands: &str) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sssd.conf");
+        std::fs::write(&path, conf).unwrap();
+        let functions = super::super::COLLECTOR.trim_end().rsplit_once('\n').unwrap().0;
+        let script = format!("{functions}\nhas() {{ false; }}\npatience=1 sssd_files={}\n{commands}", path.display());
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn the_collector_asks_the_servers_of_the_domains_that_are_on() {
+        let conf = "[sssd]\ndomains = new, newer\n[domain/new]\n# ldap_uri = ldaps://no.test\nldap_uri = _srv_, ldaps://a.test,ldaps://b.test\n\
+                    ldap_backup_uri = ldaps://c.test ldaps://a.test\nldap_default_authtok = tulip = red\n[domain/old]\nldap_uri = ldaps://old.test\n";
+        let printed = collector(conf, "servers; password; echo; setting nothing");
+        assert_eq!(printed, "ldaps://a.test\nldaps://b.test\nldaps://c.test\ntulip = red\n");
+    }
+
+    #[test]
+    fn the_collector_does_not_send_an_obfuscated_password() {
+        let conf = "[domain/new]\nldap_default_authtok_type = obfuscated_password\nldap_default_authtok = AAAQ\n";
+        assert_eq!(collector(conf, "password || echo failed"), "failed\n");
+    }
+
+    #[test]
+    fn what_a_domain_says_that_is_switched_off_does_not_count() {
+        let conf = "[sssd]\n|domains = new\n|[domain/new]\n|ldap_uri = ldaps://new.test\n|# ldap_uri = x\n|[domain/old]\n|ldap_uri = ldaps://old.test";
+        let text = format!("@rehearsal-evidence 1 post\n@file /etc/sssd/sssd.conf 600 root root\n|{conf}\n@end\n");
+        assert_eq!(Evidence::read(&text).unwrap().sssd("ldap_uri"), Some("ldaps://new.test"));
+        let text = text.replace("domains = new", "services = pam");
+        assert_eq!(Evidence::read(&text).unwrap().sssd("ldap_uri"), Some("ldaps://old.test"));
     }
 
     #[rstest::rstest]

@@ -66,16 +66,23 @@ pub(super) struct Pam<'a> {
     evidence: &'a Evidence,
     /// Modules that could not be opened.
     faulty: BTreeSet<String>,
+    /// Whether the log says that the machine itself has no name for the user.
+    is_nameless: bool,
 }
 
 impl<'a> Pam<'a> {
     pub(super) fn new(evidence: &'a Evidence) -> Self {
-        Self { evidence, faulty: BTreeSet::new() }
+        Self { evidence, faulty: BTreeSet::new(), is_nameless: false }
     }
 
     /// With modules that the log says cannot be opened.
     pub(super) fn with_faulty(self, faulty: BTreeSet<String>) -> Self {
         Self { faulty, ..self }
+    }
+
+    /// With the word of the log that the machine itself has no name for the user.
+    pub(super) fn nameless(self, is_nameless: bool) -> Self {
+        Self { is_nameless, ..self }
     }
 
     /// The path of a service's file, and its text.
@@ -110,7 +117,8 @@ impl<'a> Pam<'a> {
 
     /// What comes of a phase for a user whom only the directory knows, with the right password.
     pub(super) fn walk(&self, service: &str, phase: &str) -> Walk<'a> {
-        walk::walk(&self.stack(service, phase).1, phase, self.evidence, &self.faulty)
+        let world = walk::World::new(phase, self.evidence, &self.faulty, self.is_nameless);
+        walk::walk(&self.stack(service, phase).1, &world)
     }
 
     /// The modules that a phase names, in words.
@@ -186,7 +194,9 @@ mod tests {
     fn machine(files: &[(&str, &str)]) -> Evidence {
         let file = |text: &str| File { text: text.to_owned(), ..File::default() };
         let path = |name: &str| if name.starts_with('/') { name.to_owned() } else { format!("/etc/pam.d/{name}") };
-        Evidence { files: files.iter().map(|(name, text)| (path(name), file(text))).collect(), ..Evidence::default() }
+        // The machine itself has no names of the directory, unless a case says otherwise.
+        let files = [NO_NSS].iter().chain(files).map(|(name, text)| (path(name), file(text))).collect();
+        Evidence { files, ..Evidence::default() }
     }
 
     const OWN: &str = "auth sufficient pam_unix.so\nauth required pam_sss.so use_first_pass\naccount sufficient pam_unix.so\n-account required pam_sss.so";
@@ -195,6 +205,7 @@ mod tests {
     /// Debian's with sssd: the account phase asks it after it has given up.
     const DEBIAN: &str = "auth [success=2 default=ignore] pam_unix.so\nauth [success=1 default=ignore] pam_sss.so use_first_pass\nauth requisite pam_deny.so\nauth required pam_permit.so\n\
         account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\naccount requisite pam_deny.so\naccount required pam_permit.so\naccount sufficient pam_localuser.so\naccount [default=bad success=ok user_unknown=ignore] pam_sss.so";
+    const NO_NSS: (&str, &str) = ("/etc/nsswitch.conf", "passwd: files\ngroup: files");
     const NSS: (&str, &str) = ("/etc/nsswitch.conf", "passwd: files sss\ngroup: files sss");
     /// Fedora's password-auth.
     const FEDORA: &str = "auth required pam_env.so\nauth [default=1 ignore=ignore success=ok] pam_localuser.so\nauth sufficient pam_unix.so\nauth sufficient pam_sss.so forward_pass\nauth required pam_deny.so\n\
@@ -238,6 +249,15 @@ mod tests {
         assert_eq!(pam.own("imap"), OwnFile::Missing);
         assert_eq!(pam.own("smtp"), OwnFile::Empty("/etc/pam.d/smtp"));
         assert_eq!(pam.own("pop"), OwnFile::Says("/etc/pam.d/pop"));
+    }
+
+    #[test]
+    fn without_nsswitch_nothing_is_held_against_the_account_phase() {
+        let mut evidence = machine(&[("imap", DEBIAN)]);
+        evidence.files.remove(NO_NSS.0);
+        assert!(Pam::new(&evidence).walk("imap", "account").lets_in);
+        // Unless the log says that the machine has no such name.
+        assert!(!Pam::new(&evidence).nameless(true).walk("imap", "account").lets_in);
     }
 
     #[test]

@@ -225,7 +225,7 @@ impl<'a> Case<'a> {
         let lines = self.attempt.iter().flat_map(|attempt| &attempt.lines);
         let names = lines.filter_map(|line| line.raw.split_once("unable to dlopen(")?.1.split_once(')'));
         let faulty = names.map(|(path, _)| path.rsplit('/').next().unwrap_or(path).to_owned()).collect();
-        Pam::new(self.mail).with_faulty(faulty)
+        Pam::new(self.mail).with_faulty(faulty).nameless(self.has_said(&["could not identify user"]))
     }
 
     /// Whether sssd and its directory are asked for this user at all: not for the machine's own, and not where saslauthd or PAM are

@@ -143,15 +143,14 @@ impl Walk<'_> {
 }
 
 /// Walks through a stack.
-pub(super) fn walk<'a>(stack: &[Entry<'a>], phase: &str, evidence: &Evidence, faulty: &BTreeSet<String>) -> Walk<'a> {
+pub(super) fn walk<'a>(stack: &[Entry<'a>], world: &World<'_>) -> Walk<'a> {
     let mut walk = Walk::default();
-    let world = World { phase, knows_names: knows_names(evidence), evidence, faulty };
-    walk.lets_in = frame(stack, &world, &mut walk) == Some(true);
+    walk.lets_in = frame(stack, world, &mut walk) == Some(true);
     walk
 }
 
 /// What the modules stand before.
-struct World<'e> {
+pub(super) struct World<'e> {
     phase: &'e str,
     /// Whether the machine has names of the directory's users (nsswitch.conf).
     knows_names: bool,
@@ -160,7 +159,11 @@ struct World<'e> {
     faulty: &'e BTreeSet<String>,
 }
 
-impl World<'_> {
+impl<'e> World<'e> {
+    pub(super) fn new(phase: &'e str, evidence: &'e Evidence, faulty: &'e BTreeSet<String>, is_nameless: bool) -> Self {
+        Self { phase, knows_names: !is_nameless && knows_names(evidence), evidence, faulty }
+    }
+
     fn answer(&self, module: &str) -> Code {
         match module {
             "pam_unix.so" | "pam_unix2.so" | "pam_pwdb.so" => match (self.phase, self.knows_names) {
@@ -181,9 +184,10 @@ impl World<'_> {
     }
 }
 
+/// Without nsswitch.conf in the evidence, nothing is held against the files.
 fn knows_names(evidence: &Evidence) -> bool {
-    let lines = evidence.text("/etc/nsswitch.conf").into_iter().flat_map(str::lines);
-    let passwd = lines.filter_map(|line| line.trim().strip_prefix("passwd:"));
+    let Some(text) = evidence.text("/etc/nsswitch.conf") else { return true };
+    let passwd = text.lines().filter_map(|line| line.trim().strip_prefix("passwd:"));
     passwd.flat_map(str::split_whitespace).any(|word| ["sss", "ldap", "winbind"].contains(&word))
 }
 

@@ -231,7 +231,8 @@ fn by_tls(mail: &Evidence, server: &Server) -> Option<Trouble> {
     let by_openssl = errors
         .iter()
         .find_map(|line| tls::cause(line))
-        .filter(|root| !is_lax || *root == RootCause::DirectoryHandshake);
+        .filter(|root| !is_lax || *root == RootCause::DirectoryHandshake)
+        .filter(|root| was_told(mail, server) || *root != RootCause::DirectoryUntrusted);
     let by_search = from_entry.iter().find_map(|line| tls::cause(line));
     // openssl has no status 1 but for a handshake that failed.
     let was_judged = errors.iter().any(|line| line.contains("erify error"));
@@ -252,6 +253,12 @@ fn by_tls(mail: &Evidence, server: &Server) -> Option<Trouble> {
     }
     let status = server.entry.as_ref().map(|entry| format!("ldapsearch: status {}", entry.status));
     Some(Trouble::new(root, seen.into_iter().chain(status).chain(from_entry.into_iter().take(3)).collect()))
+}
+
+/// Whether openssl trusted what sssd trusts: an older collector told it of no directory of authorities, and none tells it of ldap.conf.
+fn was_told(mail: &Evidence, server: &Server) -> bool {
+    let directory = mail.sssd("ldap_tls_cacertdir").filter(|_| !server.uri.is_empty());
+    mail.sssd("ldap_tls_cacert").or(directory).is_some() || server.entry.is_some()
 }
 
 /// Whose certificate it is: the directory's, or that of the authority, which is in the evidence.

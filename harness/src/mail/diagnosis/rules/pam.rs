@@ -115,7 +115,7 @@ fn lacking(case: &Case<'_>, phase: &str, walk: &Walk<'_>) -> Option<Found> {
 fn not_asked(case: &Case<'_>, phase: &str, walk: &Walk<'_>) -> Option<Found> {
     let (pam, service) = (case.pam(), case.service());
     // PAM asks nobody but the machine itself, and that is enough for its own users.
-    if (walk.asks_elsewhere() && walk.lets_in) || !case.is_of_directory() {
+    if (walk.lets_in && (walk.asks_elsewhere() || phase == "account")) || !case.is_of_directory() {
         return None;
     }
     let log = refused_without_sssd(case, phase);

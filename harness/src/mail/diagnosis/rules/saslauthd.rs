@@ -103,13 +103,11 @@ fn elsewhere(case: &Case<'_>) -> Vec<String> {
     let sockets: Vec<_> =
         case.mail.sockets.iter().filter(|socket| socket.kind == "s").map(|socket| socket.path.as_str()).collect();
     let made = case.mail.saslauthd_option("-m").map(|directory| format!("{}/mux", directory.trim_end_matches('/')));
+    // /var/run is /run.
+    let plain = |path: &str| path.trim_start_matches("/var").to_owned();
     let is_there = |path: &str| {
-        let plain = |path: &str| path.trim_start_matches("/var").trim_end_matches("/mux").to_owned();
-        sockets
-            .iter()
-            .map(|socket| plain(socket))
-            .chain(made.iter().map(|socket| plain(socket)))
-            .any(|socket| socket == plain(path))
+        let places = sockets.iter().copied().chain(made.as_deref());
+        places.map(plain).any(|place| place == plain(path))
     };
     // A link from a usual place leads to the socket.
     let links =

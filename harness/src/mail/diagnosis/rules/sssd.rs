@@ -53,11 +53,16 @@ fn stopped(case: &Case<'_>, unit: String, silent: Vec<String>) -> Found {
             .cured_by(owner(case, &words));
     }
     let cache = self::words(case, &CACHE);
+    let foreign =
+        self::words(case, &["/var/lib/sss", "/var/log/sssd"]).iter().any(|line| line.contains("ermission denied"));
+    let own = "sssd runs as its own user, which must own what it writes: chown -R sssd:sssd /var/lib/sss /var/log/sssd; systemctl restart sssd";
     if failed && !cache.is_empty() {
-        return Found::new(RootCause::SssdCache, [unit], cache.into_iter().chain(silent));
+        let found = Found::new(RootCause::SssdCache, [unit], cache.into_iter().chain(silent));
+        return if foreign { found.cured_by(own) } else { found };
     }
     let last = self::words(case, &["(0x0", "rror", "ailed", "xiting", "ouldn't"]);
-    Found::new(RootCause::SssdDown, [unit].into_iter().chain(last), silent)
+    let found = Found::new(RootCause::SssdDown, [unit].into_iter().chain(last), silent);
+    if foreign { found.cured_by(own) } else { found }
 }
 
 /// It runs, and its PAM responder does not.

@@ -110,7 +110,9 @@ pub(super) fn password(case: &Case<'_>) -> Vec<Found> {
     };
     let user = case.pam_user();
     let log = [line.to_owned()].into_iter().chain(case.answer_of_pam());
-    let locked = sssd::words(case, &["ccount locked", "ccount is locked", "pwdAccountLocked"]);
+    let mut locked =
+        sssd::words(case, &["ccount locked", "ccount is locked", "pwdAccountLocked", "credentials have been revoked"]);
+    locked.extend(case.said(&["pam_sss", "locked"]));
     if !locked.is_empty() {
         return one(Found::new(RootCause::AccountLocked, [], log.chain(locked)));
     }
