@@ -181,7 +181,8 @@ fn by_smtpd(log: &[Line<'_>], at: usize, line: &Line<'_>, user: &str) -> Option<
         return Some(nearly(name.trim(), "", user)).filter(|naming| *naming != Naming::Nobody);
     }
     // Older versions of postfix name nobody; saslauthd has named somebody just before.
-    let before = log[..at].iter().rev().take(10).filter_map(Asked::of).find(|asked| asked.service == "smtp");
+    let since = log[..at].iter().rev().take(10).take_while(|line| !line.has(" authentication failed: "));
+    let before = since.filter_map(Asked::of).find(|asked| asked.service == "smtp");
     match before {
         Some(asked) => Some(nearly(asked.user, asked.realm, user)).filter(|naming| *naming != Naming::Nobody),
         None => Some(Naming::Nobody),
@@ -339,6 +340,29 @@ mod tests {
     #[case::no_refusal("connect from pc[192.0.2.1]", false)]
     fn smtpd_refuses_with_a_name_or_without(#[case] said: &str, #[case] found: bool) {
         assert_eq!(last(&format!("t post postfix/smtpd[7]: {said}"), "erin", Service::Smtp).is_some(), found);
+    }
+
+    #[rstest]
+    #[case::named_in_general(
+        ", sasl_username=erin",
+        "no mechanism available",
+        "authentication failure, sasl_username=erin"
+    )]
+    #[case::never_named("", "authentication failure", "no mechanism available")]
+    fn a_refusal_of_nobody_counts_where_nobody_is_ever_named(
+        #[case] name: &str,
+        #[case] last: &str,
+        #[case] chosen: &str,
+    ) {
+        let line = |said: &str| {
+            format!("t post postfix/smtpd[7]: warning: pc[192.0.2.1]: SASL PLAIN authentication failed: {said}")
+        };
+        let asked = "t post saslauthd[7]:      : auth failure: [user=erin] [service=smtp] [realm=] [mech=pam] [reason=PAM auth error]";
+        let first = line(&format!("authentication failure{name}"));
+        let second = if name.is_empty() { line("no mechanism available") } else { line(last) };
+        let log = format!("{asked}\n{first}\n{second}");
+        let attempt = self::last(&log, "erin", Service::Smtp).unwrap();
+        assert!(attempt.lines.last().unwrap().raw.ends_with(chosen), "{attempt:?}");
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! server. [`Evidence`] is that text, read. [`diagnose`] is pure: from the evidence of the mail server and, if there is one, of the
 //! directory, it makes a [`Diagnosis`]: causes in the order of their certainty, each with the lines that led to it, and a cure.
 //!
-//! What the log of the refused login says is read by [`super::causes`]; this module adds the state of the system, without which
-//! many causes look alike. A state alone is less certain than a state and a log that agree.
+//! `attempt` picks the lines of the last refusal out of the log. Each file of `rules` looks at one part of the way that a login
+//! takes: at its state, and at what those lines say of it. Both together make a cause certain; one alone is less.
 
 mod attempt;
 mod authority;

@@ -177,7 +177,11 @@ impl<'a> Case<'a> {
     /// The name that PAM was asked for.
     fn pam_user(&self) -> &str {
         let asked = self.attempt.as_ref().and_then(|attempt| attempt.asked);
-        asked.map_or(self.login.user, |asked| asked.user)
+        let user = self.login.user;
+        // Without -r, saslauthd cuts the domain off.
+        let is_cut = !self.mail.saslauthd.is_empty() && !self.mail.has_saslauthd_flag('r');
+        let local = user.split_once('@').map_or(user, |(local, _)| local);
+        asked.map_or(if is_cut { local } else { user }, |asked| asked.user)
     }
 
     /// Lines of the refusal that contain all these words.
