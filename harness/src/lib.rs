@@ -1,4 +1,5 @@
 //! Rehearsal: a private mail server and its neighbours in disposable virtual machines.
+pub mod bounded;
 pub mod cache;
 pub mod drift;
 pub mod etc;

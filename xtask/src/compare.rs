@@ -100,8 +100,7 @@ fn text(comparison: &Comparison) -> String {
     let mut text = format!("{scenario} with {first} and with {second}\n\n");
     for file in files {
         let _ = writeln!(text, "{} differs:", file.path);
-        let lines = file.diff.lines().filter(|line| !line.starts_with("---") && !line.starts_with("+++"));
-        text.extend(lines.map(|line| format!("    {line}\n")));
+        text.extend(file.diff.lines().map(|line| format!("    {line}\n")));
     }
     if files.is_empty() {
         text.push_str("No file differs.\n");
@@ -147,7 +146,7 @@ mod tests {
             steps: 16,
             files: vec![FileDifference {
                 path: "pam.d/smtp".into(),
-                diff: "--- x\n+++ x\n@@ -4 +4 @@\n-account required pam_sss.so\n+account required pam_unix.so\n".into(),
+                diff: "@@ -4 +4 @@\n-account required pam_sss.so\n+account required pam_unix.so\n".into(),
             }],
             behaviour: vec![Difference {
                 step: "alice logs in by SMTP".into(),

@@ -5,6 +5,7 @@ use super::contents::Contents;
 use super::inventory::{Digest, Entry, Inventory, Manager, What};
 use crate::guest_path::GuestPath;
 use crate::machine::{Machine, VerbError};
+use crate::secrets::find;
 use crate::time::Deadline;
 use flate2::read::GzDecoder;
 use std::collections::BTreeMap;
@@ -21,9 +22,6 @@ const LARGEST_ANSWER: u64 = 256 << 20;
 
 /// Larger texts are not shown: their digests are compared.
 const LARGEST_TEXT: usize = 64 << 10;
-
-/// How a file begins or goes on that holds a private key (RFC 7468).
-const PRIVATE_KEY: &str = "PRIVATE KEY-----";
 
 /// Why there is no inventory.
 #[derive(Debug, thiserror::Error)]
@@ -160,20 +158,17 @@ fn show(inventory: &mut Inventory, contents: &Contents, redact: impl Fn(&str) ->
         .files
         .iter()
         .filter(|(path, _)| everybody_reads(inventory, path))
-        .filter_map(|(path, entry)| Some((path.clone(), redact(shown_text(contents.get(entry.digest()?)?)?))))
+        .filter_map(|(path, entry)| {
+            let content = contents.get(entry.digest()?).filter(|content| content.len() <= LARGEST_TEXT)?;
+            let text = find::shown(&path.to_string(), content)?;
+            Some((path.clone(), redact(&text)))
+        })
         .collect();
     for (path, shown) in shown {
         if let Some(Entry { what: What::File { text, .. }, .. }) = inventory.files.get_mut(&path) {
             *text = Some(shown);
         }
     }
-}
-
-/// The content as text, if it is one that may be shown.
-fn shown_text(content: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(content).ok().filter(|text| text.len() <= LARGEST_TEXT)?;
-    let is_text = !text.contains('\0') && !text.contains(PRIVATE_KEY);
-    is_text.then_some(text)
 }
 
 /// Whether every user of the machine may read the file, by its mode and those of the directories above.

@@ -2,10 +2,11 @@
 
 use super::inventory::{Entry, Inventory, What};
 use super::second::{Holds, Second, first_of, seconds_of};
+use crate::bounded::Comparer;
 use crate::guest_path::GuestPath;
 use crate::packages::Transaction;
+use crate::secrets::find;
 use serde::{Deserialize, Serialize};
-use similar::TextDiff;
 use std::collections::BTreeSet;
 
 /// What changed in a machine's configuration between two moments.
@@ -99,7 +100,9 @@ impl Drift {
     #[must_use]
     pub fn between(before: &Inventory, after: &Inventory, transaction: Option<&Transaction>) -> Self {
         let paths: BTreeSet<_> = before.files.keys().chain(after.files.keys()).collect();
-        let changes = paths.into_iter().filter_map(|path| Change::at(path, before, after, transaction)).collect();
+        let comparer = Comparer::default();
+        let change = |path| Change::at(path, before, after, transaction, &comparer);
+        let changes = paths.into_iter().filter_map(change).collect();
         let names: BTreeSet<_> = before.packages.keys().chain(after.packages.keys()).collect();
         let packages = names.into_iter().filter_map(|name| {
             let (before, after) = (before.packages.get(name).cloned(), after.packages.get(name).cloned());
@@ -123,7 +126,13 @@ impl Drift {
 }
 
 impl Change {
-    fn at(path: &GuestPath, before: &Inventory, after: &Inventory, transaction: Option<&Transaction>) -> Option<Self> {
+    fn at(
+        path: &GuestPath,
+        before: &Inventory,
+        after: &Inventory,
+        transaction: Option<&Transaction>,
+        comparer: &Comparer,
+    ) -> Option<Self> {
         let (old, new) = (before.files.get(path), after.files.get(path));
         let how = how(old, new)?;
         let owners = |inventory: &Inventory, entry: Option<&Entry>| {
@@ -134,7 +143,7 @@ impl Change {
             how,
             owners_before: owners(before, old),
             owners_after: owners(after, new),
-            diff: diff(path, old.and_then(Entry::text), new.and_then(Entry::text)),
+            diff: diff(comparer, path, old.and_then(Entry::text), new.and_then(Entry::text)),
             seconds: seconds_of(path, before, after),
             second_of: first_of(path),
             step: transaction.and_then(|transaction| DoneBy::of(path, transaction)),
@@ -221,11 +230,13 @@ fn how(before: Option<&Entry>, after: Option<&Entry>) -> Option<How> {
     (before.claims != after.claims).then_some(How::Claims)
 }
 
-fn diff(path: &GuestPath, before: Option<&str>, after: Option<&str>) -> Option<String> {
+fn diff(comparer: &Comparer, path: &GuestPath, before: Option<&str>, after: Option<&str>) -> Option<String> {
     let (before, after) = (before?, after?);
     if before == after {
         return None;
     }
     let path = path.to_string();
-    Some(TextDiff::from_lines(before, after).unified_diff().context_radius(2).header(&path, &path).to_string())
+    // An inventory of another version, or of somebody else, may have more in it than we would show.
+    let [before, after] = [before, after].map(|text| find::masked(&path, text));
+    Some(comparer.unified(&before, &after, 2, Some(&path)))
 }

@@ -1,9 +1,9 @@
 //! How a lab behaves with one configuration and with another.
 
-use super::tree::OwnEtc;
+use super::tree::{OwnEtc, Shown};
+use crate::bounded::Comparer;
 use crate::evidence::{StepOutcome, StepResult};
 use serde::Serialize;
-use similar::TextDiff;
 use std::collections::BTreeSet;
 
 /// What became of a step with one configuration.
@@ -55,7 +55,7 @@ pub fn differences(first: &[StepResult], second: &[StepResult]) -> Vec<Differenc
 pub struct FileDifference {
     /// Its path below `/etc`.
     pub path: String,
-    /// Lines that differ, as `diff -u` has them, without passwords.
+    /// Lines that differ, as `diff -u` has them, with a mask for each secret; or why none are shown, in brackets.
     pub diff: String,
 }
 
@@ -63,15 +63,14 @@ pub struct FileDifference {
 #[must_use]
 pub fn file_differences(first: &OwnEtc, second: &OwnEtc) -> Vec<FileDifference> {
     let paths: BTreeSet<_> = first.paths().chain(second.paths()).collect();
-    let text = |etc: &OwnEtc, path: &str| etc.text(path).unwrap_or_default();
     let differing = paths.into_iter().filter(|path| first.content(path) != second.content(path));
-    differing
-        .map(|path| {
-            let (before, after) = (text(first, path), text(second, path));
-            let diff = TextDiff::from_lines(&before, &after);
-            FileDifference { path: path.to_owned(), diff: diff.unified_diff().context_radius(1).to_string() }
-        })
-        .collect()
+    let comparer = Comparer::default();
+    let difference = |path: &str| match (first.shown(path), second.shown(path)) {
+        (Shown::Text(before), Shown::Text(after)) if before == after => "(only its secrets differ)\n".to_owned(),
+        (Shown::Text(before), Shown::Text(after)) => comparer.unified(&before, &after, 1, None),
+        (Shown::Withheld(why), _) | (_, Shown::Withheld(why)) => format!("(its lines are not shown: {why})\n"),
+    };
+    differing.map(|path| FileDifference { path: path.to_owned(), diff: difference(path) }).collect()
 }
 
 #[cfg(test)]
@@ -111,18 +110,40 @@ mod tests {
         assert!(differences(&first, &first).is_empty());
     }
 
-    #[test]
-    fn files_are_compared_without_passwords() {
+    #[rstest::rstest]
+    #[case::with_a_password(
+        "imapd.conf",
+        "a: 1\nsasl_sql_passwd: tulip\n",
+        "a: 2\nsasl_sql_passwd: tulip-2\n",
+        "@@ -1,2 +1,2 @@\n-a: 1\n+a: 2\n sasl_sql_passwd: ******\n"
+    )]
+    #[case::a_password_alone("ldap.conf", "bindpw tulip\n", "bindpw x\n", "(only its secrets differ)\n")]
+    #[case::a_key(
+        "ssl/own.pem",
+        "-----BEGIN PRIVATE KEY-----\ntulip\n",
+        "",
+        "(its lines are not shown: it is a secret, or no text)\n"
+    )]
+    #[case::unknown(
+        "vendor/licence",
+        "tulip",
+        "rose",
+        "(its lines are not shown: its format is not known: `show` in rehearsal.toml can name it)\n"
+    )]
+    fn files_are_compared_without_secrets(
+        #[case] path: &str,
+        #[case] one: &str,
+        #[case] other: &str,
+        #[case] expected: &str,
+    ) {
         let load = |text: &str| {
             let directory = tempfile::tempdir().unwrap();
-            std::fs::write(directory.path().join("imapd.conf"), text).unwrap();
+            let file = directory.path().join(path);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
             OwnEtc::load(directory.path()).unwrap()
         };
-        let found = file_differences(&load("a: 1\nsasl_sql_passwd: tulip\n"), &load("a: 2\nsasl_sql_passwd: rose\n"));
-        assert_eq!(found.len(), 1);
-        assert!(
-            found[0].diff.contains("-a: 1") && !found[0].diff.contains("tulip") && !found[0].diff.contains("rose"),
-            "{found:?}"
-        );
+        let found = file_differences(&load(one), &load(other));
+        assert_eq!(found.iter().map(|file| file.diff.as_str()).collect::<Vec<_>>(), [expected]);
     }
 }

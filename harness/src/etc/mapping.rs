@@ -9,6 +9,9 @@ use std::path::Path;
 /// The name of the file.
 pub(super) const FILE: &str = "rehearsal.toml";
 
+/// A larger one is none.
+const LARGEST: u64 = 1 << 20;
+
 /// Something that is different in each lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -98,6 +101,8 @@ pub struct Mapping {
     pub(super) keep: Vec<String>,
     /// Files that the server does not have, though the lab's mail server does.
     pub(super) absent: Vec<String>,
+    /// Files of a format that is not known, whose lines reports may show all the same.
+    pub(super) show: Vec<String>,
     /// Modes and owners, where they are not the usual ones.
     pub(super) files: BTreeMap<String, Dress>,
 }
@@ -106,10 +111,13 @@ impl Mapping {
     /// Reads the file in `directory`, if it is there.
     pub(super) fn load(directory: &Path) -> Result<Self, super::EtcError> {
         let path = directory.join(FILE);
-        if !path.is_file() {
-            return Ok(Self::default());
+        // A pipe or a device of that name is somebody's mistake, and not the same as no file.
+        match fs_err::metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
         }
-        let text = fs_err::read_to_string(&path)?;
+        let text = crate::bounded::read_text(&path, LARGEST)?;
         Ok(Self::parse(&path, &text)?)
     }
 

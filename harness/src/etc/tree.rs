@@ -2,9 +2,9 @@
 
 use super::mapping::{Dress, FILE, Mapping};
 use super::places;
-use super::secret::secrets;
 use super::substitute::{Facts, substitute};
 use crate::mistake::Mistakes;
+use crate::secrets::find;
 use miette::Diagnostic;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
@@ -42,6 +42,15 @@ pub struct OwnFile {
     /// Its path below `/etc`.
     pub path: String,
     content: Vec<u8>,
+}
+
+/// What a report may show of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// Its text, with a mask for each secret.
+    Text(String),
+    /// Nothing; why.
+    Withheld(&'static str),
 }
 
 /// A file as it will lie on a machine.
@@ -141,17 +150,29 @@ impl OwnEtc {
         self.files.iter().find(|file| file.path == path).map(|file| file.content.as_slice())
     }
 
-    /// The text of a file, without passwords.
-    pub(super) fn text(&self, path: &str) -> Option<String> {
-        let text = String::from_utf8_lossy(self.content(path)?).into_owned();
-        let secrets = self.secrets();
-        Some(secrets.iter().fold(text, |text, secret| text.replace(secret.expose_secret(), "******")))
+    /// What a report may show of a file.
+    pub(super) fn shown(&self, path: &str) -> Shown {
+        let Some(content) = self.content(path) else { return Shown::Text(String::new()) };
+        if !self.may_show(path) {
+            return Shown::Withheld("its format is not known: `show` in rehearsal.toml can name it");
+        }
+        // Umlauts of an old encoding are no reason to show nothing.
+        let text = String::from_utf8_lossy(content);
+        match find::shown(path, text.as_bytes()) {
+            Some(text) => Shown::Text(text),
+            None => Shown::Withheld("it is a secret, or no text"),
+        }
+    }
+
+    fn may_show(&self, path: &str) -> bool {
+        find::is_known(path) || self.mapping.show.iter().any(|shown| shown == path)
     }
 
     /// Passwords in its files.
     #[must_use]
     pub fn secrets(&self) -> Vec<SecretString> {
-        self.files.iter().flat_map(|file| secrets(&file.path, &String::from_utf8_lossy(&file.content))).collect()
+        let of_file = |file: &OwnFile| find::secrets_in(&file.path, &String::from_utf8_lossy(&file.content));
+        self.files.iter().flat_map(of_file).collect()
     }
 
     /// Paths below `/etc` that the server does not have.
@@ -197,7 +218,7 @@ impl OwnEtc {
             _ => (content.clone(), Vec::new()),
         };
         let given = self.mapping.files.get(path);
-        let usual = usual_dress(path);
+        let usual = usual_dress(path, find::is_private(path, &content) || !self.may_show(path));
         let word = |choose: fn(&Dress) -> &Option<String>, usual: &str| {
             given.and_then(|dress| choose(dress).clone()).unwrap_or_else(|| usual.to_owned())
         };
@@ -213,12 +234,22 @@ impl OwnEtc {
     }
 }
 
-/// Mode and group of a file of which nothing is said.
-fn usual_dress(path: &str) -> (&'static str, &'static str) {
-    if path.starts_with("sssd/") || path.ends_with("passwd") || path == "saslauthd.conf" {
-        ("0600", "root")
-    } else if Path::new(path).extension().is_some_and(|extension| extension == "key") {
+/// Mode and group of a file of which nothing is said. A private one is for root, and for the group of the daemon that reads it
+/// after it gave root's rights up.
+fn usual_dress(path: &str, is_private: bool) -> (&'static str, &'static str) {
+    // Ordinary users run programs of postfix that read these.
+    const FOR_ALL: [&str; 4] = ["postfix/main.cf", "postfix/master.cf", "passwd", "group"];
+    let is_key = Path::new(path).extension().is_some_and(|extension| extension == "key");
+    if FOR_ALL.contains(&path) {
+        ("0644", "root")
+    } else if is_key || (is_private && matches!(path, "imapd.conf" | "cyrus.conf")) {
         ("0640", "mail")
+    } else if path.starts_with("sssd/") || path.ends_with("passwd") || path == "saslauthd.conf" {
+        ("0600", "root")
+    } else if is_private && path.starts_with("postfix/") {
+        ("0640", "postfix")
+    } else if is_private {
+        ("0600", "root")
     } else {
         ("0644", "root")
     }
@@ -257,6 +288,32 @@ mod tests {
             (0o600, b"ldap_default_authtok = inlab\n".as_slice())
         );
         assert!(!format!("{:?}", laid[1]).contains("inlab"));
+    }
+
+    /// Modes and groups of files, by their path and text.
+    #[rstest::rstest]
+    #[case::harmless("nsswitch.conf", "passwd: files sss\n", "644 root")]
+    #[case::with_a_password("imapd.conf", "sasl_sql_passwd: tulip\n", "640 mail")]
+    #[case::without("imapd.conf", "admins: cyrus\n", "644 root")]
+    #[case::a_login_of_postfix("postfix/relay", "[a.example.org] me:tulip-9\n", "640 postfix")]
+    #[case::of_ldap("ldap.conf", "bindpw x\n", "600 root")]
+    #[case::unknown("vendor/licence", "x\n", "600 root")]
+    #[case::asked_for("vendor/shown", "x\n", "644 root")]
+    #[case::read_by_all("postfix/main.cf", "x_password = tulip\n", "644 root")]
+    #[case::a_key_in_a_certificate("ssl/own.pem", "-----BEGIN PRIVATE KEY-----\n", "600 root")]
+    fn a_file_with_a_secret_is_private_in_the_guest(#[case] path: &str, #[case] text: &str, #[case] expected: &str) {
+        let own = directory(&[(path, text), ("rehearsal.toml", "show = ['vendor/shown']\n")]);
+        let laid = OwnEtc::load(own.path()).unwrap().laid(&[].into());
+        assert_eq!(format!("{:o} {}", laid[0].0.mode, laid[0].0.group), expected);
+    }
+
+    #[test]
+    fn a_pipe_is_no_file_of_a_mapping() {
+        let own = directory(&[("imapd.conf", "x: y\n")]);
+        nix::unistd::mkfifo(&own.path().join(FILE), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = OwnEtc::load(own.path()).unwrap_err();
+        let words = format!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
+        assert!(words.contains("rehearsal.toml") && words.contains("no regular file"), "{words}");
     }
 
     #[test]

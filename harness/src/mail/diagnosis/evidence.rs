@@ -1,5 +1,6 @@
 //! The collector's text, read.
 
+use crate::secrets::find;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -184,7 +185,7 @@ impl Evidence {
             ["now", now] => self.now = now.parse().unwrap_or_default(),
             ["file", path, mode, owner, group] => {
                 let [mode, owner, group] = [mode, owner, group].map(|word| (*word).to_owned());
-                let file = File { mode, owner, group, text: lines.join("\n") };
+                let file = File { mode, owner, group, text: find::masked(path, &lines.join("\n")) };
                 self.files.insert((*path).to_owned(), file);
             }
             ["absent", path] => {
@@ -226,10 +227,10 @@ impl Evidence {
                 let finds = lines.iter().any(|line| line.starts_with("dn:"));
                 self.admitted = (number(status) == 0).then_some(finds);
             }
-            ["log"] => self.log = lines,
-            ["sssd-log"] => self.sssd_log = lines,
+            ["log"] => self.log = masked(&lines),
+            ["sssd-log"] => self.sssd_log = masked(&lines),
             ["last-words", unit] => {
-                self.last_words.insert((*unit).to_owned(), lines);
+                self.last_words.insert((*unit).to_owned(), masked(&lines));
             }
             ["waited", seconds, allowed, what @ ..] => {
                 let [lasted, allowed] = [seconds, allowed].map(|word| Duration::from_secs(word.parse().unwrap_or(0)));
@@ -314,6 +315,10 @@ impl Evidence {
     pub(super) fn unit(&self, name: &str) -> Option<&Unit> {
         self.units.get(name)
     }
+}
+
+fn masked(lines: &[String]) -> Vec<String> {
+    lines.iter().map(|line| find::masked_words(line)).collect()
 }
 
 fn words(line: &str) -> Vec<String> {

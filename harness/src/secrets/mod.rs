@@ -1,4 +1,7 @@
 //! Secrets that nothing may hold which is kept or shown, and what replaces them: in a text, or in a stream as it comes.
+//! [`find`] finds those of configuration files.
+
+pub mod find;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::{Arc, PoisonError, RwLock};
