@@ -6,7 +6,7 @@ use super::substitute::{Facts, substitute};
 use crate::mistake::Mistakes;
 use crate::secrets::find;
 use miette::Diagnostic;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -258,6 +258,7 @@ fn usual_dress(path: &str, is_private: bool) -> (&'static str, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secrecy::ExposeSecret as _;
 
     fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
