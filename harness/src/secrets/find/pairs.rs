@@ -5,6 +5,7 @@ use std::ops::Range;
 
 /// A key that is the name of a secret, and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub(super) struct Pair {
     pub(super) strength: Strength,
     /// Where the value stands in the line, without the quotes around it.

@@ -112,7 +112,7 @@ pub(super) fn layout(path: &str) -> Layout {
 
 fn is_whole(place: &Place<'_>) -> bool {
     let name = place.name.as_str();
-    let is_host_key = name.starts_with("ssh_host_") && !name.ends_with(".pub");
+    let is_host_key = name.starts_with("ssh_host_") && place.extension() != "pub";
     let is_public = place.extension() == "pub" || name.ends_with("rndc.key");
     let is_certificate = ["crt", "cer", "csr"].contains(&place.extension());
     !is_public

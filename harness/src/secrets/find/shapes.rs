@@ -168,7 +168,7 @@ pub(super) fn is_plain(value: &str) -> bool {
 /// Whether a word looks like random letters: long enough, of letters and digits, and few of them twice.
 pub(super) fn is_random(word: &str) -> bool {
     let of_key = |letter: char| letter.is_ascii_alphanumeric() || "+/=_-!*.:".contains(letter);
-    let letters = word.chars().filter(|letter| letter.is_ascii_alphabetic()).count();
+    let letters = word.chars().filter(char::is_ascii_alphabetic).count();
     let digits = word.chars().filter(char::is_ascii_digit).count();
     let distinct = word.chars().collect::<BTreeSet<_>>().len();
     word.len() >= 16
