@@ -1,7 +1,7 @@
 //! Work with an upper bound, for what comes from outside: files that end, and comparisons that end.
 
 use similar::TextDiff;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -10,16 +10,22 @@ use std::time::{Duration, Instant};
 /// Reads a regular file of at most `limit` bytes. A pipe or a device, which may never end, is an error at once.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let wrong = |kind, why: &str| io::Error::new(kind, format!("{}: {why}", path.display()));
-    // Without the flag, to open a pipe waits for its writer.
-    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
-    let file = file.map_err(|error| wrong(error.kind(), &error.to_string()))?;
-    if !file.metadata()?.is_file() {
-        return Err(wrong(io::ErrorKind::InvalidInput, "it is no regular file; a copy of what it holds can be read"));
-    }
+    let file = open(path).map_err(|error| wrong(error.kind(), &error.to_string()))?;
     take(file, limit).map_err(|error| wrong(error.kind(), &error.to_string()))
 }
 
-/// The same for a text.
+/// Opens a regular file, and nothing that may never end.
+pub fn open(path: &Path) -> io::Result<File> {
+    // Without the flag, to open a pipe waits for its writer.
+    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        let words = "it is no regular file; a copy of what it holds can be read";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
+    }
+    Ok(file)
+}
+
+/// Reads such a file as a text.
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     let text = String::from_utf8(read(path, limit)?);
     text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{}: it is no text in UTF-8", path.display())))

@@ -1,9 +1,13 @@
 //! What is wrong with a file that a person wrote: the message, the place, and what would be right.
 
+use crate::harmless;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
+
+/// Files that a person writes are smaller.
+pub const LARGEST: u64 = 4 << 20;
 
 /// A mistake with its place in a TOML file.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -24,12 +28,18 @@ pub struct Mistakes {
     file: String,
     #[related]
     all: Vec<Mistake>,
+    /// How many more there are than are told.
+    more: usize,
 }
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mistakes = if self.all.len() == 1 { "one mistake" } else { &format!("{} mistakes", self.all.len()) };
-        write!(f, "{mistakes} in {}", self.file)
+        let mistakes = if self.count() == 1 { "one mistake" } else { &format!("{} mistakes", self.count()) };
+        write!(f, "{mistakes} in {}", self.file)?;
+        if self.more > 0 {
+            write!(f, "; here are the first {}, and more is told when they are mended", self.all.len())?;
+        }
+        Ok(())
     }
 }
 
@@ -37,7 +47,7 @@ impl Mistakes {
     /// How many.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.all.len()
+        self.all.len() + self.more
     }
 }
 
@@ -86,11 +96,12 @@ impl Flaw {
     /// The mistake in the file at `path`, which reads `text`.
     #[must_use]
     pub fn in_file(self, path: &Path, text: &str) -> Mistake {
+        let name = harmless::line(&path.display().to_string());
         Mistake {
-            message: self.message,
-            source_code: NamedSource::new(path.display().to_string(), text.to_owned()).with_language("TOML"),
+            message: harmless::lines(&self.message),
+            source_code: NamedSource::new(name, harmless::in_place(text)).with_language("TOML"),
             span: self.span.map(Into::into),
-            help: self.help,
+            help: self.help.as_deref().map(harmless::lines),
         }
     }
 }
@@ -103,14 +114,23 @@ impl From<toml::de::Error> for Flaw {
 
 /// The flaws of one text, as they are found.
 #[derive(Debug, Default)]
-pub struct Flaws(Vec<Flaw>);
+pub struct Flaws {
+    found: Vec<Flaw>,
+    /// How many were found beyond [`MOST`].
+    more: usize,
+}
+
+/// So many are kept: each is compared with all, and shows the text of its file.
+const MOST: usize = 100;
 
 impl Flaws {
     /// Adds one, unless it was found before: what is read several times says the same each time.
     pub fn push(&mut self, flaw: impl Into<Flaw>) {
         let flaw = flaw.into();
-        if !self.0.contains(&flaw) {
-            self.0.push(flaw);
+        if self.found.len() >= MOST {
+            self.more += 1;
+        } else if !self.found.contains(&flaw) {
+            self.found.push(flaw);
         }
     }
 
@@ -122,31 +142,32 @@ impl Flaws {
     /// Whether none was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 
     /// Whether one was found within `place`.
     #[must_use]
     pub fn are_in(&self, place: Option<Range<usize>>) -> bool {
         let within = |outer: &Range<usize>, span: &Range<usize>| outer.start <= span.start && span.end <= outer.end;
-        let spans = self.0.iter().filter_map(|flaw| flaw.span.as_ref());
-        place.is_some_and(|place| spans.into_iter().any(|span| within(&place, span)))
+        let spans = self.found.iter().filter_map(|flaw| flaw.span.as_ref());
+        // Of those that are not kept, nobody knows the place any more.
+        self.more > 0 || place.is_some_and(|place| spans.into_iter().any(|span| within(&place, span)))
     }
 
     /// How many were found.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.found.len() + self.more
     }
 
     /// `value`, if nothing was found; else all mistakes of the file at `path`, which reads `text`.
     pub fn or_value<T>(mut self, value: Option<T>, path: &Path, text: &str) -> Result<T, Mistakes> {
         match value {
-            Some(value) if self.0.is_empty() => Ok(value),
+            Some(value) if self.found.is_empty() => Ok(value),
             _ => {
-                self.0.sort_by_key(|flaw| flaw.span.as_ref().map_or(0, |span| span.start));
-                let all = self.0.into_iter().map(|flaw| flaw.in_file(path, text)).collect();
-                Err(Mistakes { file: path.display().to_string(), all })
+                self.found.sort_by_key(|flaw| flaw.span.as_ref().map_or(0, |span| span.start));
+                let all = self.found.into_iter().map(|flaw| flaw.in_file(path, text)).collect();
+                Err(Mistakes { file: harmless::line(&path.display().to_string()), all, more: self.more })
             }
         }
     }
@@ -154,7 +175,7 @@ impl Flaws {
 
 impl From<Flaw> for Flaws {
     fn from(flaw: Flaw) -> Self {
-        Self(vec![flaw])
+        Self { found: vec![flaw], more: 0 }
     }
 }
 
@@ -186,6 +207,16 @@ mod tests {
     #[case::too_short_to_guess("x", None)]
     fn a_guess_is_made_only_where_it_is_near(#[case] name: &str, #[case] guess: Option<&str>) {
         assert_eq!(nearest(name, &["mail", "directory", "expect"]), guess);
+    }
+
+    #[test]
+    fn a_hundred_mistakes_are_told_and_the_others_counted() {
+        let mut flaws = Flaws::default();
+        (0..100_000).for_each(|place| flaws.push(Flaw::new("x", place..place + 1)));
+        assert!(flaws.are_in(Some(99_999..100_000)));
+        let mistakes = flaws.or_value(Some(()), Path::new("x.toml"), "abcdef").unwrap_err();
+        let words = mistakes.to_string();
+        assert!(words.starts_with("100000 mistakes in x.toml; here are the first 100"), "{words}");
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! `cargo xtask check`: whether the files of scenarios and labs are what they must be. Needs no guest, and no image.
-#![expect(clippy::print_stdout, reason = "the verdicts are what this command is for")]
-#![expect(clippy::print_stderr, reason = "mistakes are shown with their place")]
 
 use crate::exit::End;
+use crate::say;
 use crate::workbench::project;
 use anyhow::Context as _;
 use harness::scenario::{LabFile, Scenario, ScenarioError};
@@ -24,23 +23,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut bad = 0;
     for file in &files {
         match look(file) {
-            Ok(words) => println!("ok    {}: {words}", file.display()),
+            Ok(words) => say::line(format_args!("ok    {}: {words}", file.display())),
             Err(error) => {
                 bad += 1;
-                println!("BAD   {}", file.display());
+                say::line(format_args!("BAD   {}", file.display()));
                 let text = format!("{:?}", miette::Report::new(error));
                 // A lab's mistakes are those of every scenario in it.
                 if !told.contains(&text) {
-                    eprintln!("{text}");
+                    say::own(&text);
                     told.insert(text);
                 }
             }
         }
     }
-    println!(
+    say::line(format_args!(
         "{}, {bad} with mistakes",
         if files.len() == 1 { "1 file".into() } else { format!("{} files", files.len()) }
-    );
+    ));
     Ok(if bad == 0 { ExitCode::SUCCESS } else { End::Invalid.into() })
 }
 

@@ -56,9 +56,9 @@ struct Comparison {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let load = |directory: &Path| OwnEtc::load(directory).map_err(crate::report);
     let (first, second) = (load(&args.first)?, load(&args.second)?);
-    setup::ensure_tools(false)?;
     let scenario = scenario(&args.scenario, None)?;
     let cell = cell(&args.scenario, &scenario)?;
+    setup::ensure_tools(false)?;
     become_root_of_own_user_namespace()?;
     let stage = Stage::open(&cell.lab.topology, |_| ())?;
     let run_with = |etc: &OwnEtc| -> anyhow::Result<ScenarioResult> {
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let course = Course { etc: Some(etc), to_the_end: true, ..Course::default() };
         let engine = Engine { course, ..stage.engine(&run, &|text| say::note(text)) };
         let result = stage.wait(engine.cell(&scenario, cell));
-        anyhow::ensure!(!stage.interrupt.asked(), "interrupted");
+        stage.interrupted()?;
         // A step of the scenario was carried out: what failed is an answer. Else the lab was never ready.
         anyhow::ensure!(result.steps.len() > 1, "{}", result.reason.unwrap_or_default());
         Ok(result)

@@ -1,7 +1,7 @@
 //! `cargo xtask coverage`: which rows of the specification the scenarios drive.
-#![expect(clippy::print_stdout, reason = "the table is what this command is for")]
 
 use crate::check::files_in;
+use crate::say;
 use crate::workbench::project;
 use harness::scenario::{Scenario, rows};
 use serde::Serialize;
@@ -31,9 +31,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let scenarios: Result<Vec<_>, _> = files.iter().map(|file| Scenario::load(file)).collect();
     let coverage = Coverage::of(&scenarios.map_err(crate::report)?);
     if args.json {
-        println!("{}", serde_json::to_string(&coverage)?);
+        say::json(&coverage)?;
     } else {
-        print!("{}", coverage.table());
+        say::out(coverage.table());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,11 +1,11 @@
 //! `cargo xtask diagnose`: why a user cannot log in.
-#![expect(clippy::print_stdout, reason = "the command's result")]
 
 use crate::exit::Invalid;
 use crate::say;
 use crate::setup;
 use crate::stage::{Stage, cell, scenario, unexplained};
 use crate::workbench::results;
+use harness::bounded;
 use harness::evidence::Run;
 use harness::mail::diagnosis::{COLLECTOR, Diagnosis, Evidence, Login, RootCause, Service, diagnose};
 use harness::network::become_root_of_own_user_namespace;
@@ -28,6 +28,9 @@ what it prints. The directory's part is optional:
 
 Exit code: 0 if everybody is let in and nothing is wrong, 1 if something is, 2 if there is no such state or file.";
 
+/// A collector prints less.
+const LARGEST: u64 = 64 << 20;
+
 /// What to look at.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
@@ -35,7 +38,7 @@ pub(crate) struct Args {
     /// A scenario that keeps a broken state, or one of its cells as `SCENARIO::CELL`
     #[arg(required_unless_present_any = ["from", "print_collector"])]
     scenario: Option<String>,
-    /// What the collector printed on the mail server
+    /// What the collector printed on the mail server; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "scenario")]
     from: Option<PathBuf>,
     /// What the collector printed on the directory
@@ -58,7 +61,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (Some(name), _) => in_a_lab(args, name),
         (None, Some(mail)) => from_files(args, mail),
         (None, None) => {
-            print!("{COLLECTOR}");
+            say::out(format_args!("{COLLECTOR}"));
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -80,20 +83,27 @@ fn from_files(args: &Args, mail: &Path) -> anyhow::Result<ExitCode> {
 }
 
 fn evidence(path: &Path) -> anyhow::Result<Evidence> {
-    let bytes = std::fs::read(path).map_err(|error| Invalid(format!("failed to read {}: {error}", path.display())))?;
+    let bytes = if path.as_os_str() == "-" {
+        bounded::take(std::io::stdin().lock(), LARGEST)
+    } else {
+        bounded::read(path, LARGEST)
+    };
+    let bytes = bytes.map_err(|error| Invalid(format!("failed to read the evidence: {error}")))?;
     let read = Evidence::read(&String::from_utf8_lossy(&bytes));
     Ok(read.map_err(|error| Invalid(format!("{} is no evidence: {error}", path.display())))?)
 }
 
 fn in_a_lab(args: &Args, name: &str) -> anyhow::Result<ExitCode> {
-    setup::ensure_tools(false)?;
     let scenario = scenario(name, args.scenarios.as_deref())?;
     let cell = cell(name, &scenario)?;
+    setup::ensure_tools(false)?;
     become_root_of_own_user_namespace()?;
     let stage = Stage::open(&cell.lab.topology, |_| ())?;
     let run = Run::create(&results().join("diagnose"))?;
     let engine = stage.engine(&run, &|text| say::note(text));
-    let examined = stage.wait(engine.examine(&scenario, cell)).map_err(unexplained)?;
+    let examined = stage.wait(engine.examine(&scenario, cell));
+    stage.interrupted()?;
+    let examined = examined.map_err(unexplained)?;
     if args.json {
         say::json(&examined)?;
     } else {

@@ -3,9 +3,10 @@
 use crate::exit::Invalid;
 use crate::say;
 use crate::workbench::results;
-use anyhow::Context as _;
+use harness::bounded;
 use harness::drift::{Drift, Inventory};
 use harness::packages::Transaction;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,6 +20,9 @@ Examples:
 
 Moments are inventories (do.inventory) and kept checkpoints (do.checkpoint with keep = true).
 Exit code: 0 if nothing differs on disk, 1 if something does, 2 if there are no such moments.";
+
+/// An inventory of all of `/etc` has less.
+const LARGEST: u64 = 512 << 20;
 
 /// What to compare.
 #[derive(Debug, clap::Args)]
@@ -106,8 +110,9 @@ fn pairs(args: &Args) -> anyhow::Result<Vec<Pair>> {
 
 /// The directories of a run's cells, by name.
 fn cells(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(run)
-        .with_context(|| format!("there is no run in {}: `cargo xtask test` makes one", run.display()))?;
+    let entries = std::fs::read_dir(run).map_err(|error| {
+        Invalid(format!("there is no run in {} ({error}): `cargo xtask test` makes one", run.display()))
+    })?;
     let mut cells: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect();
     cells.sort();
     Ok(cells)
@@ -129,8 +134,7 @@ fn inventories(cell: &Path) -> anyhow::Result<Vec<(String, String, PathBuf)>> {
 }
 
 fn inventory(path: &Path) -> anyhow::Result<Inventory> {
-    let bytes = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
-    serde_json::from_slice(&bytes).with_context(|| format!("{} is no inventory", path.display()))
+    json(path, "inventory")
 }
 
 /// What the package manager did in the cell, if that was logged.
@@ -139,8 +143,13 @@ fn transaction(cell: &Path, machine: &str) -> anyhow::Result<Option<Transaction>
     if !path.is_file() {
         return Ok(None);
     }
-    let bytes = std::fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
-    Ok(Some(serde_json::from_slice(&bytes).with_context(|| format!("{} is no transaction", path.display()))?))
+    json(&path, "transaction").map(Some)
+}
+
+fn json<T: DeserializeOwned>(path: &Path, what: &str) -> anyhow::Result<T> {
+    let bytes = bounded::read(path, LARGEST).map_err(|error| Invalid(format!("failed to read the {what}: {error}")))?;
+    let read = serde_json::from_slice(&bytes);
+    read.map_err(|error| Invalid(format!("{} is no {what}: {error}", path.display())).into())
 }
 
 fn name_of(cell: &Path) -> String {

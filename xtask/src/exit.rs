@@ -1,6 +1,7 @@
 //! How commands end: what an exit code means, and who decides it.
 
-use harness::cache::CacheError;
+use harness::cache::{CacheError, SizeError};
+use harness::host::accelerator::ChoiceError;
 use harness::network::UserNamespaceError;
 use std::fmt;
 use std::process::ExitCode;
@@ -16,6 +17,8 @@ pub(crate) enum End {
     Host = 3,
     /// Something else went wrong.
     Internal = 4,
+    /// A person, or the end of the terminal, has ended it.
+    Interrupted = 130,
 }
 
 impl From<End> for ExitCode {
@@ -27,6 +30,10 @@ impl From<End> for ExitCode {
 /// A file that a person wrote is wrong; with the place, as it is shown.
 #[derive(Debug)]
 pub(crate) struct Invalid(pub(crate) String);
+
+/// A person wants it to end.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
 
 /// This host lacks something; what, and the cure.
 #[derive(Debug)]
@@ -44,6 +51,13 @@ impl fmt::Display for HostLacks {
     }
 }
 
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
 impl std::error::Error for Invalid {}
 impl std::error::Error for HostLacks {}
 
@@ -54,9 +68,21 @@ pub(crate) fn of(error: &anyhow::Error) -> End {
         let lacks = cause.is::<HostLacks>()
             || cause.downcast_ref::<UserNamespaceError>().is_some_and(UserNamespaceError::is_limit_of_host)
             || cause.downcast_ref::<CacheError>().is_some();
-        invalid.or_else(|| lacks.then_some(End::Host))
+        let interrupted = || cause.is::<Interrupted>().then_some(End::Interrupted);
+        invalid.or_else(|| lacks.then_some(End::Host)).or_else(interrupted).or_else(|| of_variable(cause))
     };
     error.chain().find_map(end).unwrap_or(End::Internal)
+}
+
+/// The end that a wrong variable of the environment means: it is as much a part of the command line as an argument.
+fn of_variable(cause: &(dyn std::error::Error + 'static)) -> Option<End> {
+    if cause.is::<SizeError>() {
+        return Some(End::Invalid);
+    }
+    cause.downcast_ref::<ChoiceError>().map(|error| match error {
+        ChoiceError::UnknownAccelerator(_) | ChoiceError::BadPace(_) => End::Invalid,
+        ChoiceError::ForcedKvm(_) | ChoiceError::Emulation(_) => End::Host,
+    })
 }
 
 #[cfg(test)]
@@ -69,6 +95,8 @@ mod tests {
         let invalid: anyhow::Result<()> = Err(Invalid("x".into()).into());
         assert_eq!(of(&invalid.context("failed to load").unwrap_err()), End::Invalid);
         assert_eq!(of(&HostLacks("x".into()).into()), End::Host);
+        assert_eq!(of(&anyhow::Error::from(Interrupted).context("compare")), End::Interrupted);
+        assert_eq!(of(&ChoiceError::BadPace("x".into()).into()), End::Invalid);
         assert_eq!(of(&anyhow::anyhow!("x")), End::Internal);
         assert_eq!(of(&anyhow::Error::from(CacheError::NoPlace).context("failed to open the cache")), End::Host);
     }

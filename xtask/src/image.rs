@@ -3,6 +3,7 @@
 mod carry;
 
 use crate::kept;
+use crate::say;
 use anyhow::Context as _;
 use clap::Subcommand;
 use harness::cache::{Cache, Kind, Trust};
@@ -163,7 +164,7 @@ fn list(cache: &Cache, json: bool) -> anyhow::Result<()> {
     let kept = cache.list(Kind::Image)?;
     if json {
         let entries = kept.iter().map(|image| kept::as_json(image, Some(asked.standing(&image.name))));
-        print(&serde_json::to_string(&entries.collect::<Vec<_>>())?);
+        say::json(&entries.collect::<Vec<_>>())?;
         return Ok(());
     }
     for image in &kept {
@@ -173,12 +174,10 @@ fn list(cache: &Cache, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
 fn print(line: &str) {
-    println!("{line}");
+    say::line(format_args!("{line}"));
 }
 
-#[expect(clippy::print_stderr, reason = "progress for a log")]
 pub(crate) fn say(line: &str) {
-    eprintln!("{line}");
+    say::note(format_args!("{line}"));
 }

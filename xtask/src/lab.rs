@@ -1,6 +1,6 @@
 //! `cargo xtask lab`: labs that are kept, booted and frozen.
-#![expect(clippy::print_stdout, reason = "the command's result")]
 
+use crate::exit::Invalid;
 use crate::kept;
 use crate::say;
 use crate::setup;
@@ -48,20 +48,20 @@ fn list(cache: &Cache, json: bool) -> anyhow::Result<()> {
     let labs = cache.list(Kind::Template)?;
     if json {
         let entries: Vec<_> = labs.iter().map(|lab| kept::as_json(lab, None)).collect();
-        println!("{}", serde_json::to_string(&entries)?);
+        say::json(&entries)?;
         return Ok(());
     }
     for lab in &labs {
-        println!("{}", kept::line(lab).trim_end());
+        say::line(kept::line(lab).trim_end());
     }
-    println!("{}", kept::total(&labs, &cache.entries(Kind::Template)));
+    say::line(kept::total(&labs, &cache.entries(Kind::Template)));
     Ok(())
 }
 
 fn freeze(cache: Cache, lab: &str, only: Option<&str>) -> anyhow::Result<()> {
-    setup::ensure_tools(false)?;
     let file = lab_file(lab)?;
     let (topology, ready) = part(&file, only)?;
+    setup::ensure_tools(false)?;
     let workbench = Workbench::open(cache, &topology)?;
     let begun = Instant::now();
     let order = Order {
@@ -75,7 +75,7 @@ fn freeze(cache: Cache, lab: &str, only: Option<&str>) -> anyhow::Result<()> {
         },
     };
     let template = tokio::runtime::Runtime::new()?.block_on(workbench.stock()?.template(&order))?;
-    println!("{}", template.directory().display());
+    say::line(template.directory().display());
     Ok(())
 }
 
@@ -83,12 +83,10 @@ fn freeze(cache: Cache, lab: &str, only: Option<&str>) -> anyhow::Result<()> {
 pub(crate) fn part(file: &LabFile, only: Option<&str>) -> anyhow::Result<(Topology, Vec<Step>)> {
     let Some(name) = only else { return Ok((file.topology.clone(), file.ready.clone())) };
     let known: Vec<_> = file.topology.machines.iter().map(|machine| machine.name.get_ref().as_str()).collect();
-    anyhow::ensure!(
-        known.contains(&name),
-        "lab {} has no machine `{name}`; there are: {}",
-        file.topology.name,
-        known.join(", ")
-    );
+    if !known.contains(&name) {
+        let words = format!("lab {} has no machine `{name}`; there are: {}", file.topology.name, known.join(", "));
+        return Err(Invalid(words).into());
+    }
     let ready = if known.len() == 1 { file.ready.clone() } else { Vec::new() };
     Ok((file.topology.only(name), ready))
 }

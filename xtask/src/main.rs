@@ -160,17 +160,19 @@ fn main() -> ExitCode {
     let entered = harness::network::enter_if_executed_for_it();
     harness::host::pipe::end_quietly_without_reader();
     let ended = entered.map_err(Into::into).and_then(|()| run(Cli::parse().action));
-    ended.unwrap_or_else(|error| {
+    let ended = ended.unwrap_or_else(|error| {
         let end = exit::of(&error);
         match end {
             // A backtrace, if one is asked for, helps only us.
             End::Internal => say::note(format_args!("Error: {error:?}")),
             // It shows, in colours, a file that a person wrote.
             End::Invalid => say::own(format_args!("Error: {error:#}")),
+            End::Interrupted => say::note("interrupted"),
             End::Failed | End::Host => say::note(format_args!("Error: {error:#}")),
         }
         end.into()
-    })
+    });
+    if harness::host::pipe::flushed() { ended } else { End::Internal.into() }
 }
 
 fn run(action: Action) -> anyhow::Result<ExitCode> {

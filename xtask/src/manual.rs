@@ -1,7 +1,7 @@
 //! `cargo xtask completions` and `cargo xtask man`: the command line, as shells and `man` know it.
-#![expect(clippy::print_stdout, reason = "it says what it wrote")]
 
 use crate::Cli;
+use crate::say;
 use anyhow::Context as _;
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
@@ -51,7 +51,8 @@ pub(crate) fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
         return print(&text);
     };
     write_pages(directory).with_context(|| format!("failed to write manual pages into {}", directory.display()))?;
-    println!("manual pages are in {}: try `man -l {}`", directory.display(), directory.join("xtask.1").display());
+    let page = directory.join("xtask.1");
+    say::line(format_args!("manual pages are in {}: try `man -l {}`", directory.display(), page.display()));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,4 @@
 //! `cargo xtask predict`: what an upgrade will do to each configuration file, said before the upgrade.
-#![expect(clippy::print_stdout, reason = "the prediction is what this command is for")]
 
 mod text;
 
@@ -46,7 +45,7 @@ pub(crate) struct Args {
 /// Prints the prediction.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (Some(system), Some(repo)) = (&args.system, &args.repo) else {
-        print!("{COLLECTOR}");
+        say::out(format_args!("{COLLECTOR}"));
         return Ok(ExitCode::SUCCESS);
     };
     let system = match System::read(system) {

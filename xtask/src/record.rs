@@ -1,5 +1,4 @@
 //! `cargo xtask record`: what steps show, as snapshots that a person has accepted.
-#![expect(clippy::print_stdout, reason = "differences are shown, and a person is asked")]
 
 use crate::exit::End;
 use crate::say;
@@ -59,7 +58,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             Answer::Later => open += 1,
         }
     }
-    println!("\n{count} not as recorded, {} accepted", count - open);
+    say::line(format_args!("\n{count} not as recorded, {} accepted", count - open));
     Ok(if open > 0 && ended == ExitCode::SUCCESS { End::Failed.into() } else { ended })
 }
 
@@ -76,7 +75,7 @@ fn answer(accept: bool, can_ask: bool) -> anyhow::Result<Answer> {
     if !can_ask {
         return Ok(Answer::Later);
     }
-    print!("Is that right? [y]es, [n]o, [l]ater: ");
+    say::out(format_args!("Is that right? [y]es, [n]o, [l]ater: "));
     std::io::stdout().flush()?;
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;

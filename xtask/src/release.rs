@@ -1,6 +1,7 @@
 //! `cargo xtask release`: builds rpm distributions and shows them.
 
 use crate::kept;
+use crate::say;
 use crate::workbench::project;
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -74,7 +75,7 @@ fn build(names: &[String], refresh: bool, cache: &Cache) -> anyhow::Result<()> {
 fn list(cache: &Cache, json: bool) -> anyhow::Result<()> {
     let kept = cache.list(Kind::Release)?;
     if json {
-        print(&serde_json::to_string(&kept.iter().map(|entry| kept::as_json(entry, None)).collect::<Vec<_>>())?);
+        say::json(&kept.iter().map(|entry| kept::as_json(entry, None)).collect::<Vec<_>>())?;
         return Ok(());
     }
     for entry in &kept {
@@ -84,12 +85,10 @@ fn list(cache: &Cache, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stderr, reason = "progress for people and logs")]
 pub(crate) fn tell(name: &str, event: &Progress) {
-    eprintln!("release {name}: {event}");
+    say::note(format_args!("release {name}: {event}"));
 }
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
 fn print(line: &str) {
-    println!("{line}");
+    say::line(format_args!("{line}"));
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask report`: the reports of a run, made again from what it left.
-#![expect(clippy::print_stdout, reason = "the command's result")]
 
 use crate::exit::{HostLacks, Invalid};
+use crate::say;
 use crate::workbench::results;
 use anyhow::Context as _;
 use harness::host::tools::which;
@@ -38,12 +38,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let report = read(&directory)?;
     report::write(&report, &directory)?;
     if args.github {
-        print!("{}", github::annotations(&report));
+        say::out(github::annotations(&report));
         github::append_summary(&report).context("failed to append to the summary of the job")?;
     }
-    print!("{}", summary::render(&report));
+    say::out(summary::render(&report));
     let page = std::path::absolute(directory.join("report.html"))?;
-    println!("report: {}", page.display());
+    say::line(format_args!("report: {}", page.display()));
     if args.open {
         open(&page)?;
     }

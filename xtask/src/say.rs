@@ -1,4 +1,4 @@
-//! What commands print where words of a guest are among it: it is made harmless here, and nowhere else.
+//! What commands print. Words of guests, names of files, and reports of others may be among it: all of it is made harmless here.
 #![expect(clippy::print_stdout, reason = "this is where results are printed")]
 #![expect(clippy::print_stderr, reason = "this is where progress is printed")]
 
@@ -11,14 +11,19 @@ pub(crate) fn out(text: impl Display) {
     print!("{}", harmless::lines(&text.to_string()));
 }
 
+/// Prints a line of a result.
+pub(crate) fn line(text: impl Display) {
+    println!("{}", harmless::lines(&text.to_string()));
+}
+
 /// Prints a line that is no result.
 pub(crate) fn note(text: impl Display) {
     eprintln!("{}", harmless::lines(&text.to_string()));
 }
 
-/// Prints a line in which nothing is a guest's; it may have colours.
+/// Prints a line that is no result and may have colours, and nothing else that steers a terminal.
 pub(crate) fn own(text: impl Display) {
-    eprintln!("{text}");
+    eprintln!("{}", harmless::coloured(&text.to_string()));
 }
 
 /// Prints a result for programs.

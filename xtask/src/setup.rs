@@ -1,11 +1,11 @@
 //! `cargo xtask setup`: the programs that Rehearsal needs, installed by the host's own package manager.
 //!
 //! What is to be done is planned as data by `harness::host::install`; here a person sees it, agrees, and it is done.
-#![expect(clippy::print_stdout, reason = "people read here what is done to their host, and are asked")]
 
 pub(crate) mod crates;
 
 use crate::exit::{End, HostLacks};
+use crate::say;
 use anyhow::{Context, bail};
 use harness::host::install::{self, CommandLine, OnFailure, Plan, Step};
 use harness::host::tools::{self, Finding, Tool};
@@ -40,10 +40,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     } else if let Err(error) = ensure(yes, all) {
-        println!("\n{error:#}");
+        say::line(format_args!("\n{error:#}"));
         return Ok(End::Host.into());
     }
-    println!("All programs that Rehearsal needs are here{}.", if all { ", and those that it can use" } else { "" });
+    say::line(format_args!(
+        "All programs that Rehearsal needs are here{}.",
+        if all { ", and those that it can use" } else { "" }
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -70,18 +73,18 @@ fn look(all: bool) -> Vec<Finding> {
 }
 
 fn show(missing: &[Finding]) -> anyhow::Result<Plan> {
-    println!("These programs are missing on this host:");
+    say::line(format_args!("These programs are missing on this host:"));
     for finding in missing {
         let tool = finding.tool();
         let state = match finding {
             Finding::Outdated { version, minimum, .. } => format!(" ({version} is here, {minimum} at least is needed)"),
             _ => String::new(),
         };
-        println!("  {}, needed to {}{state}", tool.name, tool.purpose);
+        say::line(format_args!("  {}, needed to {}{state}", tool.name, tool.purpose));
     }
     let tools: Vec<&'static Tool> = missing.iter().map(Finding::tool).collect();
     let plan = install::plan_for_host(Path::new("/"), &tools)?;
-    println!("\nTo be done as root:\n\n{plan}");
+    say::line(format_args!("\nTo be done as root:\n\n{plan}"));
     Ok(plan)
 }
 
@@ -113,14 +116,14 @@ fn install(plan: &Plan, yes: bool, all: bool) -> anyhow::Result<()> {
         bail!("nothing was done; run the commands above, or `cargo xtask setup --yes`");
     }
     for step in &plan.steps {
-        println!("\n+ {}", step.to_string().lines().next().unwrap_or_default());
+        say::line(format_args!("\n+ {}", step.to_string().lines().next().unwrap_or_default()));
         power.perform(step)?;
     }
     let left: Vec<&str> = look(all).iter().map(|finding| finding.tool().name).collect();
     if !left.is_empty() {
         bail!("all commands ran, but these are still missing: {}", left.join(", "));
     }
-    println!();
+    say::line("");
     Ok(())
 }
 
@@ -133,7 +136,7 @@ fn agreed() -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Ok(false);
     }
-    print!("\nDo this now? [y/N] ");
+    say::out(format_args!("\nDo this now? [y/N] "));
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
@@ -180,7 +183,7 @@ impl Power {
         match line.on_failure {
             _ if status.success() => Ok(()),
             OnFailure::GoOn => {
-                println!("That ended with {status}; going on, as the next step may do without it.");
+                say::line(format_args!("That ended with {status}; going on, as the next step may do without it."));
                 Ok(())
             }
             OnFailure::Stop => bail!("`{}` ended with {status}; its own words are above", words.join(" ")),

@@ -1,6 +1,6 @@
 //! Where commands carry cells of scenarios out themselves: a workbench, a stock of templates, and a way to be interrupted.
 
-use crate::exit::Invalid;
+use crate::exit::{Interrupted, Invalid};
 use crate::workbench::{Workbench, project};
 use anyhow::{Context as _, anyhow};
 use harness::cache::Cache;
@@ -43,6 +43,11 @@ impl Stage {
             course: Course::default(),
             say,
         }
+    }
+
+    /// An error, if a person wants it to end: what came of the work then is no result.
+    pub(crate) fn interrupted(&self) -> Result<(), Interrupted> {
+        if self.interrupt.asked() { Err(Interrupted) } else { Ok(()) }
     }
 
     /// Carries something out to its end.

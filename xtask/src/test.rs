@@ -107,6 +107,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Runs the scenarios for a purpose.
 pub(crate) fn run_for(args: Args, purpose: Purpose) -> anyhow::Result<ExitCode> {
+    let etc = args.etc.as_deref().map(std::path::absolute).transpose()?;
+    if let Some(directory) = &etc {
+        OwnEtc::load(directory).map_err(crate::report)?;
+    }
     if !args.list {
         setup::ensure_tools(args.yes)?;
         let cache = Cache::open_default().context("failed to open the cache")?;
@@ -120,9 +124,7 @@ pub(crate) fn run_for(args: Args, purpose: Purpose) -> anyhow::Result<ExitCode> 
     if let Some(directory) = args.scenarios {
         command.env("REHEARSAL_SCENARIOS", std::path::absolute(directory)?);
     }
-    if let Some(directory) = args.etc {
-        let directory = std::path::absolute(directory)?;
-        OwnEtc::load(&directory).map_err(crate::report)?;
+    if let Some(directory) = etc {
         command.env("REHEARSAL_ETC", directory);
     }
     if purpose == Purpose::Record {
@@ -143,7 +145,7 @@ pub(crate) fn run_for(args: Args, purpose: Purpose) -> anyhow::Result<ExitCode> 
     if let Some(results) = args.aside {
         command.env("REHEARSAL_RESULTS", results).stdout(std::io::stderr());
     }
-    // The runner gets SIGINT and SIGTERM from us, takes its labs down, and only then do we end; if we are killed, it is.
+    // The runner gets SIGINT, SIGTERM and SIGHUP from us, takes its labs down, and only then do we end; if we are killed, it is.
     let runner = Runner::watched()?;
     repeated(rounds, || runner.run(&mut command))
 }
@@ -200,7 +202,7 @@ struct Rounds {
 }
 
 /// The exit code of a run that a person has interrupted.
-const INTERRUPTED: u8 = 130;
+const INTERRUPTED: u8 = End::Interrupted as u8;
 
 /// Runs so many rounds, and ends with the first code that is not 0.
 fn repeated(rounds: Rounds, mut round: impl FnMut() -> anyhow::Result<u8>) -> anyhow::Result<ExitCode> {
@@ -232,7 +234,7 @@ fn repeated(rounds: Rounds, mut round: impl FnMut() -> anyhow::Result<u8>) -> an
     Ok(ExitCode::from(worst))
 }
 
-/// Whoever runs now gets our SIGINT and SIGTERM.
+/// Whoever runs now gets our SIGINT, SIGTERM and SIGHUP.
 struct Runner(Arc<AtomicI32>);
 
 impl Runner {
@@ -252,23 +254,25 @@ impl Runner {
     }
 }
 
-/// From now on SIGINT and SIGTERM are this process's.
+/// From now on SIGINT, SIGTERM and SIGHUP are this process's.
 pub(crate) fn forward_signals(runner: Pid) -> anyhow::Result<()> {
     forward(Arc::new(AtomicI32::new(runner.as_raw())))
 }
 
-/// From now on SIGINT and SIGTERM are of the process whose id stands there; 0 is none.
+/// From now on SIGINT, SIGTERM and SIGHUP are of the process whose id stands there; 0 is none.
 fn forward(runs: Arc<AtomicI32>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let entered = runtime.enter();
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    let mut hung_up = harness::host::signals::hangup()?;
     drop(entered);
     runtime.spawn(async move {
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                () = hung_up.recv() => {}
             }
             let process = runs.load(Ordering::SeqCst);
             if process > 0 {

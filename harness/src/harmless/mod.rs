@@ -46,6 +46,46 @@ pub fn json(text: &str) -> String {
     clean
 }
 
+/// The same for text of ours that has colours: sequences that choose one stay.
+#[must_use]
+pub fn coloured(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\u{1b}') {
+        let (before, sequence) = rest.split_at(at);
+        clean.push_str(&lines(before));
+        let length = colour(sequence).unwrap_or(1);
+        clean.push_str(&if length > 1 { sequence[..length].to_owned() } else { lines(&sequence[..1]) });
+        rest = &sequence[length..];
+    }
+    clean + &lines(rest)
+}
+
+/// How long the sequence is that chooses a colour (SGR of ECMA-48), if the text begins with one.
+fn colour(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let end = parameters.find(|letter: char| !letter.is_ascii_digit() && letter != ';')?;
+    parameters[end..].starts_with('m').then_some(2 + end + 1)
+}
+
+/// The same text in as many bytes, so that places in it stay: what steers is replaced, not escaped.
+#[must_use]
+pub fn in_place(text: &str) -> String {
+    let replaced = |letter: char| match letter.len_utf8() {
+        3 => "\u{fffd}",
+        length => &"????"[..length],
+    };
+    let mut clean = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_steering(letter) && !matches!(letter, '\n' | '\t' | '\r') {
+            clean.push_str(replaced(letter));
+        } else {
+            clean.push(letter);
+        }
+    }
+    clean
+}
+
 /// The beginning of a text that is longer than `limit` bytes, and how much is left out.
 #[must_use]
 pub fn shortened(text: String, limit: usize) -> String {
@@ -113,6 +153,24 @@ mod tests {
         let clean = json(&serde_json::to_string(said).unwrap());
         assert_eq!(clean, r#""\u001b[2J\u009b2J\u202e\udb40\udc41ö""#);
         assert_eq!(serde_json::from_str::<String>(&clean).unwrap(), said);
+    }
+
+    #[rstest::rstest]
+    #[case::colours("\u{1b}[1;31mred\u{1b}[0m\n", "\u{1b}[1;31mred\u{1b}[0m\n")]
+    #[case::a_title("\u{1b}[31m\u{1b}]0;x\u{7}", "\u{1b}[31m\\u{1b}]0;x\\u{7}")]
+    #[case::a_cursor("\u{1b}[2Jx\u{1b}[1A", "\\u{1b}[2Jx\\u{1b}[1A")]
+    #[case::half("\u{1b}[31", "\\u{1b}[31")]
+    #[case::turned("a\u{202e}b\u{1b}[m", "a\\u{202e}b\u{1b}[m")]
+    fn colours_stay_and_nothing_else(#[case] said: &str, #[case] shown: &str) {
+        assert_eq!(coloured(said), shown);
+    }
+
+    #[test]
+    fn places_stay_where_they_are() {
+        let said = "a\u{1b}[2J\u{9b}\u{202e}\u{e0041}ö\t\r\n";
+        let clean = in_place(said);
+        assert_eq!(clean, "a?[2J??\u{fffd}????ö\t\r\n");
+        assert_eq!((clean.len(), clean.find('ö')), (said.len(), said.find('ö')));
     }
 
     #[test]

@@ -117,7 +117,12 @@ impl Desk {
             running(&window, machine)?;
         }
         let dialled = window.dial(address, window.pace().deadline(CONNECTING)).await;
-        let mut port = dialled.map_err(|error| Refusal::Broken(format!("{machine}:{port}: {error}")))?;
+        let mut port = dialled.map_err(|error| match error.kind() {
+            io::ErrorKind::ConnectionRefused => {
+                Refusal::Unknown(format!("nothing listens on port {port} of {machine}"))
+            }
+            _ => Refusal::Broken(format!("{machine}:{port}: {error}")),
+        })?;
         drop(window);
         open(stream).await?;
         // Whichever end breaks off, the pipe is over.

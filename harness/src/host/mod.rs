@@ -15,6 +15,7 @@ pub mod pipe;
 mod probe;
 mod probe_memory;
 pub mod raw;
+pub mod signals;
 pub mod tools;
 pub mod workspace;
 

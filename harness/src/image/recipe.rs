@@ -160,7 +160,7 @@ impl Catalogue {
         for entry in fs_err::read_dir(directory)? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "toml") {
-                let recipe = parse(&path, &fs_err::read_to_string(&path)?)?;
+                let recipe = parse(&path, &crate::bounded::read_text(&path, crate::mistake::LARGEST)?)?;
                 recipes.insert(recipe.name.clone(), recipe);
             }
         }

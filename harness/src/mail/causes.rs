@@ -7,6 +7,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Why a login was refused.
@@ -131,13 +132,15 @@ impl Lines<'_> {
     /// What saslauthd says when PAM could not ask where passwords are kept. `pam_unix` has no such trouble, and a `pam_sss` that waited
     /// for sssd in vain (sssd kills a part of itself that hangs) says nothing.
     fn unavailable(&self) -> Vec<String> {
+        fn process(line: &str) -> &str {
+            line.find("saslauthd[").and_then(|at| line[at..].split_once(' ')).map_or("", |(name, _)| name)
+        }
         let refused = self.with(&["reason=PAM auth error", &self.account()]);
-        let of_its_process = |line: &String| {
-            let process =
-                line.find("saslauthd[").and_then(|at| line[at..].split_once(' ')).map_or("", |(name, _)| name);
-            self.with(&[process, "pam_authenticate failed: Authentication service cannot retrieve authentication info"])
-        };
-        refused.iter().flat_map(of_its_process).collect()
+        let processes: BTreeSet<_> = refused.iter().map(|line| process(line)).collect();
+        let words = "pam_authenticate failed: Authentication service cannot retrieve authentication info";
+        let mut failed = self.with(&[words]);
+        failed.retain(|line| processes.contains(process(line)));
+        failed
     }
 
     /// The user and the service in saslauthd's words.
@@ -213,11 +216,20 @@ fn directory_evidence(log: &Lines<'_>) -> Vec<String> {
 
 /// The lines of slapd in which sssd's own BIND (`cn=sssd,…`) ends with 49, invalid credentials.
 fn sssd_binds_refused(log: &Lines<'_>) -> Vec<String> {
+    let operation = |line: &str, word: &str| {
+        let start = line.find("conn=")?;
+        Some(line[start..start + line[start..].find(word)?].trim_end().to_owned())
+    };
+    let mut refused: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in log.with(&["RESULT", "err=49"]) {
+        if let Some(operation) = operation(&line, "RESULT") {
+            refused.entry(operation).or_default().push(line);
+        }
+    }
     let mut evidence = Vec::new();
     for bind in log.with(&["BIND dn=\"cn=sssd,"]) {
-        let operation = bind.find("conn=").and_then(|start| Some(&bind[start..start + bind[start..].find("BIND")?]));
-        let refused = operation.map(|operation| log.with(&[operation, "RESULT", "err=49"])).unwrap_or_default();
-        if !refused.is_empty() {
+        // Taken out: an operation has one answer, however often a log repeats its question.
+        if let Some(refused) = operation(&bind, "BIND").and_then(|operation| refused.remove(&operation)) {
             evidence.push(bind);
             evidence.extend(refused);
         }

@@ -16,6 +16,9 @@ pub const COLLECTOR: &str = include_str!("collector.sh");
 const FORMAT: &str = "rehearsal-system";
 const VERSION: u32 = 1;
 
+/// A dump of ten thousand packages has less.
+const LARGEST: u64 = 512 << 20;
+
 /// How to get a dump, for errors.
 const CURE: &str = "make it anew: cargo xtask predict --print-collector | ssh root@SERVER sh > dump.json";
 
@@ -119,7 +122,8 @@ impl Installed {
 impl System {
     /// Reads a dump.
     pub fn read(path: &Path) -> Result<Self, DumpError> {
-        let bytes = std::fs::read(path).map_err(|source| DumpError::Unreadable { path: path.to_owned(), source })?;
+        let unreadable = |source| DumpError::Unreadable { path: path.to_owned(), source };
+        let bytes = crate::bounded::read(path, LARGEST).map_err(unreadable)?;
         // Old names on disk need not be UTF-8, and JSON must be.
         Self::parse(&String::from_utf8_lossy(&bytes), path)
     }

@@ -5,7 +5,7 @@
 //! offset, count; four bytes each, most significant first), then the store. We read a few tags of very many packages, from
 //! directories that mirrors and people fill: every index is checked, and strings that nobody asks for are not looked at.
 
-use std::fs::File;
+use crate::bounded;
 use std::io::{self, BufReader, Read, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -134,7 +134,7 @@ pub(super) struct Header {
 impl Header {
     /// Reads the header of a package file, and compares the file's size with what its signature header says.
     pub(super) fn open(path: &Path) -> Result<Self, HeaderError> {
-        let file = File::open(path).map_err(HeaderError::Read)?;
+        let file = bounded::open(path).map_err(HeaderError::Read)?;
         let metadata = file.metadata().map_err(HeaderError::Read)?;
         // `st_blocks` counts blocks of 512 bytes, whatever the file system's are.
         let extent = Extent { size: metadata.len(), allocated: metadata.blocks().saturating_mul(512) };

@@ -2,10 +2,10 @@
 //!
 //! It is read for one thing: whether the directory has all that the repository promises.
 
+use crate::bounded;
 use flate2::read::MultiGzDecoder;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
-use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -122,7 +122,7 @@ fn for_each_element_in(
 /// Opens a file that may be compressed, as its name says.
 fn open(path: &Path) -> Result<Box<dyn BufRead>, RepodataError> {
     let unreadable = |source| RepodataError::Unreadable { path: path.to_owned(), source };
-    let file = BufReader::new(File::open(path).map_err(unreadable)?);
+    let file = BufReader::new(bounded::open(path).map_err(unreadable)?);
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("gz") => Ok(Box::new(BufReader::new(MultiGzDecoder::new(file)))),
         Some("zst") => {

@@ -101,7 +101,7 @@ impl Definitions {
 }
 
 fn load(path: &Path, overlays: &Path) -> Result<Definition, ReleaseError> {
-    let text = fs_err::read_to_string(path)?;
+    let text = crate::bounded::read_text(path, crate::mistake::LARGEST)?;
     let written: Written = toml::from_str(&text).map_err(|error| Flaw::from(error).in_file(path, &text))?;
     let load_all = |names: &[toml::Spanned<String>]| -> Result<Vec<Overlay>, ReleaseError> {
         let load_one = |name: &toml::Spanned<String>| {

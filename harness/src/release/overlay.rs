@@ -146,7 +146,7 @@ enum WrittenCare {
 impl Overlay {
     /// Reads the overlay in `path`, as far as it is for the release `version`.
     pub fn load(path: &Path, version: &str) -> Result<Self, ReleaseError> {
-        let text = fs_err::read_to_string(path)?;
+        let text = crate::bounded::read_text(path, crate::mistake::LARGEST)?;
         let files = path.parent().unwrap_or(Path::new(".")).join("files");
         parse(&text, path, &files, version).map_err(|flaw| flaw.in_file(path, &text).into())
     }

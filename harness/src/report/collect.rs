@@ -2,6 +2,7 @@
 
 use super::model::{CellReport, FORMAT, Host, LogFile, NamedDrift, Report};
 use super::{html, junit};
+use crate::bounded;
 use crate::evidence::{RESULT, ScenarioResult};
 use crate::figures::{self, Figure};
 use crate::harmless;
@@ -107,7 +108,9 @@ pub fn collect(run: &Path) -> Result<Report, ReportError> {
     let mut cells = Vec::new();
     for entry in fs_err::read_dir(run)? {
         let directory = entry?.path();
-        if directory.join(RESULT).is_file() {
+        // A link would lead out of the run, to whatever its maker chose.
+        let is_own = fs_err::symlink_metadata(&directory)?.is_dir();
+        if is_own && directory.join(RESULT).is_file() {
             cells.push(cell(run, &directory)?);
         }
     }
@@ -192,13 +195,16 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>, ReportError> {
     Ok(harmless::json(&text).into_bytes())
 }
 
+/// No run has a larger file.
+const LARGEST: u64 = 256 << 20;
+
 /// A reader finds the old file or the new one.
 fn put(path: &Path, content: &[u8]) -> Result<(), ReportError> {
     output::write(path, Readers::Others, content).map_err(|error| io::Error::other(error).into())
 }
 
 fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, ReportError> {
-    let bytes = fs_err::read(path)?;
+    let bytes = bounded::read(path, LARGEST)?;
     serde_json::from_slice(&bytes).map_err(|source| ReportError::Damaged { path: path.to_owned(), source })
 }
 

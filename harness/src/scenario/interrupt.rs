@@ -18,17 +18,19 @@ impl Interrupt {
         self.wished.cancel();
     }
 
-    /// Takes SIGINT and SIGTERM for the wish, on the runtime that this is called in. `say` is told before each, whether it is
+    /// Takes SIGINT, SIGTERM and the end of the terminal (SIGHUP, unless it is ignored as under `nohup`) for the wish, on the runtime that this is called in. `say` is told before each, whether it is
     /// the first.
     pub fn listen(&self, say: impl Fn(bool) + Send + 'static) -> std::io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
         let (mut terminate, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut hung_up = crate::host::signals::hangup()?;
         let interrupt = self.clone();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = interrupted.recv() => {}
                     _ = terminate.recv() => {}
+                    () = hung_up.recv() => {}
                 }
                 say(!interrupt.asked());
                 interrupt.ask();

@@ -4,9 +4,10 @@ use super::format::ScenarioError;
 use super::schema;
 use super::shape::Shape;
 use super::step::Step;
+use crate::bounded;
 use crate::lab::Topology;
 use crate::lab::topology::Definition;
-use crate::mistake::{Flaw, Flaws};
+use crate::mistake::{self, Flaw, Flaws};
 use crate::network::Segment;
 use serde::Deserialize;
 use std::ops::Range;
@@ -41,7 +42,7 @@ struct Header {
 impl LabFile {
     /// Reads and checks the file of a lab, which is called like the file.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
-        let text = fs_err::read_to_string(path)?;
+        let text = bounded::read_text(path, mistake::LARGEST)?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let mut flaws = Flaws::default();
         let lab = Self::parse(&name, &text, &mut flaws);

@@ -8,8 +8,9 @@ use super::shape::Shape;
 use super::step::{Action, Invariant, Power, Return, Step};
 use super::traffic::check_captures;
 use super::variables::fill_in;
+use crate::bounded;
 use crate::etc::OwnEtc;
-use crate::mistake::{Flaw, Flaws};
+use crate::mistake::{self, Flaw, Flaws};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -51,7 +52,7 @@ struct Raw<'t> {
 impl Scenario {
     /// Reads and checks a scenario file; its lab is `labs/<name>.toml` beside it, or stands in it as `[topology]`.
     pub fn load(path: &Path) -> Result<Self, ScenarioError> {
-        Self::parse(path, &fs_err::read_to_string(path)?)
+        Self::parse(path, &bounded::read_text(path, mistake::LARGEST)?)
     }
 
     /// The same with the text of the file, which need not be there; what it names is.

@@ -3,6 +3,7 @@
 use super::screen::Screen;
 use super::terminal::Raw;
 use super::{Choice, wait_for};
+use crate::say;
 use anyhow::Context as _;
 use harness::hold::Request;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -41,10 +42,10 @@ pub(crate) fn console(args: &ConsoleArgs) -> anyhow::Result<ExitCode> {
     }
     let is_terminal = std::io::stdin().is_terminal();
     if is_terminal {
-        eprintln!(
+        say::note(format_args!(
             "the console of {}; Ctrl-] leaves it; root has no password there until somebody gives it one",
             args.machine
-        );
+        ));
     }
     let raw = if is_terminal { Some(Raw::enter()?) } else { None };
     let mut output = Screen::new(std::io::stdout());
@@ -52,7 +53,7 @@ pub(crate) fn console(args: &ConsoleArgs) -> anyhow::Result<ExitCode> {
     output.leave()?;
     drop(raw);
     if is_terminal {
-        eprintln!();
+        say::note("");
     }
     ended.map(|()| ExitCode::SUCCESS)
 }

@@ -78,7 +78,7 @@ pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
             say::out(words::entry(card, status));
         }
         if entries.is_empty() {
-            println!("no lab is held; `cargo xtask repro SCENARIO` holds one");
+            say::line(format_args!("no lab is held; `cargo xtask repro SCENARIO` holds one"));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -92,11 +92,11 @@ pub(crate) fn passwords(args: &PasswordsArgs) -> anyhow::Result<ExitCode> {
         let known = || accounts.iter().map(|account| account.name.as_str()).collect::<Vec<_>>().join(", ");
         let found = accounts.iter().find(|account| account.name == *name);
         let found = found.ok_or_else(|| Invalid(format!("there is no account `{name}`; there are: {}", known())))?;
-        println!("{}", found.password.0);
+        say::line(&found.password.0);
         return Ok(ExitCode::SUCCESS);
     }
     for account in accounts {
-        println!("{:<12} {}", account.name, account.password.0);
+        say::line(format_args!("{:<12} {}", account.name, account.password.0));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -142,7 +142,7 @@ pub(crate) fn down(choice: &Choice) -> anyhow::Result<ExitCode> {
         conversation.closed().await;
         let is_gone = || async { if lab.directory.exists() { Err("it is there".to_owned()) } else { Ok(()) } };
         Deadline::after(GOING).poll(format!("{} to be gone", lab.directory.display()), is_gone).await?;
-        println!("{} is gone; its logs are in {}", lab.card.name, lab.card.results.display());
+        say::line(format_args!("{} is gone; its logs are in {}", lab.card.name, lab.card.results.display()));
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -1,6 +1,4 @@
 //! Working in a lab by hand: `repro` holds one; the other commands reach it from any terminal.
-#![expect(clippy::print_stdout, reason = "people, and scripts, read here what they asked for")]
-#![expect(clippy::print_stderr, reason = "progress, and words that are no result")]
 
 mod console;
 mod control;

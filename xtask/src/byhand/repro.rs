@@ -123,14 +123,14 @@ impl Stand<'_> {
         let ended = hold(&engine, self.scenario, self.cell, self.plan, place, &lines, &told);
         let ended = match stage.wait(ended) {
             Ok(ended) => ended,
-            Err(HoldError::Lab(_)) if stage.interrupt.asked() => return Ok(ExitCode::from(130)),
+            Err(HoldError::Lab(_)) if stage.interrupt.asked() => return Ok(End::Interrupted.into()),
             Err(HoldError::Lab(reason)) => return Err(anyhow!("{reason}")),
             Err(error) => return Err(error.into()),
         };
         report::finish(run.directory(), stage.interrupt.asked(), Vec::new())?;
         say(&format!("results: {0}\nreport:  {0}/report.html", run.directory().display()));
         Ok(match ended.result.outcome {
-            _ if !ended.was_held && stage.interrupt.asked() => ExitCode::from(130),
+            _ if !ended.was_held && stage.interrupt.asked() => End::Interrupted.into(),
             Verdict::Failed => End::Failed.into(),
             Verdict::Passed | Verdict::Skipped => ExitCode::SUCCESS,
         })

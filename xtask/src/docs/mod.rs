@@ -1,8 +1,8 @@
 //! `cargo xtask docs`: pages and schemas that are made from the types that read scenarios.
-#![expect(clippy::print_stdout, reason = "it says what it wrote")]
 
 mod reference;
 
+use crate::say;
 use crate::workbench::project;
 use anyhow::Context as _;
 use harness::scenario::schema;
@@ -27,11 +27,11 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     for (name, text) in files()? {
         let path = project(name);
         if fs_err::read_to_string(&path).is_ok_and(|old| old == text) {
-            println!("{name} is current");
+            say::line(format_args!("{name} is current"));
             continue;
         }
         fs_err::write(&path, text).with_context(|| format!("failed to write {name}"))?;
-        println!("{name} is written");
+        say::line(format_args!("{name} is written"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,12 +1,12 @@
 //! `cargo xtask egress learn`: what scenarios contacted with an open filter.
-#![expect(clippy::print_stdout, reason = "the command's result")]
 
 use super::OPEN;
 use super::need::Need;
-use super::theatre::{Theatre, flows_in, results_of};
+use super::theatre::{LARGEST, Theatre, flows_in, results_of};
 use crate::exit::Invalid;
 use crate::{say, setup};
 use anyhow::Context as _;
+use harness::bounded;
 use harness::evidence::ScenarioResult;
 use harness::lab::HOST;
 use harness::network::flows::allow::{AllowList, Learner};
@@ -64,14 +64,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let (list, cells) = (lessons.learner.list(), lessons.cells);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&list)?);
+        say::line(harness::harmless::json(&serde_json::to_string_pretty(&list)?));
     } else if args.nft {
         // In a lab without such a machine nobody asks it for names.
         let is_there = list.rules.iter().any(|rule| [&rule.from, &rule.to].contains(&&args.filter));
         let filter = is_there.then_some(args.filter.as_str());
-        print!("{}", Ruleset { list: &list, filter, refusal: Refusal::Drop });
+        say::out(Ruleset { list: &list, filter, refusal: Refusal::Drop });
     } else {
-        print!("{}", table(&list, cells));
+        say::out(table(&list, cells));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -109,7 +109,8 @@ impl Lessons {
             for cell in cells_of(run)? {
                 let name = cell.file_name().unwrap_or_default().to_string_lossy();
                 if wanted.is_none_or(|wanted| name.contains(wanted)) {
-                    let result = fs_err::read(cell.join("result.json"))?;
+                    let result = bounded::read(&cell.join("result.json"), LARGEST);
+                    let result = result.map_err(|error| Invalid(error.to_string()))?;
                     let damaged = || format!("{} is damaged", cell.join("result.json").display());
                     self.learn(&flows_in(&cell)?, &serde_json::from_slice(&result).with_context(damaged)?);
                 }

@@ -26,12 +26,8 @@ pub(crate) enum Action {
 
 /// Runs the command.
 pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
-    let ended = match action {
+    match action {
         Action::Learn(args) => learn::run(args),
         Action::Prove(args) => prove::run(args),
-    };
-    match ended {
-        Err(error) if error.is::<theatre::Interrupted>() => Ok(ExitCode::from(130)),
-        ended => ended,
     }
 }

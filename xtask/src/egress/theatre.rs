@@ -5,12 +5,12 @@ use crate::say;
 use crate::stage::{Stage, cell, scenario};
 use crate::workbench::results;
 use anyhow::Context as _;
+use harness::bounded;
 use harness::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
 use harness::lab::Topology;
 use harness::network::become_root_of_own_user_namespace;
 use harness::network::flows::{FlowsOfLab, record};
 use harness::scenario::{Course, Engine, Errand, Preparation, Scenario};
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,23 +24,14 @@ pub(super) struct Theatre {
     stage: Stage,
 }
 
+/// Flows of a lab have fewer bytes.
+pub(super) const LARGEST: u64 = 256 << 20;
+
 /// What a performance showed.
 pub(super) struct Shown {
     pub(super) result: ScenarioResult,
     pub(super) flows: FlowsOfLab,
 }
-
-/// A person wants it to end.
-#[derive(Debug)]
-pub(super) struct Interrupted;
-
-impl fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted")
-    }
-}
-
-impl std::error::Error for Interrupted {}
 
 /// A ruleset, and the machine that it is for.
 #[derive(Clone, Copy)]
@@ -96,9 +87,7 @@ impl Theatre {
         let say = |text: &str| say::note(text);
         let engine = Engine { fresh: true, course, ..self.stage.engine(run, &say) };
         let result = self.stage.wait(engine.cell(scenario, cell));
-        if self.stage.interrupt.asked() {
-            return Err(Interrupted.into());
-        }
+        self.stage.interrupted()?;
         let flows = flows_in(&run.cell(&scenario.name, &cell.name)?)?;
         Ok(Shown { result, flows })
     }
@@ -123,7 +112,7 @@ pub(super) fn results_of(name: &str) -> anyhow::Result<Run> {
 /// The flows of a cell, from its directory.
 pub(super) fn flows_in(cell: &Path) -> anyhow::Result<FlowsOfLab> {
     let file: PathBuf = cell.join(record::FILE);
-    let text = fs_err::read(&file)?;
+    let text = bounded::read(&file, LARGEST).map_err(|error| Invalid(error.to_string()))?;
     serde_json::from_slice(&text).map_err(|error| Invalid(format!("{}: {error}", file.display())).into())
 }
 

@@ -53,16 +53,18 @@ pub(crate) struct Args {
 
 /// Prints what is to blame.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    setup::ensure_tools(false)?;
     let scenario = scenario(&args.scenario, args.scenarios.as_deref())?;
     let cell = cell(&args.scenario, &scenario)?;
+    setup::ensure_tools(false)?;
     become_root_of_own_user_namespace()?;
     let stage = Stage::open(&cell.lab.topology, |_| ())?;
     let run = Run::create(&results().join("explain"))?;
     let engine = Engine { fresh: args.fresh, ..stage.engine(&run, &|text| say::note(text)) };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let width = args.jobs.map_or(cores, usize::from);
-    let explanation = stage.wait(engine.explain(&scenario, cell, &args.since, width)).map_err(unexplained)?;
+    let explained = stage.wait(engine.explain(&scenario, cell, &args.since, width));
+    stage.interrupted()?;
+    let explanation = explained.map_err(unexplained)?;
     if args.json {
         say::json(&explanation)?;
     } else {
