@@ -52,6 +52,8 @@ pub enum RootCause {
     PamStackOrder,
     /// A file that the service's PAM file includes does not exist.
     PamIncludeMissing,
+    /// PAM does not understand a line of the service's PAM file.
+    PamFileBroken,
     /// A module that the service's PAM file names is not installed, or cannot be loaded.
     PamModuleMissing,
     /// Another PAM module than `pam_sss` refuses the user.
@@ -155,6 +157,7 @@ impl fmt::Display for RootCause {
             Self::PamFileStock => "the service's PAM file does not call pam_sss",
             Self::PamStackOrder => "PAM gives up before it asks pam_sss",
             Self::PamIncludeMissing => "a file that the service's PAM file includes is missing",
+            Self::PamFileBroken => "PAM does not understand a line of the service's PAM file",
             Self::PamModuleMissing => "a PAM module that the service's PAM file names cannot be opened",
             Self::PamModuleRefuses => "a PAM module refuses the user",
             Self::CacheHidesLoss => "saslauthd's cache of passwords hides from some users that PAM refuses them",

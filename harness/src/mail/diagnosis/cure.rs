@@ -61,6 +61,9 @@ pub(super) fn cure(cause: RootCause, login: Login<'_>, mail: &Evidence) -> Strin
              then systemctl restart saslauthd"
                 .into()
         }
+        RootCause::PamFileBroken => {
+            format!("correct that line of the PAM file of {service}: a phase, a control, a module. Nothing needs a restart")
+        }
         RootCause::PamStackOrder | RootCause::PamIncludeMissing | RootCause::PamModuleMissing | RootCause::PamModuleRefuses => {
             format!("see the files of PAM for {service}, and their modules")
         }

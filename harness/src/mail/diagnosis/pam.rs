@@ -109,6 +109,17 @@ impl<'a> Pam<'a> {
         }
     }
 
+    /// Lines of a service's own file that begin with no phase.
+    pub(super) fn broken_lines(&self, service: &str) -> Vec<String> {
+        let Some((path, text)) = self.file(service) else { return Vec::new() };
+        let is_broken = |line: &str| {
+            let first = line.split_whitespace().next().unwrap_or_default().trim_start_matches('-').to_ascii_lowercase();
+            !["", "auth", "account", "password", "session", "@include"].contains(&first.as_str())
+        };
+        let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+        lines.filter(|line| is_broken(line)).map(|line| format!("{path}: {line}")).collect()
+    }
+
     /// The stack that a phase of a service really goes through, and the service that it is of.
     pub(super) fn stack<'s>(&self, service: &'s str, phase: &str) -> (&'s str, Vec<Entry<'a>>) {
         let own = self.entries(service, phase);

@@ -269,8 +269,9 @@ impl<'a> Case<'a> {
         if !log_explained && self.attempt.is_some() && self.is_of_directory() {
             lines.extend(sssd::words(self, &["rror", "ailed", "ould not", "offline", "keytab", "KDC"]));
         }
-        let mut known: BTreeSet<_> = findings.iter().flat_map(|finding| finding.evidence.iter().cloned()).collect();
-        lines.retain(|line| known.insert(line.clone()));
+        let shown: Vec<_> = findings.iter().flat_map(|finding| &finding.evidence).collect();
+        let mut known = BTreeSet::new();
+        lines.retain(|line| !shown.iter().any(|shown| shown.contains(line.as_str())) && known.insert(line.clone()));
         lines
     }
 

@@ -7,6 +7,10 @@ use crate::mail::diagnosis::log::{Daemon, Line};
 const COMMANDS: [&str; 9] =
     ["sendmail", "postqueue", "postdrop", "postmap", "postalias", "postconf", "postcat", "postsuper", "postlog"];
 
+/// Programs of postfix that a login needs.
+const NEEDED: [&str; 8] =
+    ["smtpd", "master", "tlsmgr", "proxymap", "postscreen", "tlsproxy", "trivial-rewrite", "postfix-script"];
+
 /// Lines of last words that are shown.
 const WORDS: usize = 6;
 
@@ -30,7 +34,12 @@ pub(super) fn service_down(case: &Case<'_>) -> Vec<Found> {
 
 /// The service's daemon, or saslauthd, dies.
 pub(super) fn dies(case: &Case<'_>) -> Vec<Found> {
-    let fatal = fatal_lines(case);
+    let is_needed = |line: &String| {
+        let line = Line::of(line);
+        let name = line.process.split('[').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+        line.daemon != Daemon::Postfix || NEEDED.contains(&name)
+    };
+    let fatal: Vec<_> = fatal_lines(case).into_iter().filter(is_needed).collect();
     if fatal.is_empty() || !own_tls(case).is_empty() {
         return Vec::new();
     }

@@ -22,6 +22,15 @@ const REFUSALS: [&str; 11] = [
     "not permitted",
 ];
 
+/// What PAM says of a line that it does not understand.
+const BROKEN: [&str; 5] = [
+    "illegal module type",
+    "no module name supplied",
+    "no control flag supplied",
+    "expecting return value",
+    "empty module type",
+];
+
 /// Modules that were taken out of Linux-PAM or its distributions, and what stands for them.
 const SUCCESSORS: [(&str, &str); 8] = [
     ("pam_unix_", "pam_unix.so"),
@@ -48,6 +57,11 @@ pub(super) fn files(case: &Case<'_>) -> Vec<Found> {
     }
     if !start_failed(case).is_empty() {
         return one(Found::new(RootCause::PamFilesMissing, [], start_failed(case)));
+    }
+    let broken: Vec<_> = BROKEN.iter().flat_map(|words| case.said(&["PAM ", words])).collect();
+    if !broken.is_empty() {
+        let log = broken.into_iter().chain(case.answer_of_pam());
+        return one(Found::new(RootCause::PamFileBroken, pam.broken_lines(service), log));
     }
     let phases = [("auth", "auth"), ("account", "acct")];
     for (phase, reason) in phases {

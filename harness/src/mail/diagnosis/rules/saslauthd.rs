@@ -137,9 +137,15 @@ pub(super) fn asks_another(case: &Case<'_>) -> Vec<Found> {
     }
     let is_local = ["shadow", "getpwent", "sasldb"].contains(&mechanism);
     // One that asks a server may be meant.
-    let is_meant = !is_local
-        && (mechanism != "ldap"
-            || case.mail.text("/etc/saslauthd.conf").is_some_and(|text| text.contains("ldap_servers")));
+    let kerberos =
+        || case.mail.sssd("auth_provider").or_else(|| case.mail.sssd("id_provider")).is_some_and(|name| name != "ldap");
+    let is_meant = match mechanism {
+        _ if is_local => false,
+        "ldap" => case.mail.text("/etc/saslauthd.conf").is_some_and(|text| text.contains("ldap_servers")),
+        "rimap" | "httpform" => case.mail.saslauthd_option("-O").is_some(),
+        "kerberos5" => kerberos(),
+        _ => true,
+    };
     if is_meant || (asked.is_none() && !is_local) {
         return Vec::new();
     }
