@@ -105,7 +105,7 @@ impl Court<'_> {
             return decided.or_else(|| self.clobbered(path).filter(|_| !stays));
         };
         if !self.system.on_disk(path).exists() {
-            return decided.map(|decided| self.newcomer(decided, &state, blame));
+            return decided.map(|decided| Self::newcomer(decided, &state, blame));
         }
         let changed = self.is_changed(path);
         let fate = match &state {
@@ -134,7 +134,7 @@ impl Court<'_> {
     }
 
     /// A file that was not there before comes, and a scriptlet has to do with it.
-    fn newcomer(&self, decided: Prediction, state: &State, blame: &Blame) -> Prediction {
+    fn newcomer(decided: Prediction, state: &State, blame: &Blame) -> Prediction {
         let fate = match state {
             State::Brought(from) if *from == decided.path => return decided,
             State::Unknown | State::Missing => Fate::Unknown,

@@ -32,6 +32,7 @@ pub(super) enum Next {
 }
 
 /// What follows from a look of a step that looks so often.
+#[expect(clippy::match_same_arms, reason = "a table, in the order of its questions")]
 pub(super) fn after_look(looking: Looking, shown: Shown, time_is_over: bool) -> Next {
     match (looking, shown) {
         (Looking::Once, _) => Next::AsSeen,

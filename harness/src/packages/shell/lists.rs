@@ -198,7 +198,7 @@ impl Follower<'_, '_> {
             self.env.positional = before;
             return flow.map(|_| ());
         }
-        self.apart(|me| me.command(&fields, line)).map(|_| ())
+        self.apart(|me| me.command(fields, line)).map(|_| ())
     }
 }
 

@@ -78,9 +78,9 @@ fn but(drift: &Drift, path: &GuestPath) -> String {
 impl ForecastOf {
     /// Holds the files that will be lost, of so many, against the expectation.
     pub(in crate::scenario) fn judge(&self, files: usize, lost: &BTreeSet<&str>) -> Judged {
-        let list = lost.iter().copied().collect::<Vec<_>>().join(", ");
-        let list = if lost.is_empty() { String::new() } else { format!(": {list}") };
-        let mut judged = Judged::new(format!("{files} files, {} of them lost without a backup{list}", lost.len()));
+        let names = lost.iter().copied().collect::<Vec<_>>().join(", ");
+        let names = if lost.is_empty() { String::new() } else { format!(": {names}") };
+        let mut judged = Judged::new(format!("{files} files, {} of them lost without a backup{names}", lost.len()));
         if let Some(loses) = &self.loses {
             let expected: BTreeSet<_> = loses.iter().map(|path| path.get_ref().as_str()).collect();
             judged.expect("loses", expected == *lost, Sound, || match expected.difference(lost).next() {

@@ -21,6 +21,7 @@ impl Requests {
 
 impl Overhear {
     /// Holds the places at which the password stands, of so many processes, against the rule that it stands in none.
+    #[expect(clippy::unused_self, reason = "each verb with an expectation is judged by its own value")]
     pub(in crate::scenario) fn judge(&self, places: &[String], processes: usize) -> Judged {
         let observed = if places.is_empty() { format!("not in any of {processes}") } else { places.join(", ") };
         let mut judged = Judged::new(observed);
