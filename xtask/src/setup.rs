@@ -90,8 +90,8 @@ fn show(missing: &[Finding]) -> anyhow::Result<Plan> {
 
 fn show_crates(missing: &[&crates::Crate]) {
     for program in missing {
-        println!("\n{program} is missing, needed to {}", program.purpose);
-        println!("To be done as this user, in minutes:\n\n{}", program.command());
+        say::line(format_args!("\n{program} is missing, needed to {}", program.purpose));
+        say::line(format_args!("To be done as this user, in minutes:\n\n{}", program.command()));
     }
 }
 

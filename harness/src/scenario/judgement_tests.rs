@@ -2,6 +2,7 @@
 
 use super::*;
 use rstest::rstest;
+use std::fmt::Write as _;
 
 const KINDS: [Kind; 3] = [Kind::Main, Kind::Fault, Kind::Control];
 const PARTS: [Part; 4] = [Part::Plain, Part::Fault, Part::Symptom, Part::Invariant];
@@ -34,7 +35,7 @@ fn outcomes_of_steps() {
                 let outcome = outcome(kind, part, shown);
                 let shown = format!("{shown:?}");
                 let left_out = if is_left_out(kind, part) { ", and is left out" } else { "" };
-                table += &format!("{kind:?} {part:?} {shown:<15} → {outcome:?}{left_out}\n");
+                let _ = writeln!(table, "{kind:?} {part:?} {shown:<15} → {outcome:?}{left_out}");
             }
         }
     }
@@ -49,7 +50,7 @@ fn ends_of_looks() {
         for shown in SHOWN {
             let (soon, late) = (after_look(looking, shown, false), after_look(looking, shown, true));
             let shown = format!("{shown:?}");
-            table += &format!("{:<6} {shown:<15} → {soon:?}, at the end of the time {late:?}\n", name(looking));
+            let _ = writeln!(table, "{:<6} {shown:<15} → {soon:?}, at the end of the time {late:?}", name(looking));
         }
     }
     insta::assert_snapshot!(table);

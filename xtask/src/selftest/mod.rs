@@ -192,9 +192,9 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
             setup::ensure_tools(*yes)?;
             let mut report = Report::default();
             if *load {
-                faults::run_load(&given()?, *all, &mut report)
+                faults::run_load(&given()?, *all, &mut report);
             } else {
-                faults::run(&given()?, *all, &mut report)
+                faults::run(&given()?, *all, &mut report);
             }
             return Ok(report.end());
         }

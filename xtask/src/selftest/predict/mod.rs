@@ -172,12 +172,17 @@ impl After {
     fn promised(fate: Fate, before: Thing, new: Thing) -> Self {
         let (copy, other) = (before.clone(), new.clone());
         let at = match fate {
-            Fate::DeletedWithoutBackup | Fate::RemovedWithRpmsave | Fate::Removed | Fate::Absent => Thing::Nothing,
+            // No case here has a scriptlet that edits, moves or does what cannot be told.
+            Fate::DeletedWithoutBackup
+            | Fate::RemovedWithRpmsave
+            | Fate::Removed
+            | Fate::Absent
+            | Fate::Unknown
+            | Fate::Moved
+            | Fate::Edited => Thing::Nothing,
             Fate::Blocked | Fate::Kept | Fate::KeptWithRpmnew | Fate::LeftBehind | Fate::Shadowed | Fate::Restored => {
                 before
             }
-            // No case here has a scriptlet.
-            Fate::Unknown | Fate::Moved | Fate::Edited => Thing::Nothing,
             Fate::OverwrittenWithoutBackup
             | Fate::ReplacedWithRpmsave
             | Fate::ReplacedWithRpmorig
