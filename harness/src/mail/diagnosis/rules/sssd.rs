@@ -47,18 +47,19 @@ fn stopped(case: &Case<'_>, unit: String, silent: Vec<String>) -> Found {
     let failed = unit.contains("failed") || unit.contains("activating");
     let words = words(case, &CONFIGURATION);
     let loose = loose(case);
-    if failed && (!words.is_empty() || loose.is_some()) {
-        let log = words.iter().cloned().chain(silent);
-        return Found::new(RootCause::SssdConfiguration, [unit].into_iter().chain(loose), log)
-            .cured_by(owner(case, &words));
-    }
     let cache = self::words(case, &CACHE);
     let foreign =
         self::words(case, &["/var/lib/sss", "/var/log/sssd"]).iter().any(|line| line.contains("ermission denied"));
     let own = "sssd runs as its own user, which must own what it writes: chown -R sssd:sssd /var/lib/sss /var/log/sssd; systemctl restart sssd";
-    if failed && !cache.is_empty() {
+    // Its database of configuration lies beside its cache, so a cache that it cannot use comes first.
+    if failed && !cache.is_empty() && loose.is_none() {
         let found = Found::new(RootCause::SssdCache, [unit], cache.into_iter().chain(silent));
         return if foreign { found.cured_by(own) } else { found };
+    }
+    if failed && (!words.is_empty() || loose.is_some()) {
+        let log = words.iter().cloned().chain(silent);
+        return Found::new(RootCause::SssdConfiguration, [unit].into_iter().chain(loose), log)
+            .cured_by(owner(case, &words));
     }
     let last = self::words(case, &["(0x0", "rror", "ailed", "xiting", "ouldn't"]);
     let found = Found::new(RootCause::SssdDown, [unit].into_iter().chain(last), silent);
