@@ -88,7 +88,7 @@ pub enum Action {
     Overhear(Overhear),
     /// Measure a guest's disk by fio, through QEMU's own block layer.
     Fio(Fio),
-    /// Move the machine's clock forward.
+    /// Move the machine's clock forward, or see whether it is right.
     Clock(Clock),
     /// Pull the machine's network cable, or plug it in again.
     Link(Link),

@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::format::{Cell, Scenario};
 use super::kept::{Papers, StartingPoint, starts};
 use super::resume::checkpoint_name;
-use super::step::{Action, Concern, Step};
+use super::step::{Action, Clock, Concern, Step};
 use super::steps::Kept;
 use super::symptom::Symptom;
 use super::trial::{Bench, Candidate, Manner, Tried};
@@ -176,7 +176,7 @@ pub(super) fn changes_things(step: &Step) -> bool {
                 | Action::Write(_)
                 | Action::Service(_)
                 | Action::Upgrade(_)
-                | Action::Clock(_)
+                | Action::Clock(Clock::Advance(_))
                 | Action::Link(_)
                 | Action::Impair(_)
         )

@@ -228,12 +228,14 @@ pub struct Service {
     pub reload: Vec<String>,
 }
 
-/// A jump of a machine's clock.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Clock {
-    /// By how much; it is not stretched.
-    pub advance: TimeSpan,
+/// A machine's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Clock {
+    /// It jumps forward by this; the time is not stretched.
+    Advance(TimeSpan),
+    /// It differs from this host's by no more than this; the time is not stretched.
+    RightWithin(TimeSpan),
 }
 
 /// A machine's network cable.

@@ -122,10 +122,24 @@ impl Page<'_> {
             if definition["properties"].is_object() || definition["type"] == "object" {
                 self.text += "\n\n";
                 self.keys(&definition);
+            } else if definition["oneOf"][0]["properties"].is_object() {
+                self.text += " It has one of these keys.\n\n";
+                self.one_key(&definition);
             } else {
                 let _ = write!(self.text, " Its value is {}.\n\n", self.kind(schema));
             }
         }
+    }
+
+    /// A table of keys of which a value has just one.
+    fn one_key(&mut self, definition: &Value) {
+        self.text += "| key | value | |\n|---|---|---|\n";
+        for way in definition["oneOf"].as_array().into_iter().flatten() {
+            for (name, schema) in way["properties"].as_object().into_iter().flatten() {
+                let _ = writeln!(self.text, "| `{name}` | {} | {} |", self.kind(schema), words(&way["description"]));
+            }
+        }
+        self.text += "\n";
     }
 
     fn resolved(&self, schema: &Value) -> Value {

@@ -13,7 +13,7 @@ use crate::mail::message::MessageId;
 use crate::scenario::schema;
 use crate::scenario::step::key_tests::{forms, kind};
 use crate::scenario::step::{
-    CameTrue, CauseOf, Deliver, Diagnose, DriftSince, Egress, FileState, ForecastOf, ImapLogin, Inbox, Load,
+    CameTrue, CauseOf, Clock, Deliver, Diagnose, DriftSince, Egress, FileState, ForecastOf, ImapLogin, Inbox, Load,
     MessageState, Overhear, Reboot, Requests, Run, SmtpLogin, SshLogin, Storage, Units, Upgrade,
 };
 use crate::storage::{Found, Layer};
@@ -428,6 +428,12 @@ fn machines() -> Vec<Case> {
             Rebooted::Away("a panic"),
             Rebooted::Away("silence"),
         ),
+        case::<Clock>("clock.right_within", "right_within = '5 s'", |clock, met| {
+            let Clock::RightWithin(tolerance) = clock else { panic!("{clock:?}") };
+            let now = jiff::Timestamp::UNIX_EPOCH;
+            let told = if met { now } else { "1970-01-01T00:00:06Z".parse().unwrap() };
+            TimeTold { before: now, told, after: now }.judge(*tolerance)
+        }),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod cases;
+mod clock;
 mod command;
 mod configuration;
 mod delivery;
@@ -15,6 +16,7 @@ mod storage;
 mod stored;
 mod units;
 
+pub(super) use clock::TimeTold;
 pub(super) use command::Printed;
 pub(super) use configuration::Prediction;
 pub(super) use delivery::{Bulk, Sighting};

@@ -1,7 +1,7 @@
-//! Files, units, the clock and the cable of a machine.
+//! Files, units and the cable of a machine.
 
 use super::super::expectation::FileSeen;
-use super::super::step::{Clock, FileState, Impairment, Link, Service, Write};
+use super::super::step::{FileState, Impairment, Link, Service, Write};
 use super::{Done, Stage, StepError, decided};
 use crate::machine::{self, quoted, ssh};
 use std::path::PathBuf;
@@ -51,13 +51,6 @@ impl Stage<'_> {
         let command = commands.collect::<Vec<_>>().join(" && ");
         self.machine(on)?.succeed(&command, self.deadline()).await?;
         Ok(Done { asked: command, answered: "done".into(), transcript: None })
-    }
-
-    pub(super) async fn clock(&self, on: &str, clock: &Clock) -> Result<Done, StepError> {
-        let command = format!("date --set=@$(( $(date +%s) + {} ))", clock.advance.duration().as_secs());
-        let now = self.machine(on)?.succeed(&command, self.deadline()).await?;
-        let asked = format!("move the clock forward by {}", clock.advance);
-        Ok(Done { asked, answered: now.trim().to_owned(), transcript: None })
     }
 
     pub(super) async fn link(&self, on: &str, link: Link) -> Result<Done, StepError> {

@@ -1,6 +1,7 @@
 //! What every verb of the file format does in a lab.
 
 mod captured;
+mod clock;
 mod configuration;
 mod delivery;
 mod diagnosis;
@@ -139,7 +140,7 @@ impl<'a> Stage<'a> {
             Action::File(file) => self.file(on, file).await,
             Action::Write(write) => self.write(on, write).await,
             Action::Service(service) => self.service(on, service).await,
-            Action::Clock(clock) => self.clock(on, clock).await,
+            Action::Clock(clock) => self.clock(on, *clock).await,
             Action::Link(link) => self.link(on, *link).await,
             Action::Impair(impairment) => self.impair(on, impairment).await,
             Action::Capture(capture) => self.capture(step.on.as_ref().map(|on| on.get_ref().as_str()), capture).await,
