@@ -5,6 +5,7 @@ use super::interrupt::Interrupt;
 use super::judgement::{
     asked_of_lab, befell, beginning, chain, failure, is_left_out, judge, part_of, result_of, unjudged, verdict,
 };
+use super::mutation::Mutation;
 use super::preparation::Preparation;
 use super::refusal::refused_login;
 use super::resume::Start;
@@ -63,6 +64,8 @@ pub struct Course<'a> {
     pub longest_wait: Option<Duration>,
     /// A cell that fails while a guest is starved of processor time runs once more.
     pub runs_starved_again: bool,
+    /// The lab is broken before one of the steps, and the run ends with the step that is to notice.
+    pub mutation: Option<Mutation<'a>>,
 }
 
 impl std::fmt::Debug for Engine<'_> {
@@ -125,7 +128,7 @@ impl Engine<'_> {
         let mut record = unjudged(scenario, cell);
         let judged = match self.run.cell(&scenario.name, &record.cell) {
             Ok(logs) => {
-                let play = Play { scenario, cell, logs, ends: cell.steps.len(), onlooker: None };
+                let play = Play { scenario, cell, logs, ends: self.course.ends(cell.steps.len()), onlooker: None };
                 let carrying_out = noting(Box::pin(self.carry_out(&play, &mut record)));
                 let metered = core_meter::metered(async { (carrying_out.await, core_meter::lap()) });
                 let ((judged, close_calls), rest) = metered.await;
@@ -319,11 +322,12 @@ impl Engine<'_> {
         let cell = play.cell;
         let Start { notes, next, .. } = start;
         let mut stage = Stage::new(lab, &cell.lab.topology.domain, notes, self.say)?;
-        stage.wait_at_most(self.course.longest_wait);
         let before = next.checked_sub(1).map(|index| (index, &cell.steps[index]));
         self.check_invariants(play, &mut stage, before, record).await?;
         for (index, step) in cell.steps.iter().enumerate().take(play.ends).skip(*next) {
             *next = index;
+            self.mutate(play, lab, index, &mut record.steps).await?;
+            stage.wait_at_most(self.course.longest_wait_at(index));
             if let Some(phase) = &step.phase {
                 (self.say)(&format!("  --    {phase}"));
             }

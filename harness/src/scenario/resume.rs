@@ -57,7 +57,7 @@ impl Engine<'_> {
     ) -> Result<Start, LabError> {
         let wanted = if self.fresh { Wanted::Fresh } else { Wanted::Kept };
         let mut claims = BTreeMap::new();
-        let within = |index: &usize| *index < play.ends;
+        let within = |index: &usize| *index < play.ends && self.course.is_sound_after(*index);
         for StartingPoint { step, needs } in starts(&play.cell.steps).into_iter().filter(|point| within(&point.step)) {
             let mut kept = BTreeMap::new();
             for index in needs.iter().copied() {

@@ -3,6 +3,7 @@
 mod reference;
 
 use crate::say;
+use crate::selftest::mutants::{definition::Mutants, page};
 use crate::workbench::project;
 use anyhow::Context as _;
 use harness::scenario::schema;
@@ -19,6 +20,7 @@ fn files() -> anyhow::Result<Vec<(&'static str, String)>> {
             "docs/scenarios.md",
             reference::page(&schema::scenario(schema::For::People), &schema::lab(schema::For::People)),
         ),
+        ("docs/lab-mutants.md", page::page(&Mutants::load()?)?),
     ])
 }
 

@@ -11,6 +11,7 @@ mod hostile;
 mod kept;
 mod kills;
 mod labs;
+pub(crate) mod mutants;
 mod pair;
 mod predict;
 mod releases;
@@ -64,6 +65,9 @@ pub(crate) enum Action {
         #[arg(long)]
         yes: bool,
     },
+    /// Breakages of the labs, each of which a step of a case must notice
+    #[command(after_help = mutants::EXAMPLE)]
+    Mutants(mutants::Args),
     /// What `predict` says of configuration files, against an upgrade by the rpm of this host
     #[command(after_help = "Example:\n\n    cargo xtask selftest predict")]
     Predict,
@@ -203,6 +207,7 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
             hold::run(*yes, &mut report)?;
             return Ok(report.end());
         }
+        Action::Mutants(args) => return mutants::run(args),
         Action::Predict => return predict::run(),
         Action::Releases => return releases::run(),
         Action::Report => return report::run(),
