@@ -4,6 +4,7 @@ mod carry;
 
 use crate::kept;
 use crate::say;
+use crate::setup;
 use anyhow::Context as _;
 use clap::Subcommand;
 use harness::cache::{Cache, Kind, Trust};
@@ -108,6 +109,7 @@ pub(crate) fn run(action: Action) -> anyhow::Result<ExitCode> {
 
 /// Builds the named images, or all, with a line of progress for each.
 pub(crate) fn build(names: &[String], refresh: bool, cache: &Cache) -> anyhow::Result<Vec<Image>> {
+    setup::ensure_tools(false)?;
     let catalogue = catalogue_with_releases(cache)?;
     let all = || catalogue.bootable().map(|recipe| recipe.name.clone()).collect();
     let names = if names.is_empty() { all() } else { names.to_vec() };

@@ -141,7 +141,7 @@ fn every_command_refuses_a_flag_that_it_does_not_have() {
 #[case("check %/hostile\u{1b}]0;title\u{7}.toml", "\\u{1b}]0;title\\u{7}")]
 #[case("predict --system %/pipe --repo %/packages", "no regular file")]
 #[case("predict --system /dev/zero --repo %/packages", "no regular file")]
-#[case("predict --system %/text --repo %/packages", "no whole dump")]
+#[case("predict --system %/text --repo %/packages", "not a whole dump")]
 #[case("diagnose --from %/pipe", "no regular file")]
 #[case("diagnose --from /dev/zero", "no regular file")]
 #[case("diagnose --from %/text", "no evidence")]

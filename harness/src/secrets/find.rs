@@ -135,6 +135,8 @@ impl Open {
             GoesOn::Word => return Some((line.at(pairs::word(line.text, line.indent())), None)),
             GoesOn::Backslash => Some(GoesOn::Backslash).filter(|_| line.text.ends_with('\\')),
             GoesOn::Empty if is_deeper => Some(GoesOn::Empty),
+            // In a block of equal indentation only the next line can be the value.
+            GoesOn::Empty if line.indent() > 0 && !pairs::is_assignment(line.text) => None,
             GoesOn::Indented if is_deeper && !pairs::is_assignment(line.text) => Some(GoesOn::Indented),
             GoesOn::Empty | GoesOn::Indented => return None,
         };

@@ -2,13 +2,13 @@
 //!
 //! cargo-mutants makes the mutants and tries them, in a copy of the project; `.cargo/mutants.toml` says which code it is.
 //! What it does not know is told here: which survivors are known, and what was not tried in the time that there was.
-#![expect(clippy::print_stdout, reason = "what survives is the command's result")]
 
 mod mutant;
 mod survivors;
 mod tree;
 
 use crate::exit::{End, HostLacks};
+use crate::say;
 use crate::workbench::{project, target};
 use anyhow::{Context as _, bail, ensure};
 use mutant::Mutant;
@@ -64,12 +64,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mutants = list(&tree, &chosen)?;
     if args.list {
         for mutant in &mutants {
-            println!("{}", mutant.name);
+            say::line(&mutant.name);
         }
         return Ok(ExitCode::SUCCESS);
     }
     if mutants.is_empty() {
-        println!("No code that .cargo/mutants.toml names has a mutant here.");
+        say::line("No code that .cargo/mutants.toml names has a mutant here.");
         return Ok(ExitCode::SUCCESS);
     }
     let limit = args.minutes.map(|minutes| Duration::from_secs(60 * minutes));
@@ -86,7 +86,7 @@ fn choose(args: &Args, tree: &Tree, place: &Path) -> anyhow::Result<Vec<String>>
         return Ok(Vec::new());
     };
     let base = if base.is_empty() { tree.usual_base()? } else { base.clone() };
-    println!("Mutants of what has changed since {base}:");
+    say::line(format_args!("Mutants of what has changed since {base}:"));
     let diff = place.join("changes.diff");
     fs_err::write(&diff, tree.changes_since(&base)?)?;
     Ok(vec!["--in-diff".to_owned(), diff.display().to_string()])
