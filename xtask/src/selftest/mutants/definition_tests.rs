@@ -69,3 +69,20 @@ fn refuses_a_machine_inside_another() {
     let error = load("mail", &text).err().unwrap();
     assert!(error.to_string().contains("break the machine that runs it"), "{error}");
 }
+
+#[test]
+fn the_projects_mutants_cover_all_roles_and_stories() {
+    let mutants = Mutants::load().unwrap().mutants;
+    assert!(mutants.len() >= 40, "there are {} mutants", mutants.len());
+    let roles: BTreeSet<_> = mutants.iter().map(|placed| placed.role.as_str()).collect();
+    let missing: Vec<_> = roles_of_the_project().into_iter().filter(|role| !roles.contains(role.as_str())).collect();
+    assert!(missing.is_empty(), "no mutant breaks a machine with the role {missing:?}");
+    for story in [Story::Logins, Story::Upgrade, Story::Egress, Story::Encryption] {
+        assert!(mutants.iter().any(|placed| placed.mutant.story == story), "no mutant belongs to the story {story}");
+    }
+}
+
+fn roles_of_the_project() -> Vec<String> {
+    let entries = fs_err::read_dir(project("cloud-init")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
