@@ -191,6 +191,7 @@ mod tests {
         recorder.server(b"x");
         let transcript = recorder.finish();
         assert_eq!((transcript.entries.len(), transcript.omitted), (lines + 1, 1));
+        assert_eq!(transcript.entries[lines].text.len(), rest);
     }
 
     #[test]
