@@ -31,7 +31,8 @@ Examples:
     cargo xtask mutants --list harness/src/mail/*.rs
 
 Each mutant is a build and a run of the harness' own tests. Exit code: 1 if a mutant survives that
-.cargo/mutants-survivors.toml does not name, 2 if that list names one that does not exist.";
+.cargo/mutants-survivors.toml does not name (of a sample: if less than half are caught), 2 if that list names
+one that does not exist.";
 
 /// How long the tests of the harness may take with a mutant; without one it is a small part of that.
 const TEST_LIMIT: Duration = Duration::from_mins(3);
@@ -75,8 +76,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let limit = args.minutes.map(|minutes| Duration::from_secs(60 * minutes));
     try_them(&tree, &place, &chosen, limit)?;
     let tally = Tally::read(&tree.path.join("mutants.out"), &mutants, &survivors)?;
-    print!("{}", tally.text());
-    Ok(if tally.unknown.is_empty() { ExitCode::SUCCESS } else { End::Failed.into() })
+    say::out(tally.text());
+    Ok(if tally.is_enough() { ExitCode::SUCCESS } else { End::Failed.into() })
 }
 
 /// What of the arguments is for cargo-mutants.
@@ -241,6 +242,18 @@ impl Tally {
         self.all.saturating_sub(tried)
     }
 
+    /// The mutants that tests noticed, and all that they could have noticed.
+    fn caught_of(&self) -> (usize, usize) {
+        let caught = self.caught + self.endless.len();
+        (caught, caught + self.known + self.unknown.len())
+    }
+
+    /// Whether the tests are good enough. Where all mutants were tried, each survivor needs a reason. A sample tells a rate.
+    fn is_enough(&self) -> bool {
+        let (caught, viable) = self.caught_of();
+        if self.not_tried() == 0 { self.unknown.is_empty() } else { 2 * caught >= viable }
+    }
+
     fn text(&self) -> String {
         use std::fmt::Write as _;
         let mut text = String::new();
@@ -250,7 +263,7 @@ impl Tally {
         for name in &self.endless {
             let _ = writeln!(text, "\nThe tests do not end in {TEST_LIMIT:?} with {name}");
         }
-        let viable = self.caught + self.endless.len() + self.known + self.unknown.len();
+        let (caught, viable) = self.caught_of();
         let _ = writeln!(
             text,
             "\n{} mutants: {} caught, {} endless, {} survive, {} survive with a reason, {} do not compile, {} were not tried",
@@ -262,7 +275,6 @@ impl Tally {
             self.unviable,
             self.not_tried()
         );
-        let caught = self.caught + self.endless.len();
         if let Some(percent) = (100 * caught).checked_div(viable) {
             let _ = writeln!(text, "caught of those that compile and were tried: {caught} of {viable}, {percent} %");
         }
@@ -289,6 +301,22 @@ mod tests {
     #[case::of_others_with_a_like_name("libtest_harness-3a7d7e47514f4c74.rlib", false)]
     fn only_what_others_wrote_is_shared(#[case] name: &str, #[case] own: bool) {
         assert_eq!(is_own(name), own);
+    }
+
+    #[rstest::rstest]
+    #[case::all_are_caught(4, 4, 0, true)]
+    #[case::all_were_tried_and_one_survives(4, 3, 1, false)]
+    #[case::half_of_a_sample(9, 2, 2, true)]
+    #[case::less_than_half_of_a_sample(9, 2, 3, false)]
+    #[case::none_was_tried(9, 0, 0, true)]
+    fn a_sample_is_held_to_a_rate(
+        #[case] all: usize,
+        #[case] caught: usize,
+        #[case] unknown: usize,
+        #[case] enough: bool,
+    ) {
+        let tally = Tally { all, caught, unknown: (0..unknown).map(mutant).collect(), ..Tally::default() };
+        assert_eq!(tally.is_enough(), enough);
     }
 
     fn mutant(line: usize) -> Mutant {
