@@ -35,6 +35,14 @@ pub enum StorageError {
         /// What is there.
         found: String,
     },
+    /// Something is in the place of a layer that its tools do not see. Nothing was done.
+    #[error("{layer}: {found}; nothing was changed")]
+    Unseen {
+        /// The layer.
+        layer: String,
+        /// What is there, and how to see it.
+        found: String,
+    },
     /// A command failed. What was made before it is removed again.
     #[error("{layer}: `{command}` ended with status {status}: {words}")]
     Failed {
@@ -184,7 +192,7 @@ fn nothing_else(work: &[Work], found: &[Found]) -> Result<(), StorageError> {
 fn nothing_unseen(work: &[Work], found: &[Found]) -> Result<(), StorageError> {
     let unseen = work.iter().zip(found).find(|(_, found)| matches!(found, Found::Unseen(_)));
     unseen.map_or(Ok(()), |(work, found)| {
-        Err(StorageError::InTheWay { layer: work.layer.to_string(), found: found.to_string() })
+        Err(StorageError::Unseen { layer: work.layer.to_string(), found: found.to_string() })
     })
 }
 

@@ -75,7 +75,7 @@ fn said(done: Result<(), StorageError>, good: &str) -> Result<Built, StepError> 
         Err(error @ (StorageError::NoRoomForHeader(_) | StorageError::TooSmall { .. })) => {
             Ok(Built::NoRoom(error.to_string()))
         }
-        Err(error @ (StorageError::InTheWay { .. } | StorageError::Failed { .. })) => {
+        Err(error @ (StorageError::InTheWay { .. } | StorageError::Unseen { .. } | StorageError::Failed { .. })) => {
             Ok(Built::Failed(error.to_string()))
         }
         Err(error) => Err(StepError::Broken(error.to_string())),
