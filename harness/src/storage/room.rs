@@ -4,6 +4,10 @@
 //! of a RAID it is at a multiple of the whole stripe. No option of cryptsetup says where, so it formats a device of the same size
 //! and with the same limits, whose beginning is a file: device-mapper puts the two together, and the limits of the device below
 //! hold for both. Nothing is written to the device itself.
+//!
+//! Measured with cryptsetup 2.6.1 and Linux 6.1, on a RAID 10 of six disks (stripes of 1.5 MiB): 3 MiB in LUKS1, 16.5 MiB in LUKS2, and
+//! the same on the device itself. A detached header tells nothing: its offset is 0 on every device. On a device that is smaller
+//! than its header, `luksFormat` succeeds, with a warning.
 
 use super::apply::{Executor, StorageError, read_header, run, said};
 use super::layer::{Luks, LuksVersion};
