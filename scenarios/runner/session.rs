@@ -152,7 +152,13 @@ impl Session {
         let setup = Setup::of_this_host(&selection, &project().join("cloud-init"), &cache);
         let (voice, own) = (self.voice.clone(), busy::own_load(self.jobs, cores()));
         let slower = move |pace| voice.note(&format!("this host has become slower, pace {pace}: waits have more time"));
-        runtime.spawn(busy::keep_measuring(selection.clone(), setup.tempo.clone(), own, slower));
+        runtime.spawn(busy::keep_measuring(
+            selection.clone(),
+            cache.root().to_owned(),
+            setup.tempo.clone(),
+            own,
+            slower,
+        ));
         memory::available().context("/proc/meminfo does not tell how much memory is available")?;
         let cells = self.jobs.max(jobs_of_this_host());
         let budget =

@@ -144,6 +144,11 @@ pub(crate) fn measure(accelerator: Accelerator) -> Result<Duration, Shortfall> {
     probe::run(&tools::qemu_program(), accelerator)
 }
 
+/// The same, for whoever chose before; the quietest moment is remembered in the directory `cache`.
+pub(crate) fn measure_again(cache: &Path, accelerator: Accelerator) -> Result<Duration, Shortfall> {
+    ProbeMemory::of_this_host(cache).measure(accelerator)
+}
+
 /// The pace when the probe's busy work takes so long.
 pub(crate) fn pace_of(work: Duration) -> Pace {
     Pace::from_factor(work.div_duration_f64(probe::REFERENCE_WORK))

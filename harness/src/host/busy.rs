@@ -3,6 +3,7 @@
 use super::accelerator::{self, Selection};
 use super::probe::Shortfall;
 use crate::time::{Pace, Tempo};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The time between two measurements. Each takes half a second of a processor under emulation, and less with KVM.
@@ -14,21 +15,28 @@ const NOTABLE: f64 = 4.0;
 /// Measures the pace for ever, so that whoever begins to wait waits as long as this host needs then. `own` is by how much the cells
 /// that run here may slow each other down: waits have reckoned with that already. `tell` hears of a host that has become much slower.
 ///
-/// A pace that somebody gave is left as it is.
-pub async fn keep_measuring(selection: Selection, tempo: Tempo, own: f64, tell: impl Fn(Pace)) {
+/// A pace that somebody gave is left as it is. What was remembered in the directory `cache` is replaced at once.
+pub async fn keep_measuring(selection: Selection, cache: PathBuf, tempo: Tempo, own: f64, tell: impl Fn(Pace)) {
     if !selection.is_measured {
         return;
     }
     let mut worth_a_word = NOTABLE;
     // What is remembered was measured at another hour.
-    let mut pause = if selection.remembered.is_some() { Duration::ZERO } else { EVERY };
+    let mut is_of_now = selection.remembered.is_none();
     loop {
-        tokio::time::sleep(pause).await;
-        pause = EVERY;
-        let measuring = tokio::task::spawn_blocking(move || accelerator::measure(selection.accelerator));
+        if is_of_now {
+            tokio::time::sleep(EVERY).await;
+        }
+        let is_first = !std::mem::replace(&mut is_of_now, true);
+        let cache = cache.clone();
+        let measuring = tokio::task::spawn_blocking(move || accelerator::measure_again(&cache, selection.accelerator));
         let Ok(probed) = measuring.await else { continue };
         let Some(seen) = Seen::of(&probed) else { continue };
         let pace = by_others(seen.pace(), own);
+        if is_first {
+            tempo.begin_with(pace);
+            continue;
+        }
         let slower = match seen {
             Seen::Exactly(_) => tempo.measured(pace),
             Seen::AtLeast(_) => tempo.at_least(pace),
@@ -118,7 +126,7 @@ mod tests {
         let pace = Pace::from_factor(7.0);
         let accelerator = accelerator::Accelerator::Tcg;
         let selection = Selection { accelerator, reason: String::new(), pace, is_measured: false, remembered: None };
-        let measuring = keep_measuring(selection, pace.into(), 1.0, |_| panic!("nothing is measured"));
+        let measuring = keep_measuring(selection, PathBuf::new(), pace.into(), 1.0, |_| panic!("nothing is measured"));
         tokio::time::timeout(Duration::from_secs(5), measuring).await.unwrap();
     }
 }

@@ -13,13 +13,14 @@ const SLOWEST_COPY: u64 = 16;
 /// It is never quicker than it was at first: a host that idles for a moment is soon busy again, with what is waited for.
 #[derive(Debug, Clone)]
 pub struct Tempo {
-    first: Pace,
+    first: Arc<AtomicU64>,
     latest: Arc<AtomicU64>,
 }
 
 impl From<Pace> for Tempo {
     fn from(first: Pace) -> Self {
-        Self { first, latest: Arc::new(AtomicU64::new(first.factor().to_bits())) }
+        let [first, latest] = [(); 2].map(|()| Arc::new(AtomicU64::new(first.factor().to_bits())));
+        Self { first, latest }
     }
 }
 
@@ -46,9 +47,16 @@ impl Tempo {
 
     /// Takes note of a pace that was just measured, and says how many times slower than at first it is.
     pub fn measured(&self, pace: Pace) -> f64 {
-        let factor = pace.factor().max(self.first.factor());
+        let first = f64::from_bits(self.first.load(Ordering::Relaxed));
+        let factor = pace.factor().max(first);
         self.latest.store(factor.to_bits(), Ordering::Relaxed);
-        factor / self.first.factor()
+        factor / first
+    }
+
+    /// Begins with another pace: the one before was of another hour.
+    pub fn begin_with(&self, pace: Pace) {
+        self.first.store(pace.factor().to_bits(), Ordering::Relaxed);
+        self.measured(pace);
     }
 
     /// Takes note that this host is no quicker than that, and says how many times slower than at first it is.
@@ -60,6 +68,15 @@ impl Tempo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pace_of_another_hour_is_no_lower_bound() {
+        let tempo = Tempo::from(Pace::from_factor(40.0));
+        tempo.begin_with(Pace::from_factor(6.0));
+        assert!((tempo.pace().factor() - 6.0).abs() < 1e-9);
+        assert!((tempo.measured(Pace::from_factor(12.0)) - 2.0).abs() < 1e-9);
+        assert!((tempo.measured(Pace::from_factor(2.0)) - 1.0).abs() < 1e-9);
+    }
 
     #[test]
     fn copying_takes_its_time_at_any_pace() {
