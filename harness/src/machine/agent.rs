@@ -291,7 +291,7 @@ fn hand_over<T>(reply: Reply<T>, exceeded: &AtomicBool, answer: Result<T, qapi::
 
 impl From<qga::GuestExecStatus> for Bytes {
     fn from(status: qga::GuestExecStatus) -> Self {
-        let by_signal = status.signal.map(|signal| 128 + signal);
+        let by_signal = status.signal.map(|signal| signal.saturating_add(128));
         Self {
             status: status.exitcode.or(by_signal).unwrap_or(-1),
             stdout: status.out_data.unwrap_or_default(),

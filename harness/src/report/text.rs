@@ -1,6 +1,7 @@
 //! Words of a report: what a guest said is made harmless, numbers are as a person reads them.
 
 pub use crate::harmless::{line, lines, quoted};
+use std::time::Duration;
 
 /// Seconds as a person reads them.
 #[must_use]
@@ -8,10 +9,20 @@ pub fn seconds(seconds: f64) -> String {
     if seconds < 59.95 {
         return format!("{seconds:.1} s");
     }
-    let whole = std::time::Duration::from_secs_f64(seconds.round()).as_secs();
+    let whole = whole(seconds);
     match (whole / 3600, whole / 60 % 60, whole % 60) {
         (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
         (hours, minutes, _) => format!("{hours} h {minutes:02} min"),
+    }
+}
+
+/// Whole seconds. A report of others may hold any number, and what is beyond all time is the longest time.
+#[must_use]
+pub fn whole(seconds: f64) -> u64 {
+    match Duration::try_from_secs_f64(seconds.round()) {
+        Ok(time) => time.as_secs(),
+        Err(_) if seconds > 0.0 => u64::MAX,
+        Err(_) => 0,
     }
 }
 
@@ -31,6 +42,9 @@ mod tests {
     #[case(59.96, "1 min 00 s")]
     #[case(642.1, "10 min 42 s")]
     #[case(7322.0, "2 h 02 min")]
+    #[case(1e300, "5124095576030431 h 00 min")]
+    #[case(f64::INFINITY, "5124095576030431 h 00 min")]
+    #[case(f64::NAN, "0 min 00 s")]
     fn times_are_short(#[case] time: f64, #[case] words: &str) {
         assert_eq!(seconds(time), words);
     }

@@ -45,14 +45,19 @@ pub fn read(printed: &str, comment: &str) -> Result<u64, CounterError> {
     let counting = rules.filter_map(|rule| {
         let counters = rule.expr.into_iter().filter_map(|expression| expression.counter);
         let packets: Vec<_> = counters.map(|counter| counter.packets).collect();
-        (!packets.is_empty()).then(|| (rule.comment.unwrap_or_default(), packets.into_iter().sum::<u64>()))
+        (!packets.is_empty()).then(|| (rule.comment.unwrap_or_default(), added(packets)))
     });
     let (own, other): (Vec<_>, Vec<_>) = counting.partition(|(known, _)| known == comment);
     if own.is_empty() {
         let there_are = other.into_iter().map(|(known, _)| known).filter(|known| !known.is_empty()).collect();
         return Err(CounterError::Unknown { comment: comment.to_owned(), there_are });
     }
-    Ok(own.into_iter().map(|(_, packets)| packets).sum())
+    Ok(added(own.into_iter().map(|(_, packets)| packets)))
+}
+
+/// The sum. A guest may say any number, and what is beyond all numbers is the largest.
+fn added(packets: impl IntoIterator<Item = u64>) -> u64 {
+    packets.into_iter().fold(0, u64::saturating_add)
 }
 
 // The parts of libnftables-json(5) that are looked at.
@@ -161,6 +166,13 @@ mod tests {
         {"rule": {"family": "inet", "table": "perimeter", "chain": "forward", "handle": 10, "comment": "elsewhere", "expr": [
             {"counter": "named"}, {"jump": {"target": "passing"}}]}}
     ]}"#;
+
+    #[test]
+    fn numbers_beyond_all_numbers_are_the_largest() {
+        let rule =
+            r#"{"rule": {"comment": "x", "expr": [{"counter": {"packets": 18446744073709551615, "bytes": 1}}]}}"#;
+        assert_eq!(read(&format!(r#"{{"nftables": [{rule}, {rule}]}}"#), "x").unwrap(), u64::MAX);
+    }
 
     #[rstest::rstest]
     #[case::one("neighbours", 4)]

@@ -105,7 +105,7 @@ fn tick(seconds: f64) -> String {
         short if short < 1.0 => format!("{short:.1} s"),
         short if short < 60.0 => format!("{short:.0} s"),
         long => {
-            let whole = std::time::Duration::from_secs_f64(long.round()).as_secs();
+            let whole = text::whole(long);
             match (whole / 60, whole % 60) {
                 (minutes, 0) => format!("{minutes} min"),
                 (minutes, seconds) => format!("{minutes}:{seconds:02} min"),

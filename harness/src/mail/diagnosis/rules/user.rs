@@ -156,7 +156,9 @@ pub(super) fn out_of_date(case: &Case<'_>) -> Vec<Found> {
     }
     let aged: Vec<_> = line(12).into_iter().chain(by_unix("expired password for user")).collect();
     if !aged.is_empty() {
-        let due = days("shadowLastChange").zip(days("shadowMax")).filter(|(changed, most)| changed + most <= today);
+        let due = days("shadowLastChange")
+            .zip(days("shadowMax"))
+            .filter(|(changed, most)| changed.saturating_add(*most) <= today);
         let state = due
             .map(|(changed, most)| format!("shadowLastChange: {changed}, shadowMax: {most}, and today is day {today}"));
         found.push(Found::new(RootCause::PasswordExpired, state, aged));
