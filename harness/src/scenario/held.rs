@@ -226,10 +226,10 @@ mod tests {
     #[rstest::rstest]
     #[case::none("0", Ok(0))]
     #[case::number("12", Ok(12))]
-    #[case::part("BOTH FILES", Ok(14))]
-    #[case::exact("alice is refused by IMAP", Ok(17))]
+    #[case::part("BOTH FILES", Ok(15))]
+    #[case::exact("alice is refused by IMAP", Ok(18))]
     #[case::too_far("99", Err("there is no step 99: the cell has"))]
-    #[case::several("alice is refused", Err("several steps have `alice is refused` in their names: 17 "))]
+    #[case::several("alice is refused", Err("several steps have `alice is refused` in their names: 18 "))]
     #[case::nobody("moon", Err("no step's name has `moon` in it"))]
     fn a_step_is_meant_by_number_or_name(#[case] meant: &str, #[case] expected: Result<usize, &str>) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/pam-loss.toml");

@@ -32,6 +32,7 @@ Examples:
     cargo xtask selftest mutants --full --resume      # all, without those that an earlier run has caught
     cargo xtask selftest mutants --only open-relay    # those whose name contains this
     cargo xtask selftest mutants --rotation 3/10      # the third of ten parts
+    cargo xtask selftest mutants --rotation today/14  # the part whose turn it is today, as CI does
 
 Exit code: 0 if all were caught, 1 if not, 2 if a mutant names what is not there.";
 
@@ -42,7 +43,7 @@ pub(crate) struct Args {
     /// Only mutants whose name contains this
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
-    /// Only one of several parts, as in `3/10`
+    /// Only one of several parts, as in `3/10` or `today/14`
     #[arg(long, value_name = "N/M")]
     rotation: Option<Rotation>,
     /// Also those of cases that only full runs carry out
