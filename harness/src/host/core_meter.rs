@@ -1,7 +1,7 @@
 //! How much of this host's cores the guests of one case got, stretch by stretch.
 //!
-//! Whoever starts a guest tells the meter of the task that it runs in, if there is one ([`watch`]). A stretch ends with each
-//! [`lap`]. Processes are read each second as well, since of one that has ended nothing can be read any more.
+//! Whoever starts a guest tells the meter of the task that it runs in, if there is one (`watch`). A stretch ends with each
+//! `lap`. Processes are read each second as well, since of one that has ended nothing can be read any more.
 
 use super::core_time::CoreTime;
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ impl Default for Lap {
     }
 }
 
-/// Does some work; what it starts by [`watch`] is metered, as far as it does not spawn tasks.
+/// Does some work; what it starts by `watch` is metered, as far as it does not spawn tasks.
 pub async fn metered<T>(work: impl Future<Output = T>) -> T {
     let meter = Arc::new(Mutex::new(Meter::default()));
     let sampling = async {

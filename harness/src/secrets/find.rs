@@ -1,7 +1,7 @@
 //! Finds the secrets in a file of configuration, whatever its format: the one finder for all that is shown or kept.
 //!
-//! Three things give a secret away: the [place](places) of its file, the [name](names) of its key, and its own
-//! [shape](shapes). The finder knows no grammar, so it takes `key = value`, `key: value`, `key value`, `"key": "value"`
+//! Three things give a secret away: the place of its file, the name of its key, and its own
+//! shape. The finder knows no grammar, so it takes `key = value`, `key: value`, `key value`, `"key": "value"`
 //! and `<key>value</key>` alike, and follows a value over line ends. Where it is in doubt it finds too much: a masked
 //! word costs a look into the file, a shown one costs a password.
 
