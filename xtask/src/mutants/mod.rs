@@ -25,7 +25,7 @@ use tree::Tree;
 pub(super) const EXAMPLES: &str = "\
 Examples:
 
-    cargo xtask mutants --changed                   # what was changed since origin/main, or within a day, as CI does
+    cargo xtask mutants --changed                   # what was changed since origin/main, or within a day
     cargo xtask mutants --changed HEAD~3 --minutes 10
     cargo xtask mutants harness/src/drift/minimal.rs
     cargo xtask mutants --list harness/src/mail/*.rs
