@@ -32,7 +32,7 @@ Examples:
     cargo xtask selftest mutants --full --resume      # all, without those that an earlier run has caught
     cargo xtask selftest mutants --only open-relay    # those whose name contains this
     cargo xtask selftest mutants --rotation 3/10      # the third of ten parts
-    cargo xtask selftest mutants --rotation today/14  # the part whose turn it is today, as CI does
+    cargo xtask selftest mutants --rotation today/14  # the part whose turn it is today
 
 Exit code: 0 if all were caught, 1 if not, 2 if a mutant names what is not there.";
 
