@@ -4,6 +4,7 @@
 //! has a thread of its own, the socket has a time-out, and the caller waits behind a deadline: a thread that hangs is
 //! left behind and ends with its socket.
 
+use super::host_keys::HostKeys;
 use crate::time::{Deadline, Expired};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -19,8 +20,13 @@ const LARGEST_FILE: u64 = 512 << 20;
 /// How a user proves who it is.
 #[derive(Debug, Clone)]
 pub enum Proof {
-    /// By password.
-    Password(SecretString),
+    /// By password, which is only given to a server that has one of these keys.
+    Password {
+        /// The password.
+        password: SecretString,
+        /// Who may have it.
+        only_to: HostKeys,
+    },
     /// By a private key in OpenSSH format.
     Key(SecretString),
 }
@@ -50,6 +56,12 @@ pub enum SshError {
         user: String,
         /// The reason.
         reason: String,
+    },
+    /// Whoever answers is another server: no password was given.
+    #[error("ssh: who answers has none of the machine's host keys, and was not given {user}'s password")]
+    Stranger {
+        /// The user.
+        user: String,
     },
     /// A file could not be moved.
     #[error("ssh: {} could not be copied: {reason}", path.display())]
@@ -148,7 +160,12 @@ fn authenticated(connection: TcpStream, user: &User, deadline: Deadline) -> Resu
     session.set_tcp_stream(connection);
     session.handshake().map_err(protocol)?;
     let answer = match &user.proof {
-        Proof::Password(password) => session.userauth_password(&user.name, password.expose_secret()),
+        Proof::Password { password, only_to } => {
+            if !session.host_key().is_some_and(|(key, _)| only_to.holds(key)) {
+                return Err(SshError::Stranger { user: user.name.clone() });
+            }
+            session.userauth_password(&user.name, password.expose_secret())
+        }
         Proof::Key(key) => session.userauth_pubkey_memory(&user.name, None, key.expose_secret(), None),
     };
     match answer {

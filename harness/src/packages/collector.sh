@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prints, as one JSON object, what must be known of a system to say what an upgrade with rpm will do to its configuration:
 # the installed packages with their files in /etc, in the directories of vendors' configuration, and their configuration files
-# elsewhere, what these packages run when they go, and what lies on disk at all these places: type, link target, MD5, SHA-256.
+# elsewhere, what these packages ran when they came and run when they go, and what lies on disk at all these places: type, link target, MD5, SHA-256.
 # No content of a file is printed. Nothing is written or installed. To be run by root, or digests of private files miss:
 #
 #     cargo xtask predict --print-collector | ssh root@mail sh > mail.json
@@ -24,7 +24,8 @@ collect() {
     # Records end with RS, their fields are apart by US, and the items of a list begin with GS: no name or text has these.
     rs=$(printf '\036') us=$(printf '\037') gs=$(printf '\035')
     per_file="[$gs%{FILENAMES}$us%{FILEFLAGS}$us%{FILEMODES}$us%{FILESTATES}$us%{FILEDIGESTS}$us%{FILELINKTOS}]"
-    scripts="$gs[%{PREUNPROG} ]$us%{PREUN}$gs[%{POSTUNPROG} ]$us%{POSTUN}[$gs%{TRIGGERSCRIPTPROG}$us%{TRIGGERSCRIPTS}]"
+    scripts="$gs[%{POSTINPROG} ]$us%{POSTIN}$gs[%{POSTTRANSPROG} ]$us%{POSTTRANS}"
+    scripts="$scripts$gs[%{PREUNPROG} ]$us%{PREUN}$gs[%{POSTUNPROG} ]$us%{POSTUN}[$gs%{TRIGGERSCRIPTPROG}$us%{TRIGGERSCRIPTS}]"
     package="P$us%{NAME}$us%{EPOCH}$us%{VERSION}$us%{RELEASE}$us%{ARCH}$us%{FILEDIGESTALGO}$rs"
 
     {
@@ -66,7 +67,13 @@ collect() {
         }
         # Of a path below root, the path that the system itself knows.
         function own(path) { return substr(path, length(root) + 1) }
-        BEGIN { RS = "\036"; FS = "\037"; packages = 0; split(covered, places, " "); printf "{\"format\":\"rehearsal-system\",\"version\":1" }
+        BEGIN {
+            RS = "\036"; FS = "\037"; packages = 0
+            # Item 1 is what comes before the first GS.
+            kinds = split("S %post %posttrans %preun %postun", names, " ")
+            split(covered, places, " ")
+            printf "{\"format\":\"rehearsal-system\",\"version\":1"
+        }
         $1 == "V" { printf ",\"rpm\":%s,\"packages\":[", quoted($2); next }
         $1 == "E" { failed = $2; next }
         $1 == "P" {
@@ -96,7 +103,7 @@ collect() {
                 split(scripts[i], part, "\037")
                 if (part[2] == "" || part[2] == "(none)") continue
                 sub(/ *$/, "", part[1])
-                kind = i == 2 ? "%preun" : i == 3 ? "%postun" : "trigger"
+                kind = i <= kinds ? names[i] : "trigger"
                 printf "%s{\"kind\":\"%s\",\"program\":%s,\"text\":%s}", (shown++ ? "," : ""), kind, quoted(part[1]), quoted(part[2])
             }
             printf "]}"

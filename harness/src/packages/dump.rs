@@ -108,7 +108,7 @@ pub struct Installed {
     pub arch: String,
     /// Its files in `/etc`, and its configuration files elsewhere.
     pub files: Vec<(String, FileEntry)>,
-    /// What it runs when it goes.
+    /// What it ran when it came, and runs when it goes.
     pub(super) scripts: Vec<Scriptlet>,
 }
 

@@ -52,6 +52,9 @@ pub enum Fate {
     LeftBehind,
     /// A scriptlet edits the file in its place, as `sed -i` does; no copy is kept.
     Edited,
+    /// A scriptlet writes the file, which belongs to no package, anew; that of the installed version wrote it as well. What
+    /// somebody changed in it since then is gone, and whether somebody did cannot be told.
+    Rewritten,
     /// The changed file stays in force, the package's new one is beside it as `.rpmnew`.
     KeptWithRpmnew,
     /// The changed file is set aside at first, and a scriptlet puts it back: it stays in force.
@@ -91,6 +94,7 @@ impl Fate {
                     | Self::Shadowed
                     | Self::LeftBehind
                     | Self::Edited
+                    | Self::Rewritten
             )
     }
 
@@ -128,6 +132,7 @@ impl fmt::Display for Fate {
             Self::Shadowed => "kept, but another file is read",
             Self::LeftBehind => "kept, but left behind",
             Self::Edited => "edited by a scriptlet",
+            Self::Rewritten => "written anew, as at installation",
             Self::Restored => "set aside and put back",
             Self::ReplacedWithRpmsave => "replaced, old one in .rpmsave",
             Self::ReplacedWithRpmorig => "replaced, old one in .rpmorig",

@@ -98,7 +98,7 @@ impl Foretold {
             }
             // What a scriptlet does with it was not said.
             Fate::Unknown => None,
-            Fate::Edited => (!there.exists()).then(|| "it is gone".into()),
+            Fate::Edited | Fate::Rewritten => (!there.exists()).then(|| "it is gone".into()),
             Fate::Moved => (*there == self.before).then(|| "it is what it was".into()),
             Fate::Kept | Fate::KeptWithRpmnew | Fate::Blocked | Fate::Restored | Fate::Shadowed | Fate::LeftBehind => {
                 (*there != self.before).then(|| differs(there, "it is not what it was"))
@@ -116,7 +116,7 @@ impl Foretold {
 
     /// What is wrong with second files.
     fn beside(&self, now: &System) -> Option<String> {
-        if matches!(self.fate, Fate::Unknown | Fate::Edited | Fate::Moved) {
+        if matches!(self.fate, Fate::Unknown | Fate::Edited | Fate::Rewritten | Fate::Moved) {
             return None;
         }
         for second in seconds(&self.path) {

@@ -38,6 +38,11 @@ impl Kind {
         all.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Trigger)
     }
 
+    /// Whether it runs when the files of its package are there.
+    pub(super) fn comes_after_files(self) -> bool {
+        matches!(self, Self::Post | Self::PostTrans)
+    }
+
     /// Whether it runs whenever its package comes or goes.
     pub(super) fn is_certain(self) -> bool {
         self != Self::Trigger

@@ -7,7 +7,7 @@ use super::fate::Fate;
 use super::plan::{Outcome, Plan};
 use super::predict::{Prediction, is_changed};
 use super::repository::Repository;
-use super::shell::{Blame, State, World};
+use super::shell::{Blame, State, World, follow};
 use super::simulation::Deed;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -117,6 +117,7 @@ impl Court<'_> {
             },
             State::Edited(from) if from == path => Fate::Edited,
             State::Unknown => Fate::Unknown,
+            State::Written if self.was_written_before(path, blame) => Fate::Rewritten,
             state => self.gone(path, changed, *state == State::Missing),
         };
         if SECOND.iter().any(|suffix| path.contains(suffix)) && !fate.is_loss() {
@@ -125,7 +126,7 @@ impl Court<'_> {
         }
         let backup = match fate {
             Fate::KeptWithRpmnew => Some(format!("{path}.rpmnew")),
-            Fate::Edited | Fate::Unknown | Fate::Kept => None,
+            Fate::Edited | Fate::Rewritten | Fate::Unknown | Fate::Kept => None,
             _ => self.copy(path).cloned(),
         };
         let package = decided.as_ref().map_or_else(|| blame.package.clone(), |decided| decided.package.clone());
@@ -148,6 +149,23 @@ impl Court<'_> {
     fn beside_kept(&self, path: &str, decided: &Prediction) -> Fate {
         let second = self.after.state(&format!("{path}.rpmnew"));
         if second == State::Missing { Fate::Kept } else { decided.fate }
+    }
+
+    /// Whether a file that is nobody's is the work of the installed version's own scriptlets: they write it, too, and no copy
+    /// of what is there now stays.
+    fn was_written_before(&self, path: &str, blame: &Blame) -> bool {
+        if self.owners.contains_key(path) || self.copy(path).is_some() {
+            return false;
+        }
+        let coming = self.repository.packages.iter().find(|package| package.label() == blame.package);
+        let installed = coming.and_then(|coming| self.system.packages.iter().find(|own| own.name == coming.name));
+        installed.is_some_and(|installed| {
+            let mut then = World::new(self.after.facts);
+            for scriptlet in installed.scripts.iter().filter(|scriptlet| scriptlet.kind.comes_after_files()) {
+                follow(&mut then, &installed.label(), scriptlet, Some(1));
+            }
+            then.state(path) == State::Written
+        })
     }
 
     /// The content of a file is not in its place.
@@ -179,6 +197,7 @@ impl Court<'_> {
         let does = match fate {
             Fate::Unknown => "touches it, and what that does cannot be told",
             Fate::Edited => "edits it",
+            Fate::Rewritten => "writes it anew, as that of the installed version did",
             Fate::Restored => "puts it back",
             Fate::Moved => "moves it",
             Fate::Removed | Fate::DeletedWithoutBackup => "removes it",

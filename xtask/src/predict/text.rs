@@ -17,7 +17,7 @@ const LOST: Group =
     Group { title: "LOST, with no copy", fates: &[Fate::DeletedWithoutBackup, Fate::OverwrittenWithoutBackup] };
 
 /// What changes, or comes beside a file.
-const CHANGED: [Group; 8] = [
+const CHANGED: [Group; 9] = [
     Group { title: "The upgrade of the package fails", fates: &[Fate::Blocked] },
     Group { title: "Unknown: a scriptlet touches the changed file", fates: &[Fate::Unknown] },
     Group {
@@ -29,6 +29,10 @@ const CHANGED: [Group; 8] = [
         fates: &[Fate::Shadowed, Fate::LeftBehind],
     },
     Group { title: "Edited in its place by a scriptlet, with no copy", fates: &[Fate::Edited] },
+    Group {
+        title: "Written anew by a scriptlet, as at installation; what somebody changed there since is lost",
+        fates: &[Fate::Rewritten],
+    },
     Group { title: "Kept in force: a scriptlet puts back what was set aside", fates: &[Fate::Restored] },
     Group { title: "Kept in force: the package's new file is put beside it", fates: &[Fate::KeptWithRpmnew] },
     Group { title: "Removed, though as the package had brought it", fates: &[Fate::Removed] },

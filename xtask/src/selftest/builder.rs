@@ -70,7 +70,10 @@ impl Builder {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => bail!("it did not say `{words}` in {PATIENCE:?}; {}", self.story()),
-                Err(RecvTimeoutError::Disconnected) => bail!("it ended without `{words}`; {}", self.story()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let status = self.child.wait()?;
+                    bail!("it ended ({status}) without `{words}`; {}", self.story())
+                }
             }
         }
     }
@@ -125,7 +128,7 @@ impl Builder {
 impl Ended {
     /// Its results, if it succeeded.
     pub(super) fn succeeded(&self) -> anyhow::Result<&str> {
-        anyhow::ensure!(self.success, "the builder failed:\n{}", self.said);
+        anyhow::ensure!(self.success, "the builder failed, its status is {:?}:\n{}", self.code, self.said);
         Ok(&self.output)
     }
 

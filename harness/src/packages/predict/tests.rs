@@ -197,6 +197,25 @@ fn what_scriptlets_do_is_part_of_the_answer(#[case] kind: Kind, #[case] text: &s
     assert_eq!(forecast.alarms().count(), usize::from(expected != Fate::Restored));
 }
 
+#[rstest::rstest]
+#[case::by_the_new_one_only(None, Fate::OverwrittenWithoutBackup)]
+#[case::by_both(Some((Kind::Post, "echo x > /etc/made")), Fate::Rewritten)]
+#[case::in_the_end(Some((Kind::PostTrans, "echo x > /etc/made")), Fate::Rewritten)]
+#[case::when_it_goes(Some((Kind::PreUn, "echo x > /etc/made")), Fate::OverwrittenWithoutBackup)]
+#[case::another_file(Some((Kind::Post, "echo x > /etc/other")), Fate::OverwrittenWithoutBackup)]
+fn a_file_that_scriptlets_write_is_theirs(#[case] before: Option<(Kind, &str)>, #[case] expected: Fate) {
+    let mut one = installed("one", &[]);
+    one.scripts.extend(before.map(|(kind, text)| scriptlet(kind, text)));
+    let mut system = system(vec![one]);
+    system.disk.insert("/etc/made".into(), OnDisk::Regular(Vec::new()));
+    system.disk.insert("/etc/other".into(), OnDisk::Regular(Vec::new()));
+    let coming = Coming { scripts: vec![scriptlet(Kind::Post, "(echo y; echo z) > /etc/made")], ..coming("one", &[]) };
+    let forecast = forecast(&system, vec![coming]);
+    let file = forecast.files.iter().find(|file| file.path == "/etc/made").unwrap();
+    assert_eq!(file.fate, expected, "{}", file.why);
+    assert_eq!(forecast.alarms().filter(|file| file.path == "/etc/made").count(), 1);
+}
+
 #[test]
 fn a_scriptlet_in_lua_makes_what_it_names_unknown() {
     let lua =

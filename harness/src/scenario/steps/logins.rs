@@ -3,7 +3,7 @@
 use super::super::expectation::judge_login;
 use super::super::step::{Answer, Credential, ImapLogin, Mailboxes, Privacy, SmtpLogin, SshLogin};
 use super::{Done, Stage, StepError, decided};
-use crate::machine::ssh;
+use crate::machine::{HostKeys, PRINT_HOST_KEYS, ssh};
 use crate::mail::imap::{self, MailboxName};
 use crate::mail::smtp;
 use crate::mail::{Credentials, Outcome, Security};
@@ -33,10 +33,10 @@ impl Stage<'_> {
         let host = self.host(on)?;
         // A refusal means something only where sshd lets somebody in.
         let root = ssh::User { name: "root".into(), proof: ssh::Proof::Key(self.lab.identity().ssh_key().clone()) };
-        let user = ssh::User {
-            name: login.user.get_ref().clone(),
-            proof: ssh::Proof::Password(self.password(login.user.get_ref(), Credential::Right)?),
-        };
+        // Asked past the network, on which somebody else may answer.
+        let only_to = HostKeys::parse(&self.machine(on)?.succeed(PRINT_HOST_KEYS, deadline).await?);
+        let password = self.password(login.user.get_ref(), Credential::Right)?;
+        let user = ssh::User { name: login.user.get_ref().clone(), proof: ssh::Proof::Password { password, only_to } };
         let broken = |error: ssh::SshError| StepError::Broken(error.to_string());
         let control = self.lab.ssh_connection(host, deadline).await.map_err(broken)?;
         if let ssh::Login::Refused { reason } = ssh::login(control, root, deadline).await.map_err(broken)? {

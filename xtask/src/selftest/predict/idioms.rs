@@ -48,7 +48,7 @@ const SET_OLDER_ASIDE: (&str, &str) =
 const RESTORE_IN_A_LOOP: &str =
     "for i in @ ; do\n  test -f /etc/${i}.rpmsave && mv -v /etc/${i}.rpmsave /etc/${i} ||:\ndone";
 
-const IDIOMS: [Idiom; 25] = [
+const IDIOMS: [Idiom; 27] = [
     Idiom { name: "loop", scripts: &[SET_OLDER_ASIDE, ("%posttrans", RESTORE_IN_A_LOOP)], ..DROPPED },
     Idiom {
         name: "loop-older-copy",
@@ -179,6 +179,21 @@ const IDIOMS: [Idiom; 25] = [
         old: None,
         scripts: &[("%post", "mv /etc/@ /etc/@.old")],
         expected: Fate::Moved,
+        ..DROPPED
+    },
+    Idiom {
+        name: "written-by-new",
+        old: None,
+        scripts: &[("%post", "(echo made; echo here) > /etc/@")],
+        expected: Fate::OverwrittenWithoutBackup,
+        ..DROPPED
+    },
+    Idiom {
+        name: "written-by-both",
+        old: None,
+        old_script: Some(("%post", "echo made > /etc/@")),
+        scripts: &[("%post", "(echo made; echo here) > /etc/@")],
+        expected: Fate::Rewritten,
         ..DROPPED
     },
     Idiom {
@@ -325,9 +340,11 @@ fn check(root: &Path, path: &str, fate: Fate, backup: Option<&str>) -> anyhow::R
         Fate::Unknown => true,
         Fate::DeletedWithoutBackup | Fate::Removed | Fate::RemovedWithRpmsave | Fate::Absent => found == Thing::Nothing,
         Fate::Moved => found != own(),
-        Fate::Edited | Fate::OverwrittenWithoutBackup | Fate::ReplacedWithRpmsave | Fate::ReplacedWithRpmorig => {
-            found != own() && found != Thing::Nothing
-        }
+        Fate::Edited
+        | Fate::Rewritten
+        | Fate::OverwrittenWithoutBackup
+        | Fate::ReplacedWithRpmsave
+        | Fate::ReplacedWithRpmorig => found != own() && found != Thing::Nothing,
         Fate::Created | Fate::Updated => false,
         Fate::Restored | Fate::Kept | Fate::KeptWithRpmnew | Fate::Shadowed | Fate::LeftBehind | Fate::Blocked => {
             found == own()

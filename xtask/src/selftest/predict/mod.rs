@@ -179,7 +179,8 @@ impl After {
             | Fate::Absent
             | Fate::Unknown
             | Fate::Moved
-            | Fate::Edited => Thing::Nothing,
+            | Fate::Edited
+            | Fate::Rewritten => Thing::Nothing,
             Fate::Blocked | Fate::Kept | Fate::KeptWithRpmnew | Fate::LeftBehind | Fate::Shadowed | Fate::Restored => {
                 before
             }
