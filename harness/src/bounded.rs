@@ -1,6 +1,6 @@
 //! Work with an upper bound, for what comes from outside: files that end, and comparisons that end.
 
-use similar::TextDiff;
+use similar::{Algorithm, DiffTag, TextDiff, capture_diff_slices_deadline};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -85,6 +85,19 @@ impl Comparer {
         }
         diff.to_string()
     }
+
+    /// For each line of `ours`, whether `theirs` lacks it. When the time is over, a line that both have may count as lacking.
+    #[must_use]
+    pub fn lacking(&self, ours: &[String], theirs: &[String]) -> Vec<bool> {
+        let ends = self.ends.min(Instant::now() + self.longest);
+        let mut lacking = vec![true; ours.len()];
+        for operation in capture_diff_slices_deadline(Algorithm::Myers, ours, theirs, Some(ends)) {
+            if operation.tag() == DiffTag::Equal {
+                lacking[operation.old_range()].fill(false);
+            }
+        }
+        lacking
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +135,20 @@ mod tests {
         let begun = Instant::now();
         let words = comparer.unified(&before, &after, 1, Some("/etc/x"));
         assert_eq!(words, "--- /etc/x\n+++ /etc/x\n(too different to be compared: 16000 lines, and 16000 lines now)\n");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn lines_that_the_other_side_lacks_are_found_in_a_time_that_ends() {
+        let lines = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let comparer = Comparer::default();
+        assert_eq!(comparer.lacking(&lines("a b c"), &lines("a x c")), [false, true, false]);
+        assert_eq!(comparer.lacking(&lines("a"), &[]), [true]);
+
+        let order = |prime: u64| (0..16_000).map(|line| (line * prime % 15_991).to_string()).collect::<Vec<_>>();
+        let begun = Instant::now();
+        let comparer = Comparer::within(Duration::from_millis(50), Duration::from_secs(9));
+        assert_eq!(comparer.lacking(&order(7_919), &order(104_729)).len(), 16_000);
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
 

@@ -182,6 +182,7 @@ mod tests {
             kept: None,
             close_calls: Vec::new(),
             cores: Vec::new(),
+            lost: None,
             starved: None,
             steps: Vec::new(),
         }

@@ -166,6 +166,9 @@ pub struct ScenarioResult {
     /// What guests got of this host's cores until the lab ran, and after the last step that is told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cores: Vec<CoreShare>,
+    /// The machine whose QEMU ended by itself, or let go of its control channel: no lack of processor time does that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
     /// The run before this one, if that failed while a guest was starved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starved: Option<StarvedRun>,
@@ -198,6 +201,8 @@ pub struct CaseRecord {
     pub close_calls: Vec<CloseCall>,
     /// What guests got of this host's cores until the lab ran, and after the last step that is told.
     pub cores: Vec<CoreShare>,
+    /// The machine whose QEMU ended by itself, or let go of its control channel.
+    pub lost: Option<String>,
     /// Its steps, as far as it came.
     pub steps: Vec<StepResult>,
 }
@@ -222,6 +227,7 @@ impl CaseRecord {
             kept: self.kept,
             close_calls: self.close_calls,
             cores: self.cores,
+            lost: self.lost,
             starved: None,
             steps: self.steps,
         }

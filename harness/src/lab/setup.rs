@@ -306,14 +306,18 @@ pub enum LabError {
 }
 
 impl LabError {
+    /// What befell a machine, if that is what the error says.
+    pub(crate) fn trouble(&self) -> Option<(&MachineName, &Trouble)> {
+        match self {
+            Self::Machine(MachineError::Trouble { machine, trouble })
+            | Self::Verb(VerbError::Trouble { machine, trouble }) => Some((machine, trouble)),
+            _ => None,
+        }
+    }
+
     /// Whether QEMU gave itself up: an assertion in it failed.
     pub(super) fn is_abort_of_qemu(&self) -> bool {
-        let (Self::Machine(MachineError::Trouble { trouble, .. }) | Self::Verb(VerbError::Trouble { trouble, .. })) =
-            self
-        else {
-            return false;
-        };
-        matches!(trouble, Trouble::Exited { how } if how.contains("SIGABRT"))
+        matches!(self.trouble(), Some((_, Trouble::Exited { how })) if how.contains("SIGABRT"))
     }
 
     /// Whether QEMU did not take the state of a frozen machine: its template is of no use here.

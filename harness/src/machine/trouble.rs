@@ -24,6 +24,16 @@ pub enum Trouble {
     Console(Badness),
 }
 
+impl Trouble {
+    /// Whether it can come of a lack of processor time: a kernel's watchdogs can, the end of QEMU cannot.
+    pub fn may_be_for_want_of_time(&self) -> bool {
+        match self {
+            Self::Exited { .. } | Self::Uncontrolled => false,
+            Self::Console(_) => true,
+        }
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

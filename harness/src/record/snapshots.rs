@@ -4,7 +4,7 @@
 //! file beside it that ends with `.snap.new` is not accepted yet.
 
 use super::{Record, file_name};
-use similar::TextDiff;
+use crate::bounded::Comparer;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -107,9 +107,7 @@ fn diff(before: &str, after: &str) -> String {
     // Nothing is no line, and not an empty one.
     let lines = |text: &str| if text.is_empty() { String::new() } else { format!("{text}\n") };
     let (before, after) = (lines(before), lines(after));
-    let diff = TextDiff::from_lines(&before, &after);
-    let text = diff.unified_diff().context_radius(2).to_string();
-    text.trim_end().to_owned()
+    Comparer::default().unified(&before, &after, 2, None).trim_end().to_owned()
 }
 
 fn file(record: &Record) -> String {

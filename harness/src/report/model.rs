@@ -215,6 +215,7 @@ pub(crate) mod samples {
             kept: None,
             close_calls: Vec::new(),
             cores: Vec::new(),
+            lost: None,
             starved: None,
             steps,
         };

@@ -9,6 +9,7 @@ use super::mutation::Mutation;
 use super::preparation::Preparation;
 use super::refusal::refused_login;
 use super::resume::Start;
+use super::starvation::{befallen, lost};
 use super::step::{Action, Concern, Power, Step};
 use super::steps::{Exhibit, Notes, Stage};
 use crate::etc::OwnEtc;
@@ -204,7 +205,11 @@ impl Engine<'_> {
     /// The lab that the cell begins in, running.
     pub(super) async fn begin(&self, play: &Play<'_>, record: &mut CaseRecord) -> Result<(Lab, Start), String> {
         let begun = Instant::now();
-        let (mut lab, mut start) = self.unless_interrupted(self.thawed(play, &begun, record)).await?;
+        let begins = async {
+            let thawed = self.thawed(play, &begun, record).await;
+            thawed.inspect_err(|error| record.lost = error.trouble().and_then(lost))
+        };
+        let (mut lab, mut start) = self.unless_interrupted(begins).await?;
         play.show(Some(&lab));
         record.lab_seconds = begun.elapsed().as_secs_f64();
         record.cores.extend(core_meter::lap());
@@ -284,6 +289,9 @@ impl Engine<'_> {
                 trouble = lab.trouble() => Err(befell(play.cell, start.next, &trouble)),
                 () = self.interrupt.wished() => Err("interrupted".into()),
             };
+            if outcome.is_err() {
+                record.lost = befallen(lab).await.and_then(|(machine, trouble)| lost((&machine, &trouble)));
+            }
             let (index, step) = match outcome? {
                 Stop::End => return Ok(()),
                 Stop::Lab(index, step) => (index, step),

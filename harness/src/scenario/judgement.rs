@@ -118,6 +118,7 @@ pub fn unjudged(scenario: &Scenario, cell: &Cell) -> CaseRecord {
         kept: None,
         close_calls: Vec::new(),
         cores: Vec::new(),
+        lost: None,
         steps: Vec::new(),
     }
 }

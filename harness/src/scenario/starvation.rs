@@ -7,6 +7,9 @@ use super::engine::Engine;
 use super::format::{Cell, Scenario};
 use crate::evidence::{Happening, RESULT, ScenarioResult, StarvedRun, StepOutcome, Verdict};
 use crate::host::core_meter::CoreShare;
+use crate::lab::Lab;
+use crate::machine::{MachineName, Trouble};
+use std::future::ready;
 use std::io;
 use std::path::Path;
 
@@ -24,13 +27,28 @@ fn is_starved(share: &CoreShare) -> bool {
     denied >= LEAST_DENIED && denied > share.ran - stolen
 }
 
-/// The stretch in which a guest was starved most, if the case failed and one was.
+/// The stretch in which a guest was starved most, if the case failed and one was. That a QEMU ended is no matter of time.
 fn excuse(result: &ScenarioResult) -> Option<&CoreShare> {
     // What an earlier run has kept, it has carried out at another hour.
     let own = result.steps.iter().filter(|step| step.outcome != StepOutcome::Kept);
     let stretches = own.filter_map(|step| step.cores.as_deref()).chain(&result.cores);
-    let starved = stretches.filter(|share| result.outcome == Verdict::Failed && is_starved(share));
+    let failed = result.outcome == Verdict::Failed && result.lost.is_none();
+    let starved = stretches.filter(|share| failed && is_starved(share));
     starved.max_by(|one, other| one.waited.total_cmp(&other.waited))
+}
+
+/// The machine, if what befell it is no matter of processor time.
+pub(super) fn lost((machine, trouble): (&MachineName, &Trouble)) -> Option<String> {
+    (!trouble.may_be_for_want_of_time()).then(|| machine.to_string())
+}
+
+/// What has befallen a machine by now.
+pub(super) async fn befallen(lab: &Lab) -> Option<(MachineName, Trouble)> {
+    tokio::select! {
+        biased;
+        trouble = lab.trouble() => Some(trouble),
+        () = ready(()) => None,
+    }
 }
 
 impl Engine<'_> {
@@ -128,6 +146,24 @@ mod tests {
         let mut result = cell("main", outcome, Some("why"), steps.into()).result;
         result.cores = share(outside).into_iter().collect();
         assert_eq!(excuse(&result).map(|share| share.waited), waited);
+    }
+
+    #[rstest::rstest]
+    #[case::killed(Trouble::Exited { how: "signal: 9 (SIGKILL)".into() }, Some("mail"))]
+    #[case::let_go(Trouble::Uncontrolled, Some("mail"))]
+    fn what_no_lack_of_time_does_is_told(#[case] trouble: Trouble, #[case] machine: Option<&str>) {
+        let name = MachineName::try_from("mail".to_owned()).unwrap();
+        assert_eq!(lost((&name, &trouble)).as_deref(), machine);
+    }
+
+    #[test]
+    fn a_machine_that_is_lost_is_not_excused() {
+        let mut failed = step(1, StepOutcome::Failed, "NO");
+        failed.cores = Some(Box::new(share(2.0, 7.0, 0.0)));
+        let mut result = cell("main", Verdict::Failed, Some("why"), vec![failed]).result;
+        assert!(excuse(&result).is_some());
+        result.lost = Some("mail".into());
+        assert_eq!(excuse(&result), None);
     }
 
     #[test]

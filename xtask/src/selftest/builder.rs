@@ -1,6 +1,6 @@
 //! `cargo xtask image build` as a process that can be watched and killed.
 
-use super::RECIPE;
+use super::{RECIPE, own_program};
 use anyhow::{Context as _, bail};
 use harness::host::raw::tie_to_thread;
 use nix::sys::signal::{Signal, kill};
@@ -37,7 +37,7 @@ pub(super) struct Ended {
 impl Builder {
     /// Starts one whose cache is below `home`.
     pub(super) fn start(home: &Path, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(own_program());
         command.args(["image", "build", RECIPE]).env("XDG_CACHE_HOME", home).envs(variables.iter().copied());
         Self::spawn(command)
     }

@@ -223,6 +223,11 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
     Ok(report.end())
 }
 
+/// This program, for processes of it that run beside it: a build meanwhile puts another file in the place of its own.
+fn own_program() -> PathBuf {
+    PathBuf::from(format!("/proc/{}/exe", std::process::id()))
+}
+
 fn needs_root() -> anyhow::Result<()> {
     let is_root = nix::unistd::geteuid().is_root();
     if is_root { Ok(()) } else { Err(HostLacks("it needs root here: run it as root".into()).into()) }

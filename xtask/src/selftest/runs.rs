@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use std::fmt::Write as _;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -97,7 +97,9 @@ impl Stage {
         let scenarios = site.path().join("scenarios");
         fs_err::create_dir_all(scenarios.join("labs"))?;
         fs_err::write(scenarios.join("labs/alone.toml"), LAB)?;
-        Ok(Self { site, scenarios, runner: crate::test::build_runner()? })
+        let runner = site.path().join("runner");
+        hold_on(&crate::test::build_runner()?, &runner)?;
+        Ok(Self { site, scenarios, runner })
     }
 
     /// The runner with a scenario of these steps.
@@ -152,6 +154,14 @@ impl Stage {
     pub(super) fn results(&self) -> PathBuf {
         self.site.path().join("results")
     }
+}
+
+/// The same file under another name: a build beside us puts a new one in its place, and one that is half written does not run.
+fn hold_on(program: &Path, name: &Path) -> anyhow::Result<()> {
+    if fs_err::hard_link(program, name).is_err() {
+        fs_err::copy(program, name)?;
+    }
+    Ok(())
 }
 
 fn passes(stage: &Stage) -> anyhow::Result<Outcome> {

@@ -2,7 +2,7 @@
 
 use super::builder::{Builder, Ended};
 use super::site::{Site, plans};
-use super::{Given, Outcome, RECIPE, Report, kills};
+use super::{Given, Outcome, RECIPE, Report, kills, own_program};
 use anyhow::Context as _;
 use std::path::Path;
 use std::process::Command;
@@ -34,7 +34,7 @@ pub(super) fn run(given: &Given, report: &mut Report) {
 
 /// Starts a builder whose cache is a tmpfs of its own.
 fn start(given: &Given, site: &Site, room: &str, with_base: bool) -> anyhow::Result<(String, Builder)> {
-    let mut builder = Command::new(std::env::current_exe()?);
+    let mut builder = Command::new(own_program());
     builder.args(["image", "build", RECIPE]);
     let base = if with_base { given.base.place() } else { Path::new("") };
     Ok((tmpfs(site), in_tmpfs(given, site, room, base, &builder)?))

@@ -2,9 +2,9 @@
 
 use super::super::text;
 use super::steps::{anchor, dialogue};
+use crate::bounded::Comparer;
 use crate::evidence::{Part, ScenarioResult, StepOutcome, StepResult};
 use maud::{Markup, html};
-use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices};
 
 /// Comparisons that are shown of one cell.
 const MOST: usize = 12;
@@ -33,6 +33,7 @@ struct Column<'r> {
 /// For each question that was answered badly: the good answer before it, or in the control; the bad one; and a good one later.
 pub(super) fn comparisons<'r>(result: &'r ScenarioResult, control: Option<&'r ScenarioResult>) -> Vec<Comparison<'r>> {
     let mut found: Vec<Comparison<'r>> = Vec::new();
+    let comparer = Comparer::default();
     for (place, step) in result.steps.iter().enumerate() {
         if !is_bad(step, result.control) || found.iter().any(|known| known.asked == step.asked) {
             continue;
@@ -56,7 +57,7 @@ pub(super) fn comparisons<'r>(result: &'r ScenarioResult, control: Option<&'r Sc
         if columns.len() > 3 {
             columns.remove(1);
         }
-        mark(&mut columns);
+        mark(&mut columns, comparer);
         found.push(Comparison { asked: &step.asked, columns });
         if found.len() == MOST {
             break;
@@ -91,24 +92,18 @@ impl<'r> Column<'r> {
 }
 
 /// Marks the lines that differ: of the broken side against the first healthy one, of every healthy one against the broken.
-fn mark(columns: &mut [Column<'_>]) {
+fn mark(columns: &mut [Column<'_>], comparer: Comparer) {
     let keys: Vec<Vec<String>> =
         columns.iter().map(|column| column.lines.iter().map(|(line, _)| key(line)).collect()).collect();
     let Some(broken) = columns.iter().position(|column| column.broken) else { return };
     let healthy = usize::from(broken == 0);
     for (index, column) in columns.iter_mut().enumerate() {
         let other = if index == broken { healthy } else { broken };
-        let operations = capture_diff_slices(Algorithm::Myers, &keys[index], &keys[other]);
-        for line in operations.iter().flat_map(only_here) {
-            column.lines[line].1 = true;
+        let lacking = comparer.lacking(&keys[index], &keys[other]);
+        for (line, lacks) in column.lines.iter_mut().zip(lacking) {
+            line.1 = lacks;
         }
     }
-}
-
-/// The lines of the old side that the new one lacks.
-fn only_here(operation: &DiffOp) -> std::ops::Range<usize> {
-    let (tag, old, _) = operation.as_tag_tuple();
-    if tag == DiffTag::Equal { 0..0 } else { old }
 }
 
 /// A line without what differs each time: numbers, and long random words.

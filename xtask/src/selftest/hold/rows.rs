@@ -2,6 +2,7 @@
 
 use super::super::Outcome;
 use super::super::builder::Ended;
+use super::super::own_program;
 use super::ward::Ward;
 use anyhow::{Context as _, ensure};
 use harness::hold::State;
@@ -109,7 +110,7 @@ pub(super) fn unknown_machine(ward: &Ward) -> Row {
 }
 
 pub(super) fn shell(ward: &Ward) -> Row {
-    let own = std::env::current_exe()?;
+    let own = own_program();
     let mut command = Command::new("script");
     let line = format!("'{}' shell --lab {} mail", own.display(), ward.name);
     command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("REHEARSAL_RESULTS", ward.results());

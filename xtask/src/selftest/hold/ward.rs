@@ -1,6 +1,7 @@
 //! A scenario of our own, the commands that a person would type, and eyes for what is left.
 
 use super::super::builder::{Builder, Ended};
+use super::super::own_program;
 use crate::workbench::project;
 use anyhow::Context as _;
 use harness::cache::Cache;
@@ -64,7 +65,7 @@ impl Ward {
 
     /// What a person would type, behind `cargo xtask`.
     pub(super) fn command(&self, words: &[&str]) -> anyhow::Result<Command> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(own_program());
         command.args(words).env("REHEARSAL_RESULTS", self.results()).env("RUST_BACKTRACE", "0");
         Ok(command)
     }

@@ -1,7 +1,7 @@
 //! Archives of attackers, and the honest round trip.
 
 use super::super::site::Site;
-use super::super::{Given, Outcome, RECIPE, Report};
+use super::super::{Given, Outcome, RECIPE, Report, own_program};
 use super::{end_of, xtask};
 use harness::cache::{Kind, export};
 use harness::image::Progress;
@@ -38,7 +38,7 @@ fn round_trip(given: &Given) -> anyhow::Result<Outcome> {
     let importing = ["image".as_ref(), "import".as_ref(), file.as_os_str()];
     xtask(&ours.home(), importing)?.with(0, &["came  images/"])?;
     let mut offline = Command::new("unshare");
-    offline.args(["--net", "--"]).arg(std::env::current_exe()?).args(["image", "build", RECIPE]);
+    offline.args(["--net", "--"]).arg(own_program()).args(["image", "build", RECIPE]);
     let ended = end_of(offline.env("XDG_CACHE_HOME", ours.home()))?;
     let old_plan = Progress::OldPlan.to_string();
     ended.with(0, &[&old_plan])?;

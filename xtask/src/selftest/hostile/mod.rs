@@ -14,6 +14,7 @@ pub(super) use output::run as output;
 pub(super) use path::run as path;
 pub(super) use user::run as user;
 
+use super::own_program;
 use anyhow::Context as _;
 use std::ffi::OsStr;
 use std::path::Path;
@@ -40,7 +41,7 @@ impl Ended {
 
 /// Runs `cargo xtask` with these arguments, and the cache below `home`.
 fn xtask<S: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = S>) -> anyhow::Result<Ended> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = Command::new(own_program());
     command.args(arguments);
     end_of(command.env("XDG_CACHE_HOME", home))
 }

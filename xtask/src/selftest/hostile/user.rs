@@ -1,6 +1,6 @@
 //! An ordinary user, made for this and removed behind it.
 
-use super::super::{Given, Outcome, Report};
+use super::super::{Given, Outcome, Report, own_program};
 use super::{Ended, end_of};
 use anyhow::Context as _;
 use std::path::Path;
@@ -31,7 +31,7 @@ impl User {
         let program = home.path().join("xtask");
         let user = Self { name, home, program };
         // The program may lie where only its owner comes.
-        fs_err::copy(std::env::current_exe()?, &user.program)?;
+        fs_err::copy(own_program(), &user.program)?;
         let owned = Command::new("chown").args(["--recursive", &user.name]).arg(user.home.path()).status()?;
         anyhow::ensure!(owned.success(), "chown failed");
         Ok(user)

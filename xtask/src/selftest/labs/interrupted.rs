@@ -3,7 +3,7 @@
 use super::super::builder::Builder;
 use super::super::site::Site;
 use super::super::space::in_tmpfs;
-use super::super::{Given, Outcome, Report};
+use super::super::{Given, Outcome, Report, own_program};
 use super::{LAB, MACHINE};
 use std::process::Command;
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn site(given: &Given) -> anyhow::Result<Site> {
 }
 
 fn freeze() -> anyhow::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = Command::new(own_program());
     command.args(["lab", "freeze", LAB, "--only", MACHINE]);
     Ok(command)
 }
