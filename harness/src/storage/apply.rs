@@ -1,6 +1,6 @@
 //! Carries plans out, and looks at what is there.
 
-use super::found::{Found, Header, Readings, Unreadable, exported};
+use super::found::{Discards, Found, Header, Readings, Unreadable, exported};
 use super::layer::Layer;
 use super::plan::{Command, Input, Word, Work, plan};
 use super::room::{self, Room, TooSmall};
@@ -345,6 +345,10 @@ async fn read_layer(
         Layer::Luks(_) if !below.is_empty() && perhaps(executor, &["test", "-e", below]).await?.is_some() => {
             if let Some(header) = read_header(below, executor).await? {
                 readings.headers.insert(below.to_owned(), header);
+            }
+            if readings.is_open(place) {
+                let status = said(executor, &["cryptsetup", "status", place]).await?;
+                readings.opened.insert(work.place.clone(), Discards::read(&status));
             }
             Vec::new()
         }

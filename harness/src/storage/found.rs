@@ -66,6 +66,17 @@ pub(super) struct Readings {
     pub(super) arrays: BTreeMap<String, BTreeMap<String, String>>,
     /// Headers by device.
     pub(super) headers: BTreeMap<String, Header>,
+    /// Open volumes by place, and whether they pass discards on.
+    pub(super) opened: BTreeMap<String, Discards>,
+}
+
+/// What an open volume does with what the file system on it has no use for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Discards {
+    /// It tells the device below.
+    PassedOn,
+    /// It tells nobody.
+    Kept,
 }
 
 #[derive(Debug, Clone)]
@@ -201,11 +212,12 @@ impl Readings {
                 }
             },
             Layer::Luks(luks) => {
-                let open = self.devices.get(&work.place).is_some_and(|device| device.kind == "crypt");
-                match self.headers.get(below) {
-                    None => Found::Missing,
-                    Some(header) => {
-                        judged(differences(header, luks), if open { Found::AsPlanned } else { Found::Resting })
+                let Some(header) = self.headers.get(below) else { return Found::Missing };
+                let ways = differences(header, luks);
+                match self.opened.get(&work.place) {
+                    None => judged(ways, Found::Resting),
+                    Some(discards) => {
+                        judged(ways.into_iter().chain(discards.difference(luks)).collect(), Found::AsPlanned)
                     }
                 }
             }
@@ -217,6 +229,11 @@ impl Readings {
             Layer::Qcow2(_) if self.files.contains_key(&work.place) => Found::AsPlanned,
             Layer::Qcow2(_) => Found::Missing,
         }
+    }
+
+    /// Whether a volume is open at this place.
+    pub(super) fn is_open(&self, place: &str) -> bool {
+        self.devices.get(place).is_some_and(|device| device.kind == "crypt")
     }
 
     /// Whether blkid knows what is on a device by this name.
@@ -278,6 +295,24 @@ fn differences(header: &Header, luks: &Luks) -> Vec<String> {
         compare("derivation", &header.pbkdf, pbkdf.name());
     }
     ways
+}
+
+impl Discards {
+    /// `cryptsetup status` of an open volume: it has a line with flags only if there are some.
+    pub(super) fn read(output: &str) -> Self {
+        let flags = output.lines().filter_map(|line| line.trim().strip_prefix("flags:"));
+        let passed_on = flags.flat_map(str::split_whitespace).any(|flag| flag == "discards");
+        if passed_on { Self::PassedOn } else { Self::Kept }
+    }
+
+    /// How that differs from what was planned.
+    fn difference(self, luks: &Luks) -> Option<String> {
+        match (self, luks.discards) {
+            (Self::PassedOn, true) | (Self::Kept, false) => None,
+            (Self::PassedOn, false) => Some("its discards are passed on, and not kept".into()),
+            (Self::Kept, true) => Some("its discards are kept, and not passed on".into()),
+        }
+    }
 }
 
 /// `KEY=value` lines of `mdadm --detail --export`. `MD_DEVNAME` is a name; the device itself is asked for with it.

@@ -22,11 +22,18 @@ fn readings(header: Option<Header>, size: u64, mapped: bool) -> Readings {
     readings.read_volumes(&volumes).unwrap();
     readings.files.insert("/srv/disks/disk0.img".into(), 1024 << 20);
     readings.headers.extend(header.map(|header| ("/dev/volgrp4/lvimap_hd0".into(), header)));
+    if mapped {
+        readings.opened.insert("/dev/mapper/cr_imap_encr".into(), Discards::read(STATUS));
+    }
     readings
 }
 
 const DUMP: &str = "LUKS header information for /dev/volgrp4/lvimap_hd0\n\nVersion:       \t1\nCipher name:   \taes\nCipher mode:   \t\
                     xts-plain64\nHash spec:     \tsha512\nPayload offset:\t4096\nMK bits:       \t512\nMK digest:     \t8a 5e\n\nKey Slot 0: ENABLED\n";
+
+/// `cryptsetup status`, of Debian 12.
+const STATUS: &str = "/dev/mapper/cr_imap_encr is active and is in use.\n  type:    LUKS1\n  cipher:  aes-xts-plain64\n  keysize: 512 bits\n  \
+                      device:  /dev/mapper/volgrp4-lvimap_hd0\n  mode:    read/write\n";
 
 fn header() -> Header {
     Header::version_1(DUMP).unwrap()
@@ -57,6 +64,27 @@ fn what_is_there_is_told(#[case] readings: Readings, #[case] words: &str) {
         below = if matches!(work.layer, Layer::Disks(_)) { "/dev/loop0".into() } else { work.place };
     }
     assert_eq!(found.join(", "), words);
+}
+
+#[rstest::rstest]
+#[case::kept(STATUS, "{}", None)]
+#[case::passed_on("  mode:    read/write\n  flags:   discards same_cpu_crypt \n", r#"{"discards": true}"#, None)]
+#[case::kept_and_planned_otherwise(STATUS, r#"{"discards": true}"#, Some("its discards are kept, and not passed on"))]
+#[case::other_flags(
+    "  flags:   same_cpu_crypt\n",
+    r#"{"discards": true}"#,
+    Some("its discards are kept, and not passed on")
+)]
+#[case::passed_on_without_leave("  flags:   discards \n", "{}", Some("its discards are passed on, and not kept"))]
+fn what_becomes_of_discards_is_told(#[case] status: &str, #[case] luks: &str, #[case] words: Option<&str>) {
+    let mut readings = readings(Some(header()), 904 << 20, true);
+    readings.opened.insert("/dev/mapper/cr_imap_encr".into(), Discards::read(status));
+    let layers = format!(
+        r#"[{{"disks": {{"sizes_mib": [1024]}}}}, {{"group": {{}}}}, {{"volume": {{"size_mib": 904}}}}, {{"luks": {luks}}}]"#
+    );
+    let stack = Stack::new(serde_json::from_str(&layers).unwrap()).unwrap();
+    let found = readings.of(&plan(&stack)[3], "/dev/volgrp4/lvimap_hd0");
+    assert_eq!(found.to_string(), words.unwrap_or("as planned"));
 }
 
 #[test]

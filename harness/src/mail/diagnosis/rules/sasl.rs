@@ -25,13 +25,28 @@ pub(super) fn verifier(case: &Case<'_>) -> Vec<Found> {
     let mut log: Vec<String> = OWN_DATABASE.iter().flat_map(|words| case.said(&[words])).collect();
     log.dedup();
     let state = configured(case);
+    let mut doubt = None;
+    if log.is_empty() && is_left_to_itself(case) {
+        log = case.said(&["Password verification failed"]);
+        doubt = Some("if the library's own database is meant to be asked, the password was wrong".to_owned());
+    }
     let asks_saslauthd = case.attempt.as_ref().is_some_and(|attempt| attempt.asked.is_some());
     // Who is to be asked can be told from a state alone only where saslauthd is there to be asked.
     let is_meant = case.attempt.is_some() || case.mail.saslauthd.is_empty() || !case.asks_saslauthd();
     if asks_saslauthd || (log.is_empty() && (state.is_empty() || is_meant)) {
         return Vec::new();
     }
-    one(Found::new(RootCause::PasswordVerifier, state, log))
+    one(Found::new(RootCause::PasswordVerifier, state, log).doubted(doubt))
+}
+
+/// No file says whom postfix' library asks, and saslauthd is there to be asked. The library then asks its own database, and says
+/// nothing of that if there is one.
+fn is_left_to_itself(case: &Case<'_>) -> bool {
+    case.login.service == Service::Smtp
+        && case.asks_saslauthd()
+        && !case.mail.saslauthd.is_empty()
+        && case.mail.postconf.contains_key("smtpd_sasl_path")
+        && files(case).is_empty()
 }
 
 /// The client chose a mechanism that saslauthd cannot serve.
