@@ -2,6 +2,7 @@
 
 use super::tls::Trust;
 use crate::time::Deadline;
+use jiff::Timestamp;
 use rustls::pki_types::ServerName;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
@@ -46,6 +47,12 @@ impl Client {
     /// A client that dials through `dialer` and believes the servers that `trust` vouches for.
     pub fn new(dialer: Arc<dyn Dialer>, trust: Trust) -> Self {
         Self { dialer, trust }
+    }
+
+    /// The same client by another clock: it verifies certificates for that moment.
+    #[must_use]
+    pub fn at(&self, moment: Timestamp) -> Self {
+        Self { trust: self.trust.at(moment), ..self.clone() }
     }
 
     pub(super) fn dialer(&self) -> &dyn Dialer {
@@ -107,7 +114,7 @@ pub enum Security {
     ImplicitTls,
     /// Plaintext until STARTTLS: IMAP 143, submission 587 (RFC 3501 §6.2.1, RFC 3207).
     StartTls,
-    /// No TLS at all: port 25 in the LAN, and to see that a server refuses logins in the clear.
+    /// No TLS at all: to see that a server refuses logins in the clear.
     Cleartext,
 }
 

@@ -4,7 +4,7 @@ use super::client::Client;
 use super::conversation::ConversationError;
 use super::imap::{self, Criterion, MailboxName, Session, Uid};
 use super::message::{Message, MessageId};
-use super::outcome::Outcome;
+use super::outcome::Finding;
 use super::smtp::{self, Submission};
 use super::transcript::Transcript;
 use crate::time::Deadline;
@@ -29,12 +29,12 @@ pub enum DeliveryOutcome {
     /// The reader could not log in: nothing is known about the delivery.
     ReaderNotAdmitted {
         /// How the server met the reader.
-        outcome: Outcome,
+        finding: Finding,
     },
     /// The reader's session ended while it waited.
     ReaderCutOff {
         /// How.
-        outcome: Outcome,
+        finding: Finding,
     },
     /// It did not come in time.
     NotSeen {
@@ -53,8 +53,8 @@ impl fmt::Display for DeliveryOutcome {
         match self {
             Self::Arrived { uid, seconds } => write!(f, "arrived after {seconds:.1} s as message {uid}"),
             Self::NotSubmitted => f.write_str("not taken by the server"),
-            Self::ReaderNotAdmitted { outcome } => write!(f, "the reader could not log in: {outcome}"),
-            Self::ReaderCutOff { outcome } => write!(f, "the reader's session ended: {outcome}"),
+            Self::ReaderNotAdmitted { finding } => write!(f, "the reader could not log in: {finding}"),
+            Self::ReaderCutOff { finding } => write!(f, "the reader's session ended: {finding}"),
             Self::NotSeen { detail } => write!(f, "not seen: {detail}"),
             Self::Duplicated { uids } => write!(f, "arrived {} times", uids.len()),
         }
@@ -106,7 +106,7 @@ pub async fn follow(
     message_id: &MessageId,
     deadline: Deadline,
 ) -> Delivery {
-    let (outcome, reading) = if submission.outcome.is_accepted() && submission.refused.is_empty() {
+    let (outcome, reading) = if submission.finding.is_accepted() && submission.refused.is_empty() {
         let (outcome, reading) = await_arrival(client, reader, message_id, deadline).await;
         (outcome, Some(reading))
     } else {
@@ -125,7 +125,7 @@ pub async fn await_arrival(
     let began = Instant::now();
     let session = match Session::open(client, reader, deadline).await {
         Ok(session) => session,
-        Err(probe) => return (DeliveryOutcome::ReaderNotAdmitted { outcome: probe.outcome }, probe.transcript),
+        Err(probe) => return (DeliveryOutcome::ReaderNotAdmitted { finding: probe.finding }, probe.transcript),
     };
     watch(session, message_id, deadline, began).await
 }
@@ -158,7 +158,7 @@ async fn watch(
         Ok(Err(ConversationError::Expired(expired))) | Err(expired) => {
             DeliveryOutcome::NotSeen { detail: expired.to_string() }
         }
-        Ok(Err(error)) => DeliveryOutcome::ReaderCutOff { outcome: Outcome::from(&error) },
+        Ok(Err(error)) => DeliveryOutcome::ReaderCutOff { finding: Finding::from(&error) },
     };
     let mut session = session.into_inner();
     session.note(&outcome);

@@ -2,6 +2,7 @@ use super::*;
 use crate::mail::client::{Credentials, Security};
 use crate::mail::dialogue::{Authority, Script, Validity, alice, endpoint_at};
 use crate::mail::message::Address;
+use crate::mail::outcome::Outcome;
 use crate::mail::smtp::{RecipientRefusal, Reply, Stage};
 use rstest::rstest;
 use std::net::SocketAddr;
@@ -141,18 +142,18 @@ async fn a_session_that_ends_is_not_a_missing_message() {
 }
 
 #[rstest]
-#[case::refused(Outcome::Refused { reason: "554 no".into() }, vec![])]
+#[case::refused(Finding::of(Outcome::Refused, "554 no"), vec![])]
 #[case::one_recipient_refused(
-    Outcome::Accepted,
+    Finding::accepted(),
     vec![RecipientRefusal {
         recipient: Address::new("nouser@lan.test").unwrap(),
         reply: Reply { code: 550, lines: vec!["5.1.1 unknown".into()] },
     }]
 )]
 #[tokio::test]
-async fn what_was_not_taken_is_not_waited_for(#[case] outcome: Outcome, #[case] refused: Vec<RecipientRefusal>) {
+async fn what_was_not_taken_is_not_waited_for(#[case] finding: Finding, #[case] refused: Vec<RecipientRefusal>) {
     let submission = Submission {
-        outcome,
+        finding,
         stage: Stage::Recipients,
         accepted: vec![],
         refused,

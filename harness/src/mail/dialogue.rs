@@ -18,6 +18,7 @@ enum Step {
     Flood(usize),
     Hear(Vec<u8>),
     HearUntil(&'static [u8]),
+    HearSome,
     AcceptTls(TlsAcceptor),
 }
 
@@ -67,6 +68,12 @@ impl Script {
         self
     }
 
+    /// Waits for anything.
+    pub(super) fn hears_some(mut self) -> Self {
+        self.steps.push(Step::HearSome);
+        self
+    }
+
     /// Puts TLS on the connection.
     pub(super) fn accepts_tls(mut self, acceptor: &TlsAcceptor) -> Self {
         self.steps.push(Step::AcceptTls(acceptor.clone()));
@@ -78,6 +85,18 @@ impl Script {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let play = async move { self.run(Box::new(listener.accept().await.unwrap().0)).await };
+        (address, tokio::spawn(play))
+    }
+
+    /// Plays a script to each who connects to the address, one after the other.
+    pub(super) async fn listen_for<const N: usize>(scripts: [Self; N]) -> (SocketAddr, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let play = async move {
+            for script in scripts {
+                script.run(Box::new(listener.accept().await.unwrap().0)).await;
+            }
+        };
         (address, tokio::spawn(play))
     }
 
@@ -111,6 +130,11 @@ impl Script {
                     stream.read_exact(&mut line).await.unwrap();
                     assert_eq!(String::from_utf8_lossy(&line), String::from_utf8_lossy(&expected));
                     heard.extend_from_slice(&line);
+                }
+                Step::HearSome => {
+                    let mut some = vec![0; 64 * 1024];
+                    let bytes = stream.read(&mut some).await.unwrap();
+                    heard.extend_from_slice(&some[..bytes]);
                 }
                 Step::AcceptTls(acceptor) => match acceptor.accept(stream).await {
                     Ok(private) => stream = Box::new(private),
@@ -180,21 +204,35 @@ impl Authority {
         validity.apply(&mut params);
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
-        TlsAcceptor::from(Arc::new(config))
+        acceptor(&certificate, &key)
     }
 
     /// A client that trusts this CA and dials on this host.
     pub(super) fn client(&self) -> Client {
         Client::new(Arc::new(HostDialer), Trust::from_ca_pem(self.pem().as_bytes()).unwrap())
     }
+}
+
+/// The server `name`, with a certificate that is an authority's at the same time, as `openssl req -x509` makes it.
+pub(super) fn signed_by_itself(name: &str, validity: Validity) -> TlsAcceptor {
+    let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.distinguished_name = named(name);
+    validity.apply(&mut params);
+    let key = rcgen::KeyPair::generate().unwrap();
+    acceptor(&params.self_signed(&key).unwrap(), &key)
+}
+
+fn acceptor(certificate: &rcgen::Certificate, key: &rcgen::KeyPair) -> TlsAcceptor {
+    let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
 }
 
 fn named(name: &str) -> rcgen::DistinguishedName {

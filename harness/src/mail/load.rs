@@ -3,12 +3,12 @@
 //! What a server accepts it owes: each message is found again by its `Message-ID`, exactly once, with the body that it was sent
 //! with. What it does not accept it owes nothing for; that is counted.
 
-use super::client::{Client, Endpoint, Security};
+use super::client::{Client, Endpoint};
 use super::conversation::ConversationError;
 use super::imap::{self, MailboxName, Session};
 use super::mailbox::message_id;
 use super::message::{Address, Message, MessageId};
-use super::smtp;
+use super::smtp::{self, TransportTls};
 use crate::time::{Deadline, Pace};
 use futures_util::future::join_all;
 use rand::RngExt as _;
@@ -176,12 +176,12 @@ impl Run<'_> {
         let submission = match &self.load.way {
             Way::Submission(access) => smtp::submit(self.client, access, &message, deadline).await,
             Way::Neighbour(endpoint) => {
-                smtp::deliver(self.client, endpoint, Security::StartTls, &message, deadline).await
+                smtp::deliver(self.client, endpoint, TransportTls::default(), &message, deadline).await
             }
         };
         let (at, took) = (self.began.elapsed().as_secs_f64(), started.elapsed().as_secs_f64());
         self.note(|ledger| {
-            if submission.outcome.is_accepted() && submission.refused.is_empty() {
+            if submission.finding.is_accepted() && submission.refused.is_empty() {
                 ledger.accepted.push(Accepted { id: message.id().clone(), to, digest, at, took });
             } else {
                 ledger.not_taken.push(submission.to_string());
@@ -215,7 +215,7 @@ impl Run<'_> {
 
 /// One login that looks into the inbox.
 async fn look(client: &Client, reader: &imap::Access, deadline: Deadline) -> Result<(), String> {
-    let mut session = Session::open(client, reader, deadline).await.map_err(|probe| probe.outcome.to_string())?;
+    let mut session = Session::open(client, reader, deadline).await.map_err(|probe| probe.finding.to_string())?;
     let selected = session.select(&MailboxName::inbox()).await;
     session.logout().await;
     selected.map(drop).map_err(|error| error.to_string())

@@ -30,7 +30,7 @@ mod wire;
 
 pub use client::{Client, Credentials, Dialer, Endpoint, HostDialer, Security};
 pub use conversation::ConversationError;
-pub use outcome::{Outcome, Probe};
+pub use outcome::{Finding, Outcome, Probe};
 pub use transcript::Transcript;
 
 /// Reads anything as what an IMAP server, or an SMTP server, sends.

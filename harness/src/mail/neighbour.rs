@@ -1,9 +1,9 @@
 //! A neighbour that hands over mail, one message after the other, while something happens to the server: as fetchmail or
 //! another mail server does, it keeps a message that was not taken and tries again.
 
-use super::client::{Client, Endpoint, Security};
+use super::client::{Client, Endpoint};
 use super::message::{Address, Message, MessageId};
-use super::smtp;
+use super::smtp::{self, TransportTls};
 use crate::time::Deadline;
 use std::time::Duration;
 
@@ -40,8 +40,8 @@ impl Neighbour {
         loop {
             let message = waiting.take().unwrap_or_else(|| self.message(handed.accepted.len() + 1));
             let deadline = Deadline::after(PATIENCE);
-            let submission = smtp::deliver(client, &self.endpoint, Security::StartTls, &message, deadline).await;
-            if submission.outcome.is_accepted() && submission.refused.is_empty() {
+            let submission = smtp::deliver(client, &self.endpoint, TransportTls::default(), &message, deadline).await;
+            if submission.finding.is_accepted() && submission.refused.is_empty() {
                 handed.accepted.push(message.id().clone());
             } else {
                 handed.deferred += 1;

@@ -4,6 +4,7 @@
 
 use super::client::{Client, Endpoint, Security};
 use super::conversation::ConversationError;
+use super::tls::Verification;
 use super::transcript::Recorder;
 use crate::time::Deadline;
 use std::future::Future;
@@ -81,6 +82,9 @@ impl Wire {
         security: Security,
     ) -> Result<(), ConversationError> {
         self.recorder.note(format_args!("connecting to {endpoint}"));
+        if let Some(moment) = client.trust().moment() {
+            self.recorder.note(format_args!("certificates are verified as at {moment}"));
+        }
         let dialling = client.dialer().dial(endpoint.address, self.deadline);
         let dialled = self.deadline.bound(format!("a connection to {endpoint}"), dialling).await?;
         let stream = dialled.map_err(|source| ConversationError::Connect { address: endpoint.address, source })?;
@@ -88,7 +92,7 @@ impl Wire {
         let _ = stream.set_nodelay(true);
         self.attach(stream);
         if security == Security::ImplicitTls {
-            self.start_tls(client, endpoint).await?;
+            self.start_tls(client, endpoint, Verification::Full).await?;
         }
         Ok(())
     }
@@ -99,13 +103,19 @@ impl Wire {
     }
 
     /// Puts TLS on the connection. Bytes that came before it in the clear are an attack and end the dialogue.
-    pub(super) async fn start_tls(&mut self, client: &Client, endpoint: &Endpoint) -> Result<(), ConversationError> {
+    pub(super) async fn start_tls(
+        &mut self,
+        client: &Client,
+        endpoint: &Endpoint,
+        verification: Verification,
+    ) -> Result<(), ConversationError> {
         let Some(stream) = self.stream.take() else { return Err(closed("TLS")) };
         let injected = stream.buffer().len();
         if injected > 0 {
             return Err(ConversationError::PlaintextAfterStartTls { bytes: injected });
         }
-        let connected = client.trust().connect(stream.into_inner(), endpoint.server_name(), self.deadline).await;
+        let trust = client.trust();
+        let connected = trust.connect(stream.into_inner(), endpoint.server_name(), verification, self.deadline).await;
         let (stream, established) = connected?;
         self.recorder.note(established);
         self.attach(stream);

@@ -6,7 +6,7 @@ use super::files::{FileState, Paths, Write};
 use super::impairment::Impairment;
 use super::layers::{Making, Storage};
 use super::load::Load;
-use super::logins::{Deliver, ImapLogin, Mailboxes, Seen, SmtpLogin, SshLogin};
+use super::logins::{Deliver, ImapLogin, Mailboxes, Seen, SmtpLogin, SshLogin, is_of_guest};
 use super::measures::Fio;
 use super::step::{Concern, check_account, check_machine};
 use super::traffic::{Capture, Egress, FlowsSince};
@@ -122,16 +122,16 @@ impl Action {
     /// runs inside another one.
     pub(super) fn needs_control(&self) -> bool {
         match self {
-            Self::Imap(_)
-            | Self::Smtp(_)
-            | Self::Ssh(_)
+            Self::Ssh(_)
             | Self::Mailboxes(_)
             | Self::Load(_)
             | Self::Inbox(_)
             | Self::Write(_)
             | Self::Keep(_)
             | Self::Restore(_) => false,
-            Self::Deliver(deliver) => deliver.seen == Seen::Spool,
+            Self::Imap(login) => is_of_guest(login.clock.as_ref()),
+            Self::Smtp(login) => is_of_guest(login.clock.as_ref()),
+            Self::Deliver(deliver) => deliver.seen == Some(Seen::Spool) || is_of_guest(deliver.clock.as_ref()),
             _ => true,
         }
     }
@@ -183,16 +183,28 @@ impl Action {
     pub(super) fn check(&self, lab: Option<&Topology>, flaws: &mut Flaws) {
         let mut account = |name: &Spanned<String>| check_account(name, lab, flaws);
         match self {
-            Self::Imap(login) => account(&login.user),
-            Self::Smtp(login) => account(&login.user),
-            Self::Ssh(login) => account(&login.user),
+            Self::Imap(login) => {
+                account(&login.user);
+                login.expected().check(flaws);
+            }
+            Self::Smtp(login) => {
+                account(&login.user);
+                login.expected().check(flaws);
+            }
+            Self::Ssh(login) => {
+                account(&login.user);
+                login.check(flaws);
+            }
             Self::Cause(cause) => account(&cause.user),
             // Who logs in may add a domain to the name.
             Self::Diagnose(diagnose) => {
                 let name = diagnose.user.get_ref().split('@').next().unwrap_or_default();
                 account(&Spanned::new(diagnose.user.span(), name.to_owned()));
             }
-            Self::Deliver(deliver) => deliver.from.iter().chain([&deliver.to]).for_each(account),
+            Self::Deliver(deliver) => {
+                deliver.from.iter().chain([&deliver.to]).for_each(account);
+                deliver.check(flaws);
+            }
             Self::Load(load) => {
                 load.accounts().for_each(account);
                 load.check(flaws);

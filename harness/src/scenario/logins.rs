@@ -1,7 +1,8 @@
 //! What verbs of mail are told: who logs in and how, and what is delivered to whom.
 
-use crate::mail::imap;
-use crate::mail::smtp;
+use crate::mail::tls::Distrust;
+use crate::mail::{Outcome, imap, smtp};
+use crate::mistake::{Flaw, Flaws};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -16,16 +17,15 @@ pub enum Credential {
     Wrong,
 }
 
-/// How a login is to be answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Whose clock verifies a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Answer {
-    /// Yes.
-    Accepted,
-    /// No, by a server that works.
-    Refused,
-    /// Neither: the server cannot tell.
-    Unavailable,
+pub enum TimeSource {
+    /// This host's.
+    #[default]
+    Host,
+    /// The machine's, read just before.
+    Guest,
 }
 
 /// How a connection becomes private.
@@ -54,10 +54,18 @@ pub struct ImapLogin {
     /// Over which connection.
     #[serde(default = "tls")]
     pub security: Privacy,
-    /// The answer.
-    pub expect: Answer,
+    /// How it ends.
+    pub expect: Outcome,
+    /// The one thing that is wrong with the server's certificate; with `expect = "untrusted"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Distrust>")]
+    pub because: Option<Spanned<Distrust>>,
     /// What the server's words contain.
     pub reason: Option<String>,
+    /// Whose clock says whether the server's certificate is of this time; the host's, if it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<TimeSource>")]
+    pub clock: Option<Spanned<TimeSource>>,
 }
 
 /// A login by SMTP AUTH.
@@ -76,10 +84,18 @@ pub struct SmtpLogin {
     /// Over which connection.
     #[serde(default = "starttls")]
     pub security: Privacy,
-    /// The answer.
-    pub expect: Answer,
+    /// How it ends.
+    pub expect: Outcome,
+    /// The one thing that is wrong with the server's certificate; with `expect = "untrusted"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Distrust>")]
+    pub because: Option<Spanned<Distrust>>,
     /// What the server's words contain.
     pub reason: Option<String>,
+    /// Whose clock says whether the server's certificate is of this time; the host's, if it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<TimeSource>")]
+    pub clock: Option<Spanned<TimeSource>>,
 }
 
 /// A login by ssh.
@@ -89,8 +105,9 @@ pub struct SshLogin {
     /// Who.
     #[schemars(with = "String")]
     pub user: Spanned<String>,
-    /// The answer.
-    pub expect: Answer,
+    /// How it ends: by `"accepted"` or by `"refused"`.
+    #[schemars(with = "Outcome")]
+    pub expect: Spanned<Outcome>,
 }
 
 /// A delivery.
@@ -103,8 +120,138 @@ pub struct Deliver {
     /// The user whose mailbox it arrives in.
     #[schemars(with = "String")]
     pub to: Spanned<String>,
-    /// Where it is seen.
-    pub seen: Seen,
+    /// Where it is seen; of a message that is accepted.
+    pub seen: Option<Seen>,
+    /// How handing it over ends.
+    #[serde(default = "accepted")]
+    pub expect: Outcome,
+    /// The one thing that is wrong with the server's certificate; with `expect = "untrusted"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Distrust>")]
+    pub because: Option<Spanned<Distrust>>,
+    /// What the server's words contain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How a neighbour uses TLS; `"opportunistic"`, if it is not given. A user submits over TLS, to a server with a certificate that is
+    /// trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<smtp::TransportTls>")]
+    pub tls: Option<Spanned<smtp::TransportTls>>,
+    /// Whose clock says whether the server's certificate is of this time; the host's, if it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<TimeSource>")]
+    pub clock: Option<Spanned<TimeSource>>,
+}
+
+/// What is expected of a login, or of a message that is handed over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected<'a> {
+    /// How it ends.
+    pub(super) outcome: Outcome,
+    /// The one thing that is wrong with the server's certificate.
+    pub(super) because: Option<&'a Spanned<Distrust>>,
+    /// What the server's words contain.
+    pub(super) reason: Option<&'a str>,
+}
+
+impl Expected<'_> {
+    /// The server says yes.
+    pub(super) fn yes() -> Self {
+        Self { outcome: Outcome::Accepted, because: None, reason: None }
+    }
+
+    /// What it says goes together.
+    pub(super) fn check(&self, flaws: &mut Flaws) {
+        if let (Some(because), true) = (self.because, self.outcome != Outcome::Untrusted) {
+            let flaw = Flaw::new(
+                "only of a certificate that is not trusted it is known what is wrong with it",
+                because.span(),
+            );
+            flaws.push(flaw.with_help(
+                "`because` goes with `expect = \"untrusted\"`; what a server says is expected by `reason = \"…\"`",
+            ));
+        }
+    }
+}
+
+impl ImapLogin {
+    /// What is expected.
+    pub(super) fn expected(&self) -> Expected<'_> {
+        Expected { outcome: self.expect, because: self.because.as_ref(), reason: self.reason.as_deref() }
+    }
+}
+
+impl SmtpLogin {
+    /// What is expected.
+    pub(super) fn expected(&self) -> Expected<'_> {
+        Expected { outcome: self.expect, because: self.because.as_ref(), reason: self.reason.as_deref() }
+    }
+}
+
+impl SshLogin {
+    /// What is expected.
+    pub(super) fn expected(&self) -> Expected<'_> {
+        Expected { outcome: *self.expect.get_ref(), because: None, reason: None }
+    }
+
+    /// It can come true.
+    pub(super) fn check(&self, flaws: &mut Flaws) {
+        if !matches!(self.expect.get_ref(), Outcome::Accepted | Outcome::Refused) {
+            let message = format!("a login by ssh is never found `{}`", self.expect.get_ref());
+            let help = "expect \"accepted\" or \"refused\": where sshd cannot be reached, the step fails";
+            flaws.push(Flaw::new(message, self.expect.span()).with_help(help));
+        }
+    }
+}
+
+impl Deliver {
+    /// What is expected of handing it over.
+    pub(super) fn expected(&self) -> Expected<'_> {
+        Expected { outcome: self.expect, because: self.because.as_ref(), reason: self.reason.as_deref() }
+    }
+
+    /// How a neighbour uses TLS.
+    pub(super) fn tls(&self) -> smtp::TransportTls {
+        self.tls.as_ref().map(|tls| *tls.get_ref()).unwrap_or_default()
+    }
+
+    /// Whether somebody verifies a certificate: who submits, who reads, and a neighbour that is told to.
+    fn verifies(&self) -> bool {
+        self.from.is_some() || self.seen == Some(Seen::Imap) || self.tls() == smtp::TransportTls::Verified
+    }
+
+    /// What it says goes together.
+    pub(super) fn check(&self, flaws: &mut Flaws) {
+        self.expected().check(flaws);
+        let is_accepted = self.expect == Outcome::Accepted;
+        if is_accepted && self.seen.is_none() {
+            let flaw = Flaw::new("where is this message seen, once it is accepted?", self.to.span());
+            flaws.push(
+                flaw.with_help("write `seen = \"imap\"`, `\"spool\"`, or `\"later\"` if that is for another step"),
+            );
+        }
+        if !is_accepted && self.seen.is_some() {
+            let flaw = Flaw::new("a message that is not accepted is seen nowhere", self.to.span());
+            flaws.push(flaw.with_help("leave `seen` out"));
+        }
+        if let (Some(tls), Some(_)) = (&self.tls, &self.from) {
+            let flaw = Flaw::new("a user who submits a message always uses TLS", tls.span());
+            flaws.push(flaw.with_help("`tls` is for a neighbour: leave out `tls`, or `from`"));
+        }
+        if let (Some(clock), false) = (&self.clock, self.verifies()) {
+            let flaw = Flaw::new("nobody verifies a certificate here, so no clock matters", clock.span());
+            flaws.push(flaw.with_help("a neighbour verifies it with `tls = \"verified\"`"));
+        }
+        if self.expect == Outcome::Untrusted && self.from.is_none() && self.tls() != smtp::TransportTls::Verified {
+            let flaw = Flaw::new("this neighbour takes any certificate", self.to.span());
+            flaws.push(flaw.with_help("it verifies it with `tls = \"verified\"`"));
+        }
+    }
+}
+
+/// Whether the machine's own clock is asked.
+pub(super) fn is_of_guest(clock: Option<&Spanned<TimeSource>>) -> bool {
+    clock.is_some_and(|clock| *clock.get_ref() == TimeSource::Guest)
 }
 
 /// Where a message is seen.
@@ -139,6 +286,10 @@ fn imap_login() -> imap::Mechanism {
 
 fn smtp_plain() -> smtp::Mechanism {
     smtp::Mechanism::Plain
+}
+
+fn accepted() -> Outcome {
+    Outcome::Accepted
 }
 
 fn tls() -> Privacy {

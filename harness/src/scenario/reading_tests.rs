@@ -45,6 +45,46 @@ fn message(text: &str) -> String {
     "`yes` is no value",
     "line 6"
 )]
+#[case::because_of_a_refusal(
+    "name = \"a\"\non = \"mail\"\ndo.imap = { user = \"alice\", expect = \"refused\", because = \"expired\" }",
+    "goes with `expect = \"untrusted\"`",
+    "line 6"
+)]
+#[case::because_of_what(
+    "name = \"a\"\non = \"mail\"\ndo.smtp = { user = \"alice\", expect = \"untrusted\", because = \"old\" }",
+    "`old` is no value",
+    "line 6"
+)]
+#[case::untrusted_by_ssh(
+    "name = \"a\"\non = \"mail\"\ndo.ssh = { user = \"alice\", expect = \"untrusted\" }",
+    "expect \"accepted\" or \"refused\"",
+    "line 6"
+)]
+#[case::accepted_and_seen_nowhere(
+    "name = \"a\"\non = \"mail\"\ndo.deliver = { to = \"alice\" }",
+    "write `seen = \"imap\"`",
+    "line 6"
+)]
+#[case::refused_and_seen(
+    "name = \"a\"\non = \"mail\"\ndo.deliver = { to = \"alice\", seen = \"spool\", expect = \"refused\" }",
+    "leave `seen` out",
+    "line 6"
+)]
+#[case::tls_of_a_user(
+    "name = \"a\"\non = \"mail\"\ndo.deliver = { from = \"bob\", to = \"alice\", seen = \"imap\", tls = \"none\" }",
+    "leave out `tls`, or `from`",
+    "line 6"
+)]
+#[case::clock_of_nobody(
+    "name = \"a\"\non = \"mail\"\ndo.deliver = { to = \"alice\", seen = \"spool\", clock = \"guest\" }",
+    "with `tls = \"verified\"`",
+    "line 6"
+)]
+#[case::untrusted_by_nobody(
+    "name = \"a\"\non = \"mail\"\ndo.deliver = { to = \"alice\", expect = \"untrusted\" }",
+    "takes any certificate",
+    "line 6"
+)]
 #[case::symptom_without_control(
     "name = \"a\"\non = \"mail\"\nsymptom = true\ndo.units = { active = [] }",
     "no control in which it must not show",

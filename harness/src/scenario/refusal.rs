@@ -2,9 +2,10 @@
 
 use super::engine::{Engine, Play};
 use super::expectation::Instead;
-use super::step::{Action, Answer, Step};
+use super::step::{Action, Step};
 use super::steps::{Done, Exhibit, Since, StepError, diagnosis_of};
 use crate::lab::Lab;
+use crate::mail::Outcome;
 use crate::mail::diagnosis::{Diagnosis, Login, Service};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 pub(super) const MARGIN: Duration = Duration::from_secs(3);
 
 /// The login of a step, if the step is one.
-pub(super) fn login_of(step: &Step) -> Option<(Login<'_>, Answer)> {
+pub(super) fn login_of(step: &Step) -> Option<(Login<'_>, Outcome)> {
     match &step.action {
         Action::Imap(login) => Some((Login { user: login.user.get_ref(), service: Service::Imap }, login.expect)),
         Action::Smtp(login) => Some((Login { user: login.user.get_ref(), service: Service::Smtp }, login.expect)),
@@ -24,9 +25,9 @@ pub(super) fn login_of(step: &Step) -> Option<(Login<'_>, Answer)> {
 pub(super) fn refused_login<'s>(step: &'s Step, performed: &Result<Done, StepError>) -> Option<Login<'s>> {
     let (login, expected) = login_of(step)?;
     let was_let_in = match performed {
-        Ok(_) => expected == Answer::Accepted,
+        Ok(_) => expected == Outcome::Accepted,
         // Of an answer that nobody expects, only the sound one lets somebody in.
-        Err(StepError::Unmet(_, instead)) => expected != Answer::Accepted && *instead == Instead::Sound,
+        Err(StepError::Unmet(_, instead)) => expected != Outcome::Accepted && *instead == Instead::Sound,
         // Nobody knows.
         Err(StepError::Broken(_) | StepError::Lacking(_)) => true,
     };

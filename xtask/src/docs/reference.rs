@@ -24,6 +24,10 @@ A file with a step marked `fault` runs twice: in `fault` all steps are done, in 
 marked `symptom` must *not* hold. So each file carries the proof that its expectations can fail. `control` in the matrix does
 the same with values: `control = { variant = [\"kept\"] }`. In a control only a sound answer shows that a symptom is absent: where a login is
 to be refused, the user must be let in; a server that is unavailable, or refuses for another reason, fails the control.
+
+A login, or a message that is handed over, ends in one way of a list, and `expect` names it. Of a server that is `untrusted`, `because` says
+what is wrong with its certificate: that, and nothing else. `clock = \"guest\"` lets the machine's clock verify it, for a machine whose clock
+was moved.
 ";
 
 const INVARIANTS: &str = "\

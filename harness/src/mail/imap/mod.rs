@@ -13,7 +13,7 @@ pub(super) use response::fuzz;
 pub use session::{Criterion, Fetched, Selected, Session, Uid};
 
 use super::client::{Client, Credentials, Endpoint, Security};
-use super::outcome::{Outcome, Probe};
+use super::outcome::{Finding, Probe};
 use crate::time::Deadline;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -98,7 +98,7 @@ pub async fn login(client: &Client, access: &Access, deadline: Deadline) -> Prob
     match Session::open(client, access, deadline).await {
         Ok(session) => {
             let seconds = session.opened_after();
-            Probe { outcome: Outcome::Accepted, transcript: session.logout().await, seconds }
+            Probe { finding: Finding::accepted(), transcript: session.logout().await, seconds }
         }
         Err(probe) => *probe,
     }

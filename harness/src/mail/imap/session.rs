@@ -4,7 +4,8 @@ use super::super::client::{Client, Security};
 use super::super::conversation::ConversationError;
 use super::super::mask::MASK;
 use super::super::message::MessageId;
-use super::super::outcome::{Outcome, Probe};
+use super::super::outcome::{Finding, Probe};
+use super::super::tls::Verification;
 use super::super::transcript::{Recorder, Transcript};
 use super::super::wire::{Allowance, Wire};
 use super::argument::Argument;
@@ -132,14 +133,14 @@ impl Session {
         match result {
             Ok(()) => Ok(self),
             Err(error) => {
-                let outcome = Outcome::from(&error);
+                let finding = Finding::from(&error);
                 let seconds = self.opened_after;
-                if outcome.is_refused() {
+                if finding.is_refused() {
                     self.say_goodbye().await;
                 } else {
                     self.wire.recorder.note(&error);
                 }
-                Err(Box::new(Probe::ended(outcome, seconds, self.wire.recorder)))
+                Err(Box::new(Probe::ended(finding, seconds, self.wire.recorder)))
             }
         }
     }
@@ -149,7 +150,7 @@ impl Session {
         self.greeting().await?;
         if access.security == Security::StartTls {
             self.command("STARTTLS", &[]).await?;
-            self.wire.start_tls(client, &access.endpoint).await?;
+            self.wire.start_tls(client, &access.endpoint, Verification::Full).await?;
         }
         // What was said of capabilities before TLS counts for nothing (RFC 3501 §6.2.1).
         let answer = self.command("CAPABILITY", &[]).await?;

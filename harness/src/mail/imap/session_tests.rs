@@ -1,6 +1,7 @@
 use super::*;
 use crate::mail::client::Credentials;
 use crate::mail::dialogue::{Script, alice, client, endpoint, soon};
+use crate::mail::outcome::Outcome;
 use rstest::rstest;
 
 const GREETING: &str = "* OK [CAPABILITY IMAP4rev1 LITERAL+ ID ENABLE STARTTLS LOGINDISABLED] mail Cyrus IMAP 3.6.1-Debian-3.6.1-4+deb12u4 server ready";
@@ -24,7 +25,7 @@ async fn attempt(script: Script, access: &Access) -> Probe {
     let probe = match session.judged(entered).await {
         Ok(session) => {
             let seconds = session.opened_after();
-            Probe { outcome: Outcome::Accepted, transcript: session.logout().await, seconds }
+            Probe { finding: Finding::accepted(), transcript: session.logout().await, seconds }
         }
         Err(probe) => *probe,
     };
@@ -50,7 +51,7 @@ fn logged_in() -> Script {
 async fn login_is_accepted() {
     let script = logged_in().hears("a3 LOGOUT").says("* BYE LOGOUT received").says("a3 OK Completed");
     let probe = attempt(script, &access(Mechanism::Login, alice("alicepw"))).await;
-    assert_eq!(probe.outcome, Outcome::Accepted);
+    assert_eq!(probe.finding.outcome(), Outcome::Accepted);
     insta::assert_snapshot!(probe.transcript, @r"
     S: * OK [CAPABILITY IMAP4rev1 LITERAL+ ID ENABLE STARTTLS LOGINDISABLED] mail Cyrus IMAP 3.6.1-Debian-3.6.1-4+deb12u4 server ready
     C: a1 CAPABILITY
@@ -81,7 +82,7 @@ async fn login_is_accepted() {
 async fn authenticate_plain_follows_sasl_ir(#[case] script: Script, #[case] shown: &str) {
     let script = script.says("a2 OK [CAPABILITY IMAP4rev1] Success (tls protection) SESSIONID=<cyrus-1>");
     let probe = attempt(script, &access(Mechanism::AuthenticatePlain, alice("alicepw"))).await;
-    assert_eq!(probe.outcome, Outcome::Accepted);
+    assert_eq!(probe.finding.outcome(), Outcome::Accepted);
     assert!(probe.transcript.to_string().contains(shown), "{}", probe.transcript);
 }
 
@@ -100,7 +101,7 @@ async fn authenticate_plain_follows_sasl_ir(#[case] script: Script, #[case] show
 async fn verdicts_are_told_apart(#[case] answer: &str, #[case] outcome: &str) {
     let script = ready(PRIVATE).hears("a2 LOGIN alice alicepw").says(answer);
     let probe = attempt(script, &access(Mechanism::Login, alice("alicepw"))).await;
-    assert_eq!(probe.outcome.to_string(), outcome);
+    assert_eq!(probe.finding.to_string(), outcome);
     assert!(!serde_json::to_string(&probe).unwrap().contains("alicepw"));
 }
 
@@ -118,7 +119,7 @@ async fn verdicts_are_told_apart(#[case] answer: &str, #[case] outcome: &str) {
 #[tokio::test]
 async fn greetings_are_checked(#[case] greeting: &str, #[case] outcome: &str) {
     let probe = attempt(Script::new().says(greeting), &access(Mechanism::Login, alice("alicepw"))).await;
-    assert_eq!(probe.outcome.to_string(), outcome);
+    assert_eq!(probe.finding.to_string(), outcome);
 }
 
 #[rstest]
@@ -126,10 +127,10 @@ async fn greetings_are_checked(#[case] greeting: &str, #[case] outcome: &str) {
 #[case::mid_greeting(Script::new().says_raw(b"* OK [CAPAB"))]
 #[case::mid_reply(ready(PRIVATE).hears("a2 LOGIN alice alicepw").says_raw(b"a2 NO Login fai"))]
 #[tokio::test]
-async fn a_closed_connection_is_unavailable(#[case] script: Script) {
+async fn a_closed_connection_is_told_apart(#[case] script: Script) {
     let probe = attempt(script, &access(Mechanism::Login, alice("alicepw"))).await;
-    let reason = probe.outcome.reason().unwrap_or_default();
-    assert!(matches!(probe.outcome, Outcome::Unavailable { .. }), "{}", probe.outcome);
+    let reason = probe.finding.words().unwrap_or_default();
+    assert_eq!(probe.finding.outcome(), Outcome::Disconnected, "{}", probe.finding);
     assert!(reason.starts_with("the server closed the connection while the client waited for"), "{reason}");
 }
 
@@ -141,15 +142,15 @@ async fn a_silent_server_is_unavailable() {
     session.wire.attach(stream);
     let entered = session.enter(&client(), &access).await;
     let probe = session.judged(entered).await.unwrap_err();
-    assert!(matches!(probe.outcome, Outcome::Unavailable { .. }), "{}", probe.outcome);
-    assert!(probe.outcome.to_string().contains("for a greeting"), "{}", probe.outcome);
+    assert_eq!(probe.finding.outcome(), Outcome::Unavailable, "{}", probe.finding);
+    assert!(probe.finding.to_string().contains("for a greeting"), "{}", probe.finding);
 }
 
 #[tokio::test]
 async fn an_endless_line_is_cut_off() {
     let script = Script::new().floods(1 << 30);
     let probe = attempt(script, &access(Mechanism::Login, alice("alicepw"))).await;
-    assert_eq!(probe.outcome.to_string(), "protocol error: the server sent a line of more than 65536 bytes");
+    assert_eq!(probe.finding.to_string(), "protocol error: the server sent a line of more than 65536 bytes");
     assert!(probe.transcript.to_string().len() < 10_000);
 }
 
@@ -163,7 +164,7 @@ async fn an_endless_reply_is_cut_off() {
     session.wire.attach(stream);
     let entered = session.enter(&client(), &access).await;
     let probe = session.judged(entered).await.unwrap_err();
-    assert_eq!(probe.outcome.to_string(), "protocol error: the server sent a reply of more than 1048576 bytes");
+    assert_eq!(probe.finding.to_string(), "protocol error: the server sent a reply of more than 1048576 bytes");
     server.abort();
 }
 
@@ -188,7 +189,7 @@ async fn no_password_is_sent_where_none_is_taken(#[case] mechanism: Mechanism, #
     let script = ready("* CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED");
     let probe = attempt(script, &access(mechanism, alice("alicepw"))).await;
     assert_eq!(
-        probe.outcome.to_string(),
+        probe.finding.to_string(),
         format!("unavailable: the server does not offer {feature}: it offers IMAP4REV1 LOGINDISABLED STARTTLS")
     );
     assert!(!probe.transcript.to_string().contains("C: a2"), "{}", probe.transcript);
@@ -204,7 +205,7 @@ async fn plaintext_behind_starttls_is_an_attack(#[case] injected: &str) {
     let access = Access { security: Security::StartTls, ..access(Mechanism::Login, alice("alicepw")) };
     let probe = attempt(script, &access).await;
     assert_eq!(
-        probe.outcome.to_string(),
+        probe.finding.to_string(),
         format!(
             "protocol error: {} bytes of plaintext follow the reply to STARTTLS: somebody injects commands",
             injected.len()
@@ -221,7 +222,7 @@ async fn a_server_without_starttls_is_unavailable(#[case] answer: &str) {
     let script = Script::new().says(GREETING).hears("a1 STARTTLS").says(answer);
     let access = Access { security: Security::StartTls, ..access(Mechanism::Login, alice("alicepw")) };
     let probe = attempt(script, &access).await;
-    assert!(matches!(probe.outcome, Outcome::Unavailable { .. }), "{}", probe.outcome);
+    assert_eq!(probe.finding.outcome(), Outcome::Unavailable, "{}", probe.finding);
 }
 
 #[tokio::test]
@@ -235,18 +236,18 @@ async fn replies_may_come_byte_by_byte() {
         .dribbles("* OK [ALERT] maintenance at noon")
         .dribbles("a2 NO Login failed: authentication failure");
     let probe = attempt(script, &access(Mechanism::Login, alice("alicepw"))).await;
-    assert_eq!(probe.outcome.to_string(), "refused: Login failed: authentication failure");
+    assert_eq!(probe.finding.to_string(), "refused: Login failed: authentication failure");
 }
 
 #[tokio::test]
 async fn odd_passwords_are_quoted_or_sent_as_literals() {
     let script = ready(PRIVATE).hears(r#"a2 LOGIN alice "a \"b\\c""#).says("a2 OK in");
     let probe = attempt(script, &access(Mechanism::Login, alice(r#"a "b\c"#))).await;
-    assert_eq!(probe.outcome, Outcome::Accepted);
+    assert_eq!(probe.finding.outcome(), Outcome::Accepted);
 
     let script = ready(PRIVATE).hears("a2 LOGIN alice {7}").says("+ go ahead").hears("zürich").says("a2 OK in");
     let probe = attempt(script, &access(Mechanism::Login, alice("zürich"))).await;
-    assert_eq!(probe.outcome, Outcome::Accepted);
+    assert_eq!(probe.finding.outcome(), Outcome::Accepted);
     assert!(probe.transcript.to_string().contains("C: a2 LOGIN alice {7}\nS: + go ahead\nC: ******\n"));
 }
 
@@ -254,7 +255,7 @@ async fn odd_passwords_are_quoted_or_sent_as_literals() {
 async fn a_literal_may_be_refused_before_it_is_sent() {
     let script = ready(PRIVATE).hears("a2 LOGIN alice {7}").says("a2 NO too long");
     let probe = attempt(script, &access(Mechanism::Login, alice("zürich"))).await;
-    assert_eq!(probe.outcome.to_string(), "refused: too long");
+    assert_eq!(probe.finding.to_string(), "refused: too long");
 }
 
 #[tokio::test]

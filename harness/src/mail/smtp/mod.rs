@@ -15,7 +15,7 @@ pub use reply::{EnhancedStatus, Reply};
 pub use submission::{RecipientRefusal, Stage, Submission};
 
 use super::client::{Client, Credentials, Endpoint, Security};
-use super::outcome::{Outcome, Probe};
+use super::outcome::{Finding, Outcome, Probe};
 use crate::mail::message::Message;
 use crate::time::Deadline;
 use schemars::JsonSchema;
@@ -49,6 +49,34 @@ impl Mechanism {
     }
 }
 
+/// How a server that hands a message over to another one uses TLS. The words of postfix' `smtp_tls_security_level` are in brackets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransportTls {
+    /// Where it is offered and works, with any certificate; else in the clear (`may`).
+    #[default]
+    Opportunistic,
+    /// Never (`none`).
+    None,
+    /// Always, with any certificate (`encrypt`).
+    Required,
+    /// Always, with a certificate that is trusted (`secure`).
+    Verified,
+}
+
+impl TransportTls {
+    /// What makes it another way than that of most servers.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Opportunistic => "",
+            Self::None => " without TLS",
+            Self::Required => " over TLS",
+            Self::Verified => " over TLS, with a certificate that is trusted",
+        }
+    }
+}
+
 /// A way to send as somebody: which server, how the connection becomes private, who, and by which mechanism.
 #[derive(Debug, Clone)]
 pub struct Access {
@@ -65,14 +93,14 @@ pub struct Access {
 /// Logs in and leaves again, and tells how the server met the credentials.
 pub async fn authenticate(client: &Client, access: &Access, deadline: Deadline) -> Probe {
     let mut session = Session::new(Some(&access.credentials), deadline);
-    let result = session.open(client, &access.endpoint, access.security, Some(access)).await;
+    let result = session.open(client, access).await;
     session.into_probe(result).await
 }
 
 /// Logs in and hands `message` over.
 pub async fn submit(client: &Client, access: &Access, message: &Message, deadline: Deadline) -> Submission {
     let mut session = Session::new(Some(&access.credentials), deadline);
-    let opened = session.open(client, &access.endpoint, access.security, Some(access)).await;
+    let opened = session.open(client, access).await;
     submission::hand_over(session, opened, message).await
 }
 
@@ -80,17 +108,21 @@ pub async fn submit(client: &Client, access: &Access, message: &Message, deadlin
 pub async fn deliver(
     client: &Client,
     endpoint: &Endpoint,
-    security: Security,
+    tls: TransportTls,
     message: &Message,
     deadline: Deadline,
 ) -> Submission {
     let mut session = Session::new(None, deadline);
-    let opened = session.open(client, endpoint, security, None).await;
+    let opened = session.open_for_transport(client, endpoint, tls).await;
     submission::hand_over(session, opened, message).await
 }
 
 /// What a negative reply to a command means, by its code.
-fn outcome_of(reply: &Reply) -> Outcome {
-    let reason = reply.to_string();
-    if reply.is_temporary() { Outcome::Unavailable { reason } } else { Outcome::Refused { reason } }
+fn finding_of(reply: &Reply) -> Finding {
+    let outcome = if reply.is_temporary() { Outcome::Unavailable } else { Outcome::Refused };
+    Finding::of(outcome, reply.to_string())
 }
+
+#[cfg(test)]
+#[path = "transport_tests.rs"]
+mod tests;

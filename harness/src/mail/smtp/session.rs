@@ -3,17 +3,20 @@
 use super::super::client::{Client, Credentials, Endpoint, Security};
 use super::super::conversation::ConversationError;
 use super::super::mask::{self, MASK};
-use super::super::outcome::{Outcome, Probe};
+use super::super::outcome::{Finding, Probe};
+use super::super::tls::{TlsError, Verification};
 use super::super::transcript::Recorder;
 use super::super::wire::Wire;
 use super::reply::{self, RawReply, Reply};
-use super::{Access, Mechanism};
+use super::{Access, Mechanism, TransportTls};
 use crate::time::Deadline;
 use secrecy::ExposeSecret;
 use std::time::Duration;
 
 /// How long a goodbye may take: nothing depends on it.
 const GOODBYE: Duration = Duration::from_secs(5);
+
+const STARTTLS: &str = "STARTTLS";
 
 /// What the client calls itself. Servers of the LAN do not verify it; an address literal is right for a host without a
 /// name of its own (RFC 5321 §4.1.3).
@@ -57,38 +60,60 @@ impl Session {
         Self { wire: Wire::new(deadline, recorder), extensions: Extensions::default() }
     }
 
-    /// Connects, says EHLO, makes the connection private, and logs in if there is an `access`.
-    pub(super) async fn open(
-        &mut self,
-        client: &Client,
-        endpoint: &Endpoint,
-        security: Security,
-        access: Option<&Access>,
-    ) -> Result<(), ConversationError> {
-        self.wire.connect(client, endpoint, security).await?;
-        self.enter(client, endpoint, security, access).await
+    /// Connects, says EHLO, makes the connection private, and logs in.
+    pub(super) async fn open(&mut self, client: &Client, access: &Access) -> Result<(), ConversationError> {
+        self.wire.connect(client, &access.endpoint, access.security).await?;
+        self.enter(client, access).await
     }
 
     /// From the greeting to the login.
-    pub(super) async fn enter(
+    pub(super) async fn enter(&mut self, client: &Client, access: &Access) -> Result<(), ConversationError> {
+        self.greeting().await?;
+        if access.security == Security::StartTls {
+            self.start_tls(client, &access.endpoint, Verification::Full).await?;
+        }
+        self.authenticate(access).await
+    }
+
+    /// Connects as another server does, which has no login.
+    pub(super) async fn open_for_transport(
         &mut self,
         client: &Client,
         endpoint: &Endpoint,
-        security: Security,
-        access: Option<&Access>,
+        tls: TransportTls,
     ) -> Result<(), ConversationError> {
+        self.wire.connect(client, endpoint, Security::Cleartext).await?;
+        self.greeting().await?;
+        match tls {
+            TransportTls::None => Ok(()),
+            TransportTls::Required => self.start_tls(client, endpoint, Verification::None).await,
+            TransportTls::Verified => self.start_tls(client, endpoint, Verification::Full).await,
+            TransportTls::Opportunistic => self.start_tls_if_possible(client, endpoint).await,
+        }
+    }
+
+    /// TLS where it works, and else none, as postfix with `smtp_tls_security_level = may`: a server that does not offer STARTTLS, or says
+    /// no to it, is told all the same; where the handshake fails, over another connection.
+    async fn start_tls_if_possible(&mut self, client: &Client, endpoint: &Endpoint) -> Result<(), ConversationError> {
+        match self.start_tls(client, endpoint, Verification::None).await {
+            Err(error) if is_without_tls(&error) => {
+                self.wire.recorder.note(format_args!("goes on without TLS: {error}"));
+                Ok(())
+            }
+            Err(ConversationError::Tls(error @ (TlsError::Handshake { .. } | TlsError::Broken { .. }))) => {
+                self.wire.recorder.note(format_args!("begins again without TLS: {error}"));
+                self.wire.connect(client, endpoint, Security::Cleartext).await?;
+                self.greeting().await
+            }
+            other => other,
+        }
+    }
+
+    /// Reads the greeting, and says EHLO.
+    pub(super) async fn greeting(&mut self) -> Result<(), ConversationError> {
         let greeting = reply::read(&mut self.wire, "a greeting").await?;
         self.require("connection", greeting.code == 220, &greeting)?;
-        self.ehlo().await?;
-        if security == Security::StartTls {
-            self.start_tls(client, endpoint).await?;
-            // What was said before TLS counts for nothing (RFC 3207 §4.2).
-            self.ehlo().await?;
-        }
-        match access {
-            Some(access) => self.authenticate(access).await,
-            None => Ok(()),
-        }
+        self.ehlo().await
     }
 
     async fn ehlo(&mut self) -> Result<(), ConversationError> {
@@ -98,13 +123,20 @@ impl Session {
         Ok(())
     }
 
-    async fn start_tls(&mut self, client: &Client, endpoint: &Endpoint) -> Result<(), ConversationError> {
-        if !self.extensions.offers("STARTTLS") {
-            return Err(self.not_offered("STARTTLS"));
+    async fn start_tls(
+        &mut self,
+        client: &Client,
+        endpoint: &Endpoint,
+        verification: Verification,
+    ) -> Result<(), ConversationError> {
+        if !self.extensions.offers(STARTTLS) {
+            return Err(self.not_offered(STARTTLS));
         }
-        let reply = self.exchange("STARTTLS", "").await?;
-        self.require("STARTTLS", reply.code == 220, &reply)?;
-        self.wire.start_tls(client, endpoint).await
+        let reply = self.exchange(STARTTLS, "").await?;
+        self.require(STARTTLS, reply.code == 220, &reply)?;
+        self.wire.start_tls(client, endpoint, verification).await?;
+        // What was said before TLS counts for nothing (RFC 3207 §4.2).
+        self.ehlo().await
     }
 
     async fn authenticate(&mut self, access: &Access) -> Result<(), ConversationError> {
@@ -181,12 +213,12 @@ impl Session {
     /// Ends a login attempt with its verdict.
     pub(super) async fn into_probe(mut self, result: Result<(), ConversationError>) -> Probe {
         let seconds = self.wire.recorder.seconds();
-        let outcome = match &result {
-            Ok(()) => Outcome::Accepted,
-            Err(error) => Outcome::from(error),
+        let finding = match &result {
+            Ok(()) => Finding::accepted(),
+            Err(error) => Finding::from(error),
         };
         self.close(&result).await;
-        Probe::ended(outcome, seconds, self.wire.recorder)
+        Probe::ended(finding, seconds, self.wire.recorder)
     }
 
     /// Takes leave of a server that still listens, and notes why of one that does not.
@@ -218,6 +250,16 @@ impl Session {
             feature: feature.to_owned(),
             offered: self.wire.recorder.clean(offered.as_bytes()),
         }
+    }
+}
+
+/// Whether the server has no TLS, or none now. Both are said in a dialogue that can go on.
+fn is_without_tls(error: &ConversationError) -> bool {
+    match error {
+        ConversationError::NotOffered { feature: command, .. } | ConversationError::NotNow { command, .. } => {
+            command == STARTTLS
+        }
+        _ => false,
     }
 }
 

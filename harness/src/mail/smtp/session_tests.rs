@@ -1,5 +1,6 @@
 use super::*;
 use crate::mail::dialogue::{Script, alice, client, endpoint, soon};
+use crate::mail::outcome::Outcome;
 use rstest::rstest;
 
 fn access(security: Security, mechanism: Mechanism) -> Access {
@@ -20,7 +21,7 @@ async fn attempt(script: Script, access: &Access) -> Probe {
     let (stream, server) = script.play();
     let mut session = Session::new(Some(&access.credentials), soon());
     session.wire.attach(stream);
-    let entered = session.enter(&client(), &access.endpoint, access.security, Some(access)).await;
+    let entered = session.enter(&client(), access).await;
     let probe = session.into_probe(entered).await;
     server.await.unwrap();
     probe
@@ -34,7 +35,7 @@ async fn auth_plain_is_accepted() {
         .hears("QUIT")
         .says("221 2.0.0 Bye");
     let probe = attempt(script, &access(Security::Cleartext, Mechanism::Plain)).await;
-    assert_eq!(probe.outcome, Outcome::Accepted);
+    assert_eq!(probe.finding.outcome(), Outcome::Accepted);
     insta::assert_snapshot!(probe.transcript, @r"
     S: 220 mail.lan.test ESMTP Postfix
     C: EHLO [127.0.0.1]
@@ -60,7 +61,7 @@ async fn auth_login_is_refused() {
         .says("535 5.7.8 Error: authentication failed: authentication failure")
         .hears("QUIT");
     let probe = attempt(script, &access(Security::Cleartext, Mechanism::Login)).await;
-    assert_eq!(probe.outcome.to_string(), "refused: 535 5.7.8 Error: authentication failed: authentication failure");
+    assert_eq!(probe.finding.to_string(), "refused: 535 5.7.8 Error: authentication failed: authentication failure");
     insta::assert_snapshot!(probe.transcript, @r"
     S: 220 mail.lan.test ESMTP Postfix
     C: EHLO [127.0.0.1]
@@ -100,7 +101,7 @@ async fn auth_login_is_refused() {
 async fn verdicts_are_told_apart(#[case] answer: &str, #[case] outcome: &str) {
     let script = ready(&["AUTH PLAIN"]).hears("AUTH PLAIN AGFsaWNlAGFsaWNlcHc=").says(answer);
     let probe = attempt(script, &access(Security::Cleartext, Mechanism::Plain)).await;
-    assert_eq!(probe.outcome.to_string(), outcome);
+    assert_eq!(probe.finding.to_string(), outcome);
     let json = serde_json::to_string(&probe).unwrap();
     assert!(!json.contains("alicepw") && !json.contains("AGFsaWNl"), "{json}");
 }
@@ -113,7 +114,7 @@ async fn verdicts_are_told_apart(#[case] answer: &str, #[case] outcome: &str) {
 #[tokio::test]
 async fn greetings_are_checked(#[case] greeting: &str, #[case] outcome: &str) {
     let probe = attempt(Script::new().says(greeting), &access(Security::Cleartext, Mechanism::Plain)).await;
-    assert_eq!(probe.outcome.to_string(), outcome);
+    assert_eq!(probe.finding.to_string(), outcome);
 }
 
 #[rstest]
@@ -123,7 +124,7 @@ async fn greetings_are_checked(#[case] greeting: &str, #[case] outcome: &str) {
 async fn no_password_is_sent_where_none_is_taken(#[case] mechanism: Mechanism, #[case] keyword: &str) {
     let probe = attempt(ready(&["STARTTLS"]), &access(Security::Cleartext, mechanism)).await;
     assert_eq!(
-        probe.outcome.to_string(),
+        probe.finding.to_string(),
         format!("unavailable: the server does not offer AUTH {keyword}: it offers STARTTLS, ENHANCEDSTATUSCODES")
     );
     assert!(!probe.transcript.to_string().contains("C: AUTH"), "{}", probe.transcript);
@@ -132,7 +133,7 @@ async fn no_password_is_sent_where_none_is_taken(#[case] mechanism: Mechanism, #
 #[tokio::test]
 async fn a_server_without_starttls_is_unavailable() {
     let probe = attempt(ready(&["AUTH PLAIN"]), &access(Security::StartTls, Mechanism::Plain)).await;
-    assert!(matches!(probe.outcome, Outcome::Unavailable { .. }), "{}", probe.outcome);
+    assert_eq!(probe.finding.outcome(), Outcome::Unavailable, "{}", probe.finding);
     assert!(!probe.transcript.to_string().contains("C: AUTH"), "{}", probe.transcript);
 }
 
@@ -143,7 +144,7 @@ async fn plaintext_behind_starttls_is_an_attack() {
         .says_raw(b"220 2.0.0 Ready to start TLS\r\n250-mail.lan.test\r\n250 AUTH PLAIN\r\n");
     let probe = attempt(script, &access(Security::StartTls, Mechanism::Plain)).await;
     assert_eq!(
-        probe.outcome.to_string(),
+        probe.finding.to_string(),
         "protocol error: 35 bytes of plaintext follow the reply to STARTTLS: somebody injects commands"
     );
     assert!(!probe.transcript.to_string().contains("C: AUTH"), "{}", probe.transcript);
@@ -153,9 +154,9 @@ async fn plaintext_behind_starttls_is_an_attack() {
 #[case::mid_line(Script::new().says_raw(b"220 mail.la"))]
 #[case::mid_reply(Script::new().says("220 x").hears("EHLO [127.0.0.1]").says("250-mail.lan.test"))]
 #[tokio::test]
-async fn a_closed_connection_is_unavailable(#[case] script: Script) {
+async fn a_closed_connection_is_told_apart(#[case] script: Script) {
     let probe = attempt(script, &access(Security::Cleartext, Mechanism::Plain)).await;
-    assert!(matches!(probe.outcome, Outcome::Unavailable { .. }), "{}", probe.outcome);
+    assert_eq!(probe.finding.outcome(), Outcome::Disconnected, "{}", probe.finding);
 }
 
 #[tokio::test]
@@ -168,13 +169,13 @@ async fn replies_may_come_byte_by_byte() {
         .hears("AUTH PLAIN AGFsaWNlAGFsaWNlcHc=")
         .dribbles("235 2.7.0 Authentication successful");
     let probe = attempt(script, &access(Security::Cleartext, Mechanism::Plain)).await;
-    assert_eq!(probe.outcome, Outcome::Accepted);
+    assert_eq!(probe.finding.outcome(), Outcome::Accepted);
 }
 
 #[tokio::test]
 async fn an_endless_line_is_cut_off() {
     let probe = attempt(Script::new().floods(1 << 30), &access(Security::Cleartext, Mechanism::Plain)).await;
-    assert_eq!(probe.outcome.to_string(), "protocol error: the server sent a line of more than 65536 bytes");
+    assert_eq!(probe.finding.to_string(), "protocol error: the server sent a line of more than 65536 bytes");
 }
 
 #[rstest]

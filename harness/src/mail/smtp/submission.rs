@@ -2,7 +2,7 @@
 
 use super::super::conversation::ConversationError;
 use super::super::message::{Address, Message};
-use super::super::outcome::Outcome;
+use super::super::outcome::Finding;
 use super::super::transcript::Transcript;
 use super::reply::Reply;
 use super::session::Session;
@@ -52,7 +52,7 @@ pub struct RecipientRefusal {
 #[serde(deny_unknown_fields)]
 pub struct Submission {
     /// Accepted if the server took the message for at least one recipient.
-    pub outcome: Outcome,
+    pub finding: Finding,
     /// How far it came.
     pub stage: Stage,
     /// The recipients that the server took.
@@ -69,7 +69,7 @@ pub struct Submission {
 
 impl fmt::Display for Submission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} (at: {}, after {:.1} s)", self.outcome, self.stage, self.seconds)?;
+        writeln!(f, "{} (at: {}, after {:.1} s)", self.finding, self.stage, self.seconds)?;
         self.transcript.fmt(f)
     }
 }
@@ -93,15 +93,15 @@ pub(super) async fn hand_over(
         Ok(()) => transact(&mut session, message, &mut progress).await,
         Err(error) => Err(error),
     };
-    let outcome = match (&result, &progress.reply) {
-        (Err(error), _) => Outcome::from(error),
-        (Ok(()), Some(reply)) if !reply.is_positive() => super::outcome_of(reply),
-        (Ok(()), _) => Outcome::Accepted,
+    let finding = match (&result, &progress.reply) {
+        (Err(error), _) => Finding::from(error),
+        (Ok(()), Some(reply)) if !reply.is_positive() => super::finding_of(reply),
+        (Ok(()), _) => Finding::accepted(),
     };
     let seconds = session.wire.recorder.seconds();
     session.close(&result).await;
     let Progress { stage, accepted, refused, reply } = progress;
-    Submission { outcome, stage, accepted, refused, reply, transcript: session.wire.recorder.finish(), seconds }
+    Submission { finding, stage, accepted, refused, reply, transcript: session.wire.recorder.finish(), seconds }
 }
 
 /// The mail transaction (RFC 5321 §3.3). The reply that decides is left in `progress`.

@@ -1,6 +1,6 @@
 use super::*;
-use crate::mail::client::Security;
-use crate::mail::dialogue::{Script, client, endpoint, soon};
+use crate::mail::dialogue::{Script, soon};
+use crate::mail::outcome::Outcome;
 
 fn address(text: &str) -> Address {
     Address::new(text).unwrap()
@@ -22,7 +22,7 @@ async fn deliver(script: Script, message: &Message) -> (Submission, Vec<u8>) {
     let (stream, server) = script.play();
     let mut session = Session::new(None, soon());
     session.wire.attach(stream);
-    let opened = session.enter(&client(), &endpoint(), Security::Cleartext, None).await;
+    let opened = session.greeting().await;
     let submission = hand_over(session, opened, message).await;
     (submission, server.await.unwrap())
 }
@@ -43,7 +43,7 @@ async fn a_message_is_handed_over_and_each_refusal_kept() {
         .says("221 2.0.0 Bye");
     let message = message(&["nouser@lan.test", "carol@lan.test"]);
     let (submission, heard) = deliver(script, &message).await;
-    assert_eq!((submission.outcome.clone(), submission.stage), (Outcome::Accepted, Stage::Done));
+    assert_eq!((submission.finding.outcome(), submission.stage), (Outcome::Accepted, Stage::Done));
     assert_eq!(submission.accepted, [address("carol@lan.test")]);
     assert_eq!(submission.refused[0].recipient, address("nouser@lan.test"));
     assert_eq!(submission.refused[0].reply.enhanced().unwrap().to_string(), "5.1.1");
@@ -78,7 +78,7 @@ async fn relaying_is_refused() {
         .says("554 5.7.1 <x@ext.test>: Relay access denied")
         .hears("QUIT");
     let (submission, _) = deliver(script, &message(&["x@ext.test"])).await;
-    assert_eq!(submission.outcome.to_string(), "refused: 554 5.7.1 <x@ext.test>: Relay access denied");
+    assert_eq!(submission.finding.to_string(), "refused: 554 5.7.1 <x@ext.test>: Relay access denied");
     assert_eq!(submission.stage, Stage::Recipients);
 }
 
@@ -86,7 +86,7 @@ async fn relaying_is_refused() {
 async fn a_temporary_failure_is_not_a_refusal() {
     let script = greeted().says("451 4.3.0 queue file write error").hears("QUIT");
     let (submission, _) = deliver(script, &message(&["carol@lan.test"])).await;
-    assert_eq!(submission.outcome.to_string(), "unavailable: 451 4.3.0 queue file write error");
+    assert_eq!(submission.finding.to_string(), "unavailable: 451 4.3.0 queue file write error");
     assert_eq!(submission.stage, Stage::Sender);
 }
 
@@ -100,7 +100,7 @@ async fn a_server_that_leaves_after_the_text_did_not_take_it() {
         .says("354 go")
         .hears_until(b"\r\n.\r\n");
     let (submission, _) = deliver(script, &message(&["carol@lan.test"])).await;
-    assert!(matches!(submission.outcome, Outcome::Unavailable { .. }), "{}", submission.outcome);
+    assert_eq!(submission.finding.outcome(), Outcome::Disconnected, "{}", submission.finding);
     assert_eq!(submission.stage, Stage::Text);
 }
 
@@ -108,5 +108,5 @@ async fn a_server_that_leaves_after_the_text_did_not_take_it() {
 async fn a_message_to_nobody_is_not_sent() {
     let script = greeted().says("250 2.1.0 Ok");
     let (submission, _) = deliver(script, &message(&[])).await;
-    assert_eq!(submission.outcome.to_string(), "unavailable: the message names no recipient");
+    assert_eq!(submission.finding.to_string(), "unavailable: the message names no recipient");
 }

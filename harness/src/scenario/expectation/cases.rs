@@ -3,13 +3,14 @@
 use super::*;
 use crate::drift::{Digest, Drift, Entry, Inventory, Manager, What};
 use crate::guest_path::GuestPath;
-use crate::mail::Outcome;
 use crate::mail::causes::Cause;
 use crate::mail::delivery::DeliveryOutcome;
 use crate::mail::diagnosis::RootCause;
 use crate::mail::imap::Uid;
 use crate::mail::mailbox::{Held, Holding};
 use crate::mail::message::MessageId;
+use crate::mail::tls::Distrust;
+use crate::mail::{Finding, Outcome};
 use crate::scenario::schema;
 use crate::scenario::step::key_tests::{forms, kind};
 use crate::scenario::step::{
@@ -49,7 +50,9 @@ const NO_EXPECTATIONS: &[&str] = &[
     "checkpoint.keep",
     "checkpoint.name",
     "clock.advance",
+    "deliver.clock",
     "deliver.from",
+    "deliver.tls",
     "diagnose.service",
     "diagnose.since",
     "diagnose.user",
@@ -64,6 +67,7 @@ const NO_EXPECTATIONS: &[&str] = &[
     "flows.since",
     "forecast.name",
     "forecast.repository",
+    "imap.clock",
     "imap.mechanism",
     "imap.password",
     "imap.security",
@@ -100,6 +104,7 @@ const NO_EXPECTATIONS: &[&str] = &[
     "service.restart",
     "service.start",
     "service.stop",
+    "smtp.clock",
     "smtp.mechanism",
     "smtp.password",
     "smtp.security",
@@ -184,12 +189,16 @@ pub(in crate::scenario) fn drift_between(before: &[(&str, &str)], after: &[(&str
     (Drift::between(&before, &after, None), after)
 }
 
-fn outcome(met: bool) -> Outcome {
-    if met { Outcome::Refused { reason: "no such user".into() } } else { Outcome::Accepted }
+fn refused(met: bool) -> Finding {
+    if met { Finding::of(Outcome::Refused, "no such user") } else { Finding::accepted() }
 }
 
-fn other_words(met: bool) -> Outcome {
-    Outcome::Refused { reason: if met { "no such user" } else { "another reason" }.into() }
+fn refused_saying(met: bool) -> Finding {
+    Finding::of(Outcome::Refused, if met { "no such user" } else { "another reason" })
+}
+
+fn expired(met: bool) -> Finding {
+    Finding::untrusted([if met { Distrust::Expired } else { Distrust::OtherName }], "words")
 }
 
 fn holding(ids: &[&str]) -> Holding {
@@ -213,23 +222,20 @@ fn cases() -> Vec<Case> {
 }
 
 fn logins() -> Vec<Case> {
-    let judge = judge_login;
+    let imap = |key, told, found: fn(bool) -> Finding| {
+        case(key, &format!("user = 'a'\n{told}"), |it: &ImapLogin, met| it.expected().judge(&found(met)))
+    };
+    let smtp = |key, told, found: fn(bool) -> Finding| {
+        case(key, &format!("user = 'a'\n{told}"), |it: &SmtpLogin, met| it.expected().judge(&found(met)))
+    };
     vec![
-        case("imap.expect", "user = 'a'\nexpect = 'refused'", |it: &ImapLogin, met| {
-            judge(it.expect, None, &outcome(met))
-        }),
-        case("imap.reason", "user = 'a'\nexpect = 'refused'\nreason = 'no such'", |it: &ImapLogin, met| {
-            judge(it.expect, it.reason.as_deref(), &other_words(met))
-        }),
-        case("smtp.expect", "user = 'a'\nexpect = 'refused'", |it: &SmtpLogin, met| {
-            judge(it.expect, None, &outcome(met))
-        }),
-        case("smtp.reason", "user = 'a'\nexpect = 'refused'\nreason = 'no such'", |it: &SmtpLogin, met| {
-            judge(it.expect, it.reason.as_deref(), &other_words(met))
-        }),
-        case("ssh.expect", "user = 'a'\nexpect = 'refused'", |it: &SshLogin, met| {
-            judge(it.expect, None, &outcome(met))
-        }),
+        imap("imap.expect", "expect = 'refused'", refused),
+        imap("imap.reason", "expect = 'refused'\nreason = 'no such'", refused_saying),
+        imap("imap.because", "expect = 'untrusted'\nbecause = 'expired'", expired),
+        smtp("smtp.expect", "expect = 'refused'", refused),
+        smtp("smtp.reason", "expect = 'refused'\nreason = 'no such'", refused_saying),
+        smtp("smtp.because", "expect = 'untrusted'\nbecause = 'expired'", expired),
+        case("ssh.expect", "user = 'a'\nexpect = 'refused'", |it: &SshLogin, met| it.expected().judge(&refused(met))),
         case("requests.expect", "from = 'mail'\nsince = 'x'\nexpect = 'none'", |it: &Requests, met| {
             it.judge(usize::from(!met))
         }),
@@ -294,6 +300,12 @@ fn mail() -> Vec<Case> {
     let deliver = |told, right: Sighting, wrong: Sighting| {
         case("deliver.seen", told, |it: &Deliver, met| it.judge(if met { &right } else { &wrong }))
     };
+    let handed = |key, told, found: fn(bool) -> (Finding, usize)| {
+        case(key, &format!("to = 'a'\n{told}"), |it: &Deliver, met| {
+            let (finding, refused) = found(met);
+            it.judge_submission(&finding, refused).unwrap_or_else(|| Judged::new("accepted"))
+        })
+    };
     let message = |key, told, right: (Copies, &'static str), wrong: (Copies, &'static str)| {
         case(key, told, |it: &MessageState, met| {
             let (copies, text) = if met { &right } else { &wrong };
@@ -319,10 +331,11 @@ fn mail() -> Vec<Case> {
     let bulk = Bulk { accepted: 2, not_admitted: 0, is_complete: true };
     let arrived = || Sighting::Imap(DeliveryOutcome::Arrived { uid: Uid(1), seconds: 1.0 });
     vec![
-        case("deliver.to", "to = 'a'\nseen = 'later'", |_: &Deliver, met| {
-            let outcome = if met { Outcome::Accepted } else { Outcome::Unavailable { reason: "closed".into() } };
-            Deliver::judge_submission(&outcome, 0, "words").unwrap_or_else(|| Judged::new("accepted"))
-        }),
+        handed("deliver.to", "seen = 'later'", |met| (Finding::accepted(), usize::from(!met))),
+        handed("deliver.expect", "seen = 'later'", |met| (refused(!met), 0)),
+        handed("deliver.expect", "expect = 'refused'", |met| (refused(met), 0)),
+        handed("deliver.reason", "expect = 'refused'\nreason = 'no such'", |met| (refused_saying(met), 0)),
+        handed("deliver.because", "expect = 'untrusted'\nbecause = 'expired'", |met| (expired(met), 0)),
         deliver("to = 'a'\nseen = 'spool'", Sighting::Spool(copies(true)), Sighting::Spool(copies(false))),
         deliver("to = 'a'\nseen = 'imap'", arrived(), Sighting::Imap(DeliveryOutcome::NotSeen { detail: "x".into() })),
         deliver("to = 'a'\nseen = 'imap'", arrived(), Sighting::Imap(DeliveryOutcome::Duplicated { uids: vec![] })),

@@ -2,7 +2,7 @@
 
 use super::Instead::{Sound, Unclear};
 use super::{Copies, Judged};
-use crate::mail::Outcome;
+use crate::mail::Finding;
 use crate::mail::delivery::DeliveryOutcome;
 use crate::scenario::step::{Arrival, Deliver, Load};
 
@@ -18,23 +18,13 @@ pub(in crate::scenario) enum Sighting {
 }
 
 impl Deliver {
-    /// Holds the server's answer to a message, told in `words`, against the rule that it is taken for every recipient. So many
-    /// recipients were refused. `None` if it is taken.
-    pub(in crate::scenario) fn judge_submission(outcome: &Outcome, refused: usize, words: &str) -> Option<Judged> {
-        if outcome.is_accepted() && refused == 0 {
-            return None;
-        }
-        let mut judged = Judged::new(words);
-        // A server that says no for good is sound; one that cannot say shows nothing.
-        let instead = match outcome {
-            Outcome::Refused { .. } => Sound,
-            Outcome::Accepted
-            | Outcome::Unavailable { .. }
-            | Outcome::Untrusted { .. }
-            | Outcome::ProtocolError { .. } => Unclear,
-        };
-        judged.expect("to", false, instead, String::new);
-        Some(judged)
+    /// Holds the server's answer to a message against the expectation; so many recipients were refused. `None` if it is to be taken,
+    /// and was for every recipient: then it is to be seen.
+    pub(in crate::scenario) fn judge_submission(&self, finding: &Finding, refused: usize) -> Option<Judged> {
+        let mut judged = self.expected().judge(finding);
+        let is_accepted = finding.is_accepted() && judged.is_met();
+        judged.expect("to", !is_accepted || refused == 0, Unclear, || format!("{refused} recipients were refused"));
+        (!is_accepted || !judged.is_met()).then_some(judged)
     }
 
     /// Holds what was seen of a message that was taken against the expectation.

@@ -22,7 +22,6 @@ pub(super) use configuration::Prediction;
 pub(super) use delivery::{Bulk, Sighting};
 pub(super) use file::FileSeen;
 pub(super) use inbox::InboxSeen;
-pub(super) use login::judge_login;
 pub(super) use machine::{Rebooted, Upgraded};
 pub(super) use packets::Contacted;
 pub(super) use storage::{Built, compared};

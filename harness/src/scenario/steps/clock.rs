@@ -2,9 +2,11 @@
 
 use super::super::expectation::TimeTold;
 use super::super::span::TimeSpan;
-use super::super::step::Clock;
+use super::super::step::{Clock, TimeSource, is_of_guest};
 use super::{Done, Stage, StepError, decided};
+use crate::mail::Client;
 use jiff::Timestamp;
+use toml::Spanned;
 
 impl Stage<'_> {
     pub(super) async fn clock(&self, on: &str, clock: Clock) -> Result<Done, StepError> {
@@ -21,12 +23,26 @@ impl Stage<'_> {
 
     async fn right_clock(&self, on: &str, tolerance: TimeSpan) -> Result<Done, StepError> {
         let before = Timestamp::now();
-        let said = self.machine(on)?.succeed("date --utc +%Y-%m-%dT%H:%M:%S.%3NZ", self.deadline()).await?;
+        let told = self.guest_time(on).await?;
         let after = Timestamp::now();
-        let said = said.trim();
-        let told = said.parse::<Timestamp>();
-        let told = told.map_err(|error| StepError::Broken(format!("date said `{said}`, which is no time: {error}")))?;
         let asked = format!("whether the clock is right, to {tolerance}");
         decided(&TimeTold { before, told, after }.judge(tolerance), asked, None)
     }
+
+    /// A client that verifies certificates by that clock, as it is just now.
+    pub(super) async fn client_by(&self, on: &str, clock: Option<&Spanned<TimeSource>>) -> Result<Client, StepError> {
+        Ok(if is_of_guest(clock) { self.client.at(self.guest_time(on).await?) } else { self.client.clone() })
+    }
+
+    /// What the clock of a machine says.
+    async fn guest_time(&self, on: &str) -> Result<Timestamp, StepError> {
+        let said = self.machine(on)?.succeed("date --utc +%Y-%m-%dT%H:%M:%S.%3NZ", self.deadline()).await?;
+        let said = said.trim();
+        said.parse().map_err(|error| StepError::Broken(format!("date said `{said}`, which is no time: {error}")))
+    }
+}
+
+/// The words for the clock that a step names.
+pub(super) fn by_clock(clock: Option<&Spanned<TimeSource>>) -> &'static str {
+    if is_of_guest(clock) { ", by the machine's clock" } else { "" }
 }

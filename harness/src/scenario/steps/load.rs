@@ -142,7 +142,7 @@ impl Stage<'_> {
     /// What an inbox holds. To read all of it takes long, so that begins when it has `least` messages.
     async fn bodies(&self, access: &imap::Access, least: usize) -> Result<Bodies, String> {
         let session = Session::open(&self.client, access, self.deadline()).await;
-        let mut session = session.map_err(|probe| probe.outcome.to_string())?;
+        let mut session = session.map_err(|probe| probe.finding.to_string())?;
         let read = async {
             session.select(&MailboxName::inbox()).await?;
             let count = session.uids().await?.len();

@@ -1,30 +1,32 @@
 //! Logins: the oracle of everything.
 
-use super::super::expectation::judge_login;
-use super::super::step::{Answer, Credential, ImapLogin, Mailboxes, Privacy, SmtpLogin, SshLogin};
+use super::super::step::{Credential, Expected, ImapLogin, Mailboxes, Privacy, SmtpLogin, SshLogin};
+use super::clock::by_clock;
 use super::{Done, Stage, StepError, decided};
 use crate::machine::{HostKeys, PRINT_HOST_KEYS, ssh};
 use crate::mail::imap::{self, MailboxName};
 use crate::mail::smtp;
-use crate::mail::{Credentials, Outcome, Security};
+use crate::mail::{Credentials, Finding, Outcome, Security};
 use secrecy::SecretString;
 
 impl Stage<'_> {
     pub(super) async fn imap(&self, on: &str, login: &ImapLogin) -> Result<Done, StepError> {
         let access = self.imap_access(on, login.user.get_ref(), login.password, login.mechanism, login.security)?;
-        let probe = imap::login(&self.client, &access, self.deadline()).await;
-        let way =
-            format!("IMAP {} {:?} port {}", login.user.get_ref(), login.mechanism, access.endpoint.address.port());
-        let judged = judge_login(login.expect, login.reason.as_deref(), &probe.outcome);
+        let client = self.client_by(on, login.clock.as_ref()).await?;
+        let probe = imap::login(&client, &access, self.deadline()).await;
+        let (user, port) = (login.user.get_ref(), access.endpoint.address.port());
+        let way = format!("IMAP {user} {:?} port {port}{}", login.mechanism, by_clock(login.clock.as_ref()));
+        let judged = login.expected().judge(&probe.finding);
         decided(&judged, way, Some(probe.transcript.to_string()))
     }
 
     pub(super) async fn smtp(&self, on: &str, login: &SmtpLogin) -> Result<Done, StepError> {
         let access = self.smtp_access(on, login.user.get_ref(), login.password, login.mechanism, login.security)?;
-        let probe = smtp::authenticate(&self.client, &access, self.deadline()).await;
-        let way =
-            format!("SMTP {} {:?} port {}", login.user.get_ref(), login.mechanism, access.endpoint.address.port());
-        let judged = judge_login(login.expect, login.reason.as_deref(), &probe.outcome);
+        let client = self.client_by(on, login.clock.as_ref()).await?;
+        let probe = smtp::authenticate(&client, &access, self.deadline()).await;
+        let (user, port) = (login.user.get_ref(), access.endpoint.address.port());
+        let way = format!("SMTP {user} {:?} port {port}{}", login.mechanism, by_clock(login.clock.as_ref()));
+        let judged = login.expected().judge(&probe.finding);
         decided(&judged, way, Some(probe.transcript.to_string()))
     }
 
@@ -44,12 +46,12 @@ impl Stage<'_> {
         }
         let connection = self.lab.ssh_connection(host, deadline).await.map_err(broken)?;
         let answer = ssh::login(connection, user, deadline).await.map_err(broken)?;
-        let outcome = match answer {
-            ssh::Login::Accepted => Outcome::Accepted,
-            ssh::Login::Refused { reason } => Outcome::Refused { reason },
+        let finding = match answer {
+            ssh::Login::Accepted => Finding::accepted(),
+            ssh::Login::Refused { reason } => Finding::of(Outcome::Refused, reason),
         };
         let asked = format!("ssh {} with the right password, after root with the lab's key", login.user.get_ref());
-        decided(&judge_login(login.expect, None, &outcome), asked, None)
+        decided(&login.expected().judge(&finding), asked, None)
     }
 
     pub(super) async fn mailboxes(&self, on: &str, mailboxes: &Mailboxes) -> Result<Done, StepError> {
@@ -58,7 +60,7 @@ impl Stage<'_> {
         let mut session = match imap::Session::open(&self.client, &access, self.deadline()).await {
             Ok(session) => session,
             Err(probe) => {
-                let judged = judge_login(Answer::Accepted, None, &probe.outcome);
+                let judged = Expected::yes().judge(&probe.finding);
                 return decided(&judged, asked, Some(probe.transcript.to_string()));
             }
         };

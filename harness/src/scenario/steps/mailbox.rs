@@ -22,7 +22,7 @@ impl Stage<'_> {
             Ok(session) => session,
             Err(probe) => {
                 let transcript = Some(probe.transcript.to_string());
-                let done = Done { asked, answered: probe.outcome.to_string(), transcript };
+                let done = Done { asked, answered: probe.finding.to_string(), transcript };
                 return Err(StepError::Unmet(done, Instead::Unclear));
             }
         };

@@ -6,8 +6,8 @@ use super::super::own_program;
 use super::ward::Ward;
 use anyhow::{Context as _, ensure};
 use harness::hold::State;
-use harness::mail::tls::Trust;
-use harness::mail::{Client, Credentials, Endpoint, HostDialer, Outcome as Answer, Security, imap};
+use harness::mail::tls::{Distrust, Trust};
+use harness::mail::{Client, Credentials, Endpoint, Finding, HostDialer, Security, imap};
 use harness::time::Deadline;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -148,28 +148,28 @@ pub(super) fn forward(ward: &Ward) -> Row {
     let authority = ward.status(&ward.name)?.authority.context("there is no certificate of the authority")?;
     let trust = Trust::from_ca_pem(&fs_err::read(authority)?)?;
     let client = Client::new(Arc::new(HostDialer), trust);
-    let login = |password: String, name: &str| -> anyhow::Result<Answer> {
+    let login = |password: String, name: &str| -> anyhow::Result<Finding> {
         let access = imap::Access {
             endpoint: Endpoint::new(here, name)?,
             security: Security::ImplicitTls,
             credentials: Credentials::new("alice", password.into())?,
             mechanism: imap::Mechanism::Login,
         };
-        Ok(ward.wait(imap::login(&client, &access, Deadline::after(Duration::from_mins(1)))).outcome)
+        Ok(ward.wait(imap::login(&client, &access, Deadline::after(Duration::from_mins(1)))).finding)
     };
     for name in ["mail.lan.test", "localhost", "127.0.0.1"] {
         let right = login(ward.password("alice")?, name)?;
-        ensure!(right == Answer::Accepted, "alice with her password, at {name}: {right:?}");
+        ensure!(right.is_accepted(), "alice with her password, at {name}: {right:?}");
     }
     let wrong = login("not-the-right-passwd".into(), "mail.lan.test")?;
-    ensure!(matches!(wrong, Answer::Refused { .. }), "alice with another password: {wrong:?}");
+    ensure!(wrong.is_refused(), "alice with another password: {wrong:?}");
     let other = login(ward.password("alice")?, "mail.other.test")?;
-    ensure!(matches!(other, Answer::Untrusted { .. }), "a server of another name: {other:?}");
+    ensure!(other.is_untrusted_for(Distrust::OtherName), "a server of another name: {other:?}");
     forward.signal(Signal::SIGINT)?;
     let run = forward.end()?;
     ended_with(&run, 0)?;
     let gone = login(ward.password("alice")?, "mail.lan.test")?;
-    ensure!(matches!(gone, Answer::Unavailable { .. }), "after it has ended: {gone:?}");
+    ensure!(gone.outcome() == harness::mail::Outcome::Unavailable, "after it has ended: {gone:?}");
     Ok(passed(format!("accepted at {here}; refused with a wrong password; not trusted under another name")))
 }
 
