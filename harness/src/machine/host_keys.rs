@@ -11,7 +11,7 @@ pub const PRINT_HOST_KEYS: &str = "cat /etc/ssh/ssh_host_*_key.pub";
 pub struct HostKeys(Vec<Vec<u8>>);
 
 impl HostKeys {
-    /// Reads lines of `.pub` files (sshd(8), "AUTHORIZED_KEYS FILE FORMAT"): a type, the key in base64, a comment. Other lines
+    /// Reads lines of `.pub` files (sshd(8), `AUTHORIZED_KEYS FILE FORMAT`): a type, the key in base64, a comment. Other lines
     /// are no keys.
     pub fn parse(lines: &str) -> Self {
         let key = |line: &str| STANDARD.decode(line.split_whitespace().nth(1)?).ok().filter(|key| !key.is_empty());

@@ -36,7 +36,7 @@ pub(super) fn nothing_is_held(ward: &Ward) -> Row {
 }
 
 pub(super) fn is_held(ward: &Ward) -> Row {
-    let run = Ward::end(ward.repro(&["--until", "a trace", "--detach"])?, "")?;
+    let run = Ward::end(ward.repro(&["--until", "a trace", "--detach"]), "")?;
     ended_with(&run, 0)?;
     let status = ward.status(&ward.name)?;
     ensure!((status.state.clone(), status.done) == (State::Held, 3), "it stands so: {status:?}");
@@ -52,7 +52,7 @@ pub(super) fn is_held(ward: &Ward) -> Row {
 
 pub(super) fn two_are_held(ward: &Ward) -> Row {
     let second = format!("{}-2", ward.name);
-    let run = Ward::end(ward.repro(&["--until", "0", "--detach"])?, "")?;
+    let run = Ward::end(ward.repro(&["--until", "0", "--detach"]), "")?;
     ended_with(&run, 0)?;
     let run = ward.typed(&["exec", "mail", "--", "true"])?;
     ended_with(&run, 2)?;
@@ -67,7 +67,7 @@ pub(super) fn two_are_held(ward: &Ward) -> Row {
 
 /// A command in our lab.
 fn exec(ward: &Ward, machine: &str, words: &[&str], input: &str) -> anyhow::Result<Ended> {
-    let command = ward.command(&[&["exec", "--lab", &ward.name, machine, "--"], words].concat())?;
+    let command = ward.command(&[&["exec", "--lab", &ward.name, machine, "--"], words].concat());
     Ward::end(command, input)
 }
 
@@ -125,7 +125,7 @@ pub(super) fn console(ward: &Ward) -> Row {
     ended_with(&log, 0)?;
     // Leaving is a key, as for a person; what was shown lately is shown to whoever comes again.
     let sit = |keys: &str| {
-        let run = Ward::end(ward.command(&["console", "--lab", &ward.name, "mail"])?, keys)?;
+        let run = Ward::end(ward.command(&["console", "--lab", &ward.name, "mail"]), keys)?;
         ended_with(&run, 0)?;
         anyhow::Ok(run.output)
     };
@@ -139,7 +139,7 @@ pub(super) fn console(ward: &Ward) -> Row {
 }
 
 pub(super) fn forward(ward: &Ward) -> Row {
-    let mut forward = Ward::start(unbuffered(&ward.command(&["forward", "--lab", &ward.name, "mail:993"])?))?;
+    let mut forward = Ward::start(unbuffered(&ward.command(&["forward", "--lab", &ward.name, "mail:993"])))?;
     forward.wait_for("is mail:993")?;
     let line = forward.heard().last().context("it says nothing")?;
     let here: SocketAddr = line.split(' ').next().unwrap_or_default().parse().with_context(|| line.clone())?;
@@ -267,13 +267,13 @@ pub(super) fn down(ward: &Ward) -> Row {
 }
 
 pub(super) fn passes(ward: &Ward) -> Row {
-    let mut command = ward.command(&["repro", "rewind::control", "--break-on-failure", "--detach"])?;
+    let mut command = ward.command(&["repro", "rewind::control", "--break-on-failure", "--detach"]);
     command.env("REHEARSAL_RESULTS", ward.results());
     let run = Ward::end(command, "")?;
     ended_with(&run, 0)?;
     ward.wait_until_clear()?;
     // And one that fails is.
-    let run = Ward::end(ward.repro(&["--break-on-failure", "--detach"])?, "")?;
+    let run = Ward::end(ward.repro(&["--break-on-failure", "--detach"]), "")?;
     ended_with(&run, 1)?;
     ensure!(run.output.contains("as something failed: step 4 on mail"), "{}", run.output);
     ended_with(&ward.typed(&["down", "--lab", &ward.name])?, 0)?;
@@ -282,7 +282,7 @@ pub(super) fn passes(ward: &Ward) -> Row {
 }
 
 pub(super) fn closed_and_killed(ward: &Ward) -> Row {
-    let command = ward.repro(&["--until", "1", "--detach"])?;
+    let command = ward.repro(&["--until", "1", "--detach"]);
     let words = [command.get_program()].into_iter().chain(command.get_args());
     let line: Vec<_> = words.map(|word| format!("'{}'", word.display())).collect();
     let mut terminal = Command::new("script");
@@ -301,9 +301,9 @@ pub(super) fn closed_and_killed(ward: &Ward) -> Row {
 }
 
 pub(super) fn interrupted(ward: &Ward) -> Row {
-    let mut holder = Ward::start(unbuffered(&ward.repro(&["--until", "1"])?))?;
+    let mut holder = Ward::start(unbuffered(&ward.repro(&["--until", "1"])))?;
     holder.wait_for("cargo xtask down")?;
-    let mut forward = Ward::start(unbuffered(&ward.command(&["forward", "--lab", &ward.name, "mail:143"])?))?;
+    let mut forward = Ward::start(unbuffered(&ward.command(&["forward", "--lab", &ward.name, "mail:143"])))?;
     forward.wait_for("is mail:143")?;
     holder.signal(Signal::SIGINT)?;
     ended_with(&holder.end()?, 0)?;

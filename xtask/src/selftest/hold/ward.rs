@@ -64,17 +64,17 @@ impl Ward {
     }
 
     /// What a person would type, behind `cargo xtask`.
-    pub(super) fn command(&self, words: &[&str]) -> anyhow::Result<Command> {
+    pub(super) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(own_program());
         command.args(words).env("REHEARSAL_RESULTS", self.results()).env("RUST_BACKTRACE", "0");
-        Ok(command)
+        command
     }
 
     /// The same, of the command that holds a lab of ours.
-    pub(super) fn repro(&self, words: &[&str]) -> anyhow::Result<Command> {
-        let mut command = self.command(&["repro", &self.name])?;
+    pub(super) fn repro(&self, words: &[&str]) -> Command {
+        let mut command = self.command(&["repro", &self.name]);
         command.arg("--scenarios").arg(self.scratch.path().join("scenarios")).args(words);
-        Ok(command)
+        command
     }
 
     /// Runs it to its end, with this on its standard input.
@@ -97,7 +97,7 @@ impl Ward {
 
     /// What a person would type, run to its end.
     pub(super) fn typed(&self, words: &[&str]) -> anyhow::Result<Ended> {
-        Self::end(self.command(words)?, "")
+        Self::end(self.command(words), "")
     }
 
     /// Starts it, to be watched.

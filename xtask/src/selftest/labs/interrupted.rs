@@ -35,14 +35,14 @@ fn site(given: &Given) -> anyhow::Result<Site> {
     Ok(site)
 }
 
-fn freeze() -> anyhow::Result<Command> {
+fn freeze() -> Command {
     let mut command = Command::new(own_program());
     command.args(["lab", "freeze", LAB, "--only", MACHINE]);
-    Ok(command)
+    command
 }
 
 fn start(site: &Site) -> anyhow::Result<Builder> {
-    let mut command = freeze()?;
+    let mut command = freeze();
     command.env("XDG_CACHE_HOME", site.home());
     Builder::spawn(command)
 }
@@ -72,7 +72,7 @@ fn twice(site: &Site) -> anyhow::Result<Outcome> {
 
 fn too_little(given: &Given) -> anyhow::Result<Outcome> {
     let site = Site::new(given)?;
-    let run = in_tmpfs(given, &site, "900m", &given.image.directory, &freeze()?)?.end()?;
+    let run = in_tmpfs(given, &site, "900m", &given.image.directory, &freeze())?.end()?;
     let error = run.failed_with(&["a template of this lab needs", "cargo xtask clean"])?;
     anyhow::ensure!(!run.said.contains("QEMU runs"), "it began all the same:\n{}", run.said);
     Ok(Outcome::Passed(error.replace(&site.path().display().to_string(), "…")))
@@ -80,7 +80,7 @@ fn too_little(given: &Given) -> anyhow::Result<Outcome> {
 
 fn full(given: &Given) -> anyhow::Result<Outcome> {
     let site = Site::new(given)?;
-    let mut run = in_tmpfs(given, &site, "4g", &given.image.directory, &freeze()?)?;
+    let mut run = in_tmpfs(given, &site, "4g", &given.image.directory, &freeze())?;
     run.wait_for("is ready and at rest")?;
     run.tell("now")?;
     let run = run.end()?;
