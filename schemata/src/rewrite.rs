@@ -4,6 +4,7 @@ use super::seats::Seat;
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::ops::Range;
 
 /// A mutant that gets a switch.
@@ -78,7 +79,7 @@ impl Writer<'_> {
             match mutant.seat {
                 // Only one mutant is on in a process, so in its form of the expression no other needs a switch.
                 Seat::Around(_) => {
-                    self.written.push_str(&format!("if crate::mutant_switch::on({number}) {{("));
+                    let _ = write!(self.written, "if crate::mutant_switch::on({number}) {{(");
                     let (before, behind) = (whole.start..mutant.replaces.start, mutant.replaces.end..whole.end);
                     let form = [&self.code[before], replacement, &self.code[behind]].concat();
                     self.region(number, &form);

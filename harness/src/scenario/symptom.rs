@@ -127,23 +127,10 @@ mod tests {
         step: Vec<Step>,
     }
 
-    /// They compare with what earlier steps have remembered.
-    #[test]
-    fn a_step_that_looks_back_is_no_symptom_by_itself() {
-        let text = "name = 'x'\non = 'mail'\nsymptom = true\ndo.units = { same_since = 'before' }";
-        assert!(Symptom::of(&toml::from_str(text).unwrap()).is_none());
-    }
-
     #[rstest::rstest]
     #[case("imap = { user = 'alice', expect = 'refused' }", "imap-login", "IMAP login of alice", "imap")]
     #[case("smtp = { user = 'alice', expect = 'refused' }", "smtp-login", "SMTP login of alice", "smtp")]
     #[case("ssh = { user = 'alice', expect = 'refused' }", "ssh-login", "ssh login of alice", "sshd")]
-    #[case(
-        "deliver = { from = 'friend', to = 'alice', expect = 'refused' }",
-        "delivery",
-        "what \"x\" is about",
-        "postfix"
-    )]
     #[case("run = { command = 'true' }", "command", "what \"x\" is about", "")]
     #[case("file = { path = '/etc/a' }", "file", "what \"x\" is about", "")]
     #[case("units = { active = ['sssd'] }", "units", "what \"x\" is about", "")]

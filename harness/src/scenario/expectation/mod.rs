@@ -1,7 +1,7 @@
 //! Expectations as pure functions: what a step expects, held against what was observed. Asking the guest is done elsewhere.
 
 #[cfg(test)]
-mod cases;
+pub(super) mod cases;
 mod clock;
 mod command;
 mod configuration;
