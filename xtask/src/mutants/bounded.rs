@@ -53,18 +53,17 @@ pub(super) fn run(command: &mut Command, limit: Limit) -> io::Result<Option<Exit
         None => end.recv().map_err(|_| RecvTimeoutError::Disconnected),
         Some(left) => end.recv_timeout(left),
     };
-    let ended = match first {
-        Ok(status) => Some(status?),
-        Err(_) => {
-            // It may have ended meanwhile, which is as good.
-            let _ = killpg(group, Signal::SIGINT);
-            let ended = end.recv_timeout(GRACE).is_ok();
-            let _ = killpg(group, Signal::SIGKILL);
-            if !ended {
-                let _ = end.recv();
-            }
-            None
+    let ended = if let Ok(status) = first {
+        Some(status?)
+    } else {
+        // It may have ended meanwhile, which is as good.
+        let _ = killpg(group, Signal::SIGINT);
+        let ended = end.recv_timeout(GRACE).is_ok();
+        let _ = killpg(group, Signal::SIGKILL);
+        if !ended {
+            let _ = end.recv();
         }
+        None
     };
     let _ = killpg(group, Signal::SIGKILL);
     let _ = waiting.join();
