@@ -218,8 +218,38 @@ mod tests {
     #[case::words_of_nothing("a@b", "expect = 'absent'\nlacks = ['x']", "contains nothing")]
     fn a_message_is_named_and_its_words_are_there(#[case] id: &str, #[case] keys: &str, #[case] words: &str) {
         let state: MessageState = toml::from_str(&format!("id = '{id}'\nof = 'alice'\n{keys}")).unwrap();
+        flawed(|flaws| state.check(flaws), words);
+    }
+
+    #[rstest::rstest]
+    #[case::bare("", "")]
+    #[case::done_with_words_of_a_failure("says = ['x']", "says nothing of a failure")]
+    #[case::failed_with_words("expect = 'failed'\nsays = ['x']", "")]
+    #[case::failed("expect = 'failed'", "")]
+    #[case::nobody_sends("accepted_at_least = 1", "nobody sends mail")]
+    #[case::somebody_sends("accepted_at_least = 1\ndeliver_to = 'alice'", "")]
+    #[case::sent_without_a_number("deliver_to = 'alice'", "")]
+    #[case::no_package("until_package = 0", "has number 1")]
+    #[case::first_package("until_package = 1", "")]
+    fn what_an_upgrade_expects_goes_together(#[case] keys: &str, #[case] words: &str) {
+        let upgrade: Upgrade = toml::from_str(&format!("repository = 'leap'\n{keys}")).unwrap();
+        flawed(|flaws| upgrade.check(flaws), words);
+    }
+
+    #[rstest::rstest]
+    #[case::read("take = 'x'", "")]
+    #[case::written("put = 'x'", "")]
+    #[case::both("take = 'x'\nput = 'x'", "either read or written")]
+    #[case::neither("", "either read or written")]
+    fn a_spool_is_read_or_written(#[case] keys: &str, #[case] words: &str) {
+        let spool: Spool = toml::from_str(&format!("of = 'alice'\n{keys}")).unwrap();
+        flawed(|flaws| spool.check(flaws), words);
+    }
+
+    /// Nothing is wrong where there are no words.
+    fn flawed(check: impl FnOnce(&mut Flaws), words: &str) {
         let mut flaws = Flaws::default();
-        state.check(&mut flaws);
+        check(&mut flaws);
         assert_eq!(flaws.is_empty(), words.is_empty(), "{flaws:?}");
         assert!(format!("{flaws:?}").contains(words), "{flaws:?}");
     }

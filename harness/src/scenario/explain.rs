@@ -311,3 +311,56 @@ fn asked(symptom: &Symptom, finding: &Finding) -> Asked {
     let (label, step) = (symptom.label.clone(), symptom.sentence().to_owned());
     Asked { label, step, concern: symptom.concern(), found }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps(text: &str) -> Vec<Step> {
+        #[derive(serde::Deserialize)]
+        struct File {
+            step: Vec<Step>,
+        }
+        toml::from_str::<File>(text).unwrap().step
+    }
+
+    const BROKEN: &str = "[[step]]\nname = 'broken'\ndo.checkpoint = { name = 'broken', keep = true }\n";
+    const SYMPTOM: &str =
+        "[[step]]\nname = 's'\non = 'mail'\nsymptom = true\ndo.imap = { user = 'alice', expect = 'refused' }\n";
+    const LOOK: &str = "[[step]]\nname = 'l'\non = 'mail'\ndo.units = { active = ['sssd'] }\n";
+    const MENDED: &str = "[[step]]\nname = 'm'\non = 'mail'\ndo.remove = { paths = ['/etc/a'] }\n";
+
+    #[rstest::rstest]
+    #[case::the_next_step(&[BROKEN, SYMPTOM], Some((0, 1)))]
+    #[case::behind_a_look(&[LOOK, BROKEN, LOOK, SYMPTOM, SYMPTOM], Some((1, 2)))]
+    #[case::up_to_what_mends(&[BROKEN, SYMPTOM, MENDED, SYMPTOM], Some((0, 1)))]
+    #[case::of_another_state(&[BROKEN, MENDED, SYMPTOM], None)]
+    #[case::no_symptom(&[BROKEN, LOOK], None)]
+    #[case::nothing_is_kept(&[LOOK, SYMPTOM], None)]
+    fn it_starts_where_symptoms_follow_at_once(#[case] parts: &[&str], #[case] expected: Option<(usize, usize)>) {
+        let found = point(&steps(&parts.concat())).map(|(index, symptoms)| (index, symptoms.len()));
+        assert_eq!(found, expected);
+    }
+
+    #[rstest::rstest]
+    #[case::look("do.units = { active = ['sssd'] }", false)]
+    #[case::fault("fault = true\ndo.run = { command = 'x' }", true)]
+    #[case::of_the_lab("do.rewind = { to = 'x' }", true)]
+    #[case::deed("do.remove = { paths = ['/etc/a'] }", true)]
+    fn what_changes_a_system_ends_its_symptoms(#[case] keys: &str, #[case] changes: bool) {
+        assert_eq!(changes_things(&steps(&format!("[[step]]\nname = 'x'\non = 'mail'\n{keys}"))[0]), changes);
+    }
+
+    #[rstest::rstest]
+    #[case::no_symptom_to_begin_with(&[], Manner::AsItRuns, Blame::NoSymptom)]
+    #[case::healed_by_a_restart(&[], Manner::Restarted, Blame::Restart)]
+    #[case::healed_by_files(&[1, 4], Manner::AsItRuns, Blame::Changes(2))]
+    #[case::healed_by_both(&[1], Manner::Restarted, Blame::ChangesAndRestart(1))]
+    fn blame_is_what_heals(#[case] found: &[usize], #[case] manner: Manner, #[case] blame: Blame) {
+        let symptom = Symptom::among(steps(SYMPTOM).iter()).remove(0);
+        let finding = Finding { next: Next::Found(found.iter().copied().collect()), manner };
+        assert_eq!(asked(&symptom, &finding).found, blame);
+        let finding = Finding { next: Next::Elsewhere, manner };
+        assert_eq!(asked(&symptom, &finding).found, Blame::Elsewhere);
+    }
+}

@@ -161,3 +161,58 @@ fn what_cannot_be_tried_is_neither_good_nor_bad(#[case] kind: Kind, #[case] symp
     let (outcome, done) = judge(kind, &step, Err(StepError::Lacking("it has no netem".into())));
     assert_eq!((outcome, done.answered.as_str()), (StepOutcome::Skipped, "it has no netem"));
 }
+
+fn step(action: &str) -> Step {
+    toml::from_str(&format!("name = \"it works\"\n{action}")).unwrap()
+}
+
+#[rstest]
+#[case::checkpoint("do.checkpoint = { name = \"whole\" }", "keep the state of the lab as `whole`")]
+#[case::rewind("do.rewind = { to = \"whole\" }", "go back to `whole`")]
+#[case::reboot("on = \"mail\"\ndo.reboot = {}", "systemctl reboot")]
+#[case::cut("on = \"mail\"\ndo.power = \"cut\"", "pull the plug")]
+#[case::shutdown("on = \"mail\"\ndo.power = \"shutdown\"", "systemctl poweroff")]
+#[case::power_on("on = \"mail\"\ndo.power = \"on\"", "switch on")]
+#[case::not_of_the_lab("on = \"mail\"\ndo.units = { active = [] }", "")]
+fn what_is_asked_of_the_lab_is_told(#[case] action: &str, #[case] asked: &str) {
+    assert_eq!(asked_of_lab(&step(action).action), asked);
+}
+
+#[test]
+fn a_failure_names_the_step_by_its_number_from_one() {
+    let words = failure(2, &result(Some(3), StepOutcome::Failed));
+    assert_eq!(words, "step 3 on mail, \"it works\": whether it works → an answer");
+}
+
+#[rstest]
+#[case::fault("fault = true", Part::Fault)]
+#[case::symptom("symptom = true", Part::Symptom)]
+#[case::fault_first("fault = true\nsymptom = true", Part::Fault)]
+#[case::neither("", Part::Plain)]
+fn a_step_is_what_it_is_marked_as(#[case] mark: &str, #[case] part: Part) {
+    assert_eq!(part_of(&step(&format!("on = \"mail\"\n{mark}\ndo.units = {{ active = [] }}"))), part);
+}
+
+#[rstest]
+#[case::once("", None)]
+#[case::within("within = \"3 s\"", Some("looks until it is so, 3 s nominal"))]
+#[case::always("always = \"3 s\"", Some("looks for 3 s nominal, whether it stays so"))]
+#[case::never("never = \"3 s\"", Some("looks for 3 s nominal, whether it comes true"))]
+fn a_step_is_announced_with_its_number_from_one(#[case] time: &str, #[case] looks: Option<&str>) {
+    let begins = beginning(2, 5, &step(&format!("on = \"mail\"\n{time}\ndo.units = {{ active = [] }}")));
+    assert_eq!((begins.number, begins.of, begins.looks.as_deref()), (3, 5, looks));
+}
+
+/// A cause is told once, even where the error itself has told it.
+#[test]
+fn an_error_is_told_with_causes_that_it_does_not_name_itself() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("{words}")]
+    struct Failure {
+        words: &'static str,
+        source: Option<Box<Failure>>,
+    }
+    let failure = |words, source: Option<Failure>| Failure { words, source: source.map(Box::new) };
+    let error = failure("no login: refused", Some(failure("refused", Some(failure("too many", None)))));
+    assert_eq!(chain(&error), "no login: refused: too many");
+}

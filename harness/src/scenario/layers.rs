@@ -61,3 +61,28 @@ impl Storage {
 fn has_luks(stack: &Stack) -> bool {
     stack.layers().iter().any(|layer| matches!(layer, Layer::Luks(_)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RAID: &str = "{ disks = { sizes_mib = [256, 256, 256, 256] } }, { raid10 = {} }";
+
+    #[rstest::rstest]
+    #[case::with_a_passphrase(", { luks = {} }", "passphrase_of = 'luks'", "")]
+    #[case::without_one(", { luks = {} }", "", "needs a passphrase")]
+    #[case::only_looked_at(", { luks = {} }", "make = 'compared'", "")]
+    #[case::not_encrypted("", "", "")]
+    #[case::no_stack(", { volume = { size_mib = 16 } }", "", "cannot be built")]
+    fn layers_are_a_stack_and_what_is_encrypted_can_be_opened(
+        #[case] above: &str,
+        #[case] keys: &str,
+        #[case] words: &str,
+    ) {
+        let storage: Storage = toml::from_str(&format!("layers = [{RAID}{above}]\n{keys}")).unwrap();
+        let mut flaws = Flaws::default();
+        storage.check(&mut flaws);
+        assert_eq!(flaws.is_empty(), words.is_empty(), "{flaws:?}");
+        assert!(format!("{flaws:?}").contains(words), "{flaws:?}");
+    }
+}

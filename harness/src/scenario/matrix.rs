@@ -328,6 +328,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn names_of_variables_may_have_both_kinds_of_dashes() {
+        assert_eq!(names(&read("a_b-c = ['1']").unwrap()), ["a_b-c=1"]);
+    }
+
+    #[test]
+    fn as_many_combinations_as_there_may_be_are_read() {
+        let values = |count: usize| (0..count).map(|value| format!("'{value}'")).collect::<Vec<_>>().join(", ");
+        let matrix = read(&format!("a = [{}]\nb = [{}]", values(MOST / 100), values(100))).unwrap();
+        assert_eq!(matrix.combinations().len(), MOST);
+    }
+
     #[rstest::rstest]
     #[case::unknown_axis("v = ['a', 'b']\nexclude = [{ w = ['a'] }]", "the matrix has no `w`")]
     #[case::unknown_value("v = ['kept', 'b']\ncontrol = { v = ['kpet'] }", "did you mean `kept`?")]
@@ -337,6 +349,10 @@ mod tests {
     )]
     #[case::all_controls("v = ['a']\ncontrol = { v = ['a'] }", "every combination is a control")]
     #[case::a_path("v = ['/etc']", "cannot name a cell")]
+    #[case::no_value("v = ['']", "cannot name a cell")]
+    #[case::hidden("v = ['.a']", "cannot name a cell")]
+    #[case::name_of_two_words("'v w' = ['a']", "the name of a variable")]
+    #[case::included_under_an_unknown_name("v = ['a']\ninclude = [{ w = 'b' }]", "the matrix has no `w`")]
     #[case::twice("v = ['a', 'a']", "there already")]
     #[case::included_twice("v = ['a', 'b']\ninclude = [{ v = 'a' }]", "there already")]
     #[case::incomplete("v = ['a']\nw = ['a']\ninclude = [{ v = 'b' }]", "no value for `w`")]

@@ -50,3 +50,26 @@ impl Fio {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::device("/dev/vdb", false)]
+    #[case::relative("dev/vdb", true)]
+    fn a_disk_has_an_absolute_path(#[case] disk: &str, #[case] wrong: bool) {
+        let fio: Fio = toml::from_str(&format!("disk = '{disk}'\neach = '1 s'\ncalled = 'x'")).unwrap();
+        let mut flaws = Flaws::default();
+        fio.check(&mut flaws);
+        assert_eq!(!flaws.is_empty(), wrong, "{flaws:?}");
+    }
+
+    #[rstest::rstest]
+    #[case::raw("raw", DiskFormat::Raw)]
+    #[case::qcow2("qcow2", DiskFormat::Qcow2)]
+    fn qemu_serves_it_as_what_it_is(#[case] format: &str, #[case] expected: DiskFormat) {
+        let keys = format!("disk = '/dev/vdb'\neach = '1 s'\ncalled = 'x'\nformat = '{format}'");
+        assert_eq!(toml::from_str::<Fio>(&keys).unwrap().format(), expected);
+    }
+}

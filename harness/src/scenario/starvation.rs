@@ -100,6 +100,7 @@ mod tests {
     #[rstest::rstest]
     #[case::alone(9.0, 0.5, 0.0, false)]
     #[case::beside_others(5.0, 4.9, 0.0, false)]
+    #[case::half_and_half(4.0, 4.0, 0.0, false)]
     #[case::starved(3.0, 6.0, 0.0, true)]
     #[case::hardly_awake(0.01, 0.5, 0.0, false)]
     #[case::without_any_core(0.0, 1.0, 0.0, true)]

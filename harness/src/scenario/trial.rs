@@ -177,3 +177,21 @@ fn words(chosen: &[Candidate<'_>], of: usize, manner: Manner) -> String {
         Manner::Restarted => format!("{put_back}, services started again"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::expectation::cases::drift_between;
+
+    #[rstest::rstest]
+    #[case::none(0, Manner::AsItRuns, "nothing put back")]
+    #[case::one(1, Manner::AsItRuns, "/etc/a put back")]
+    #[case::some(2, Manner::AsItRuns, "2 of 3 put back")]
+    #[case::all(3, Manner::AsItRuns, "all 3 put back")]
+    #[case::restarted(3, Manner::Restarted, "all 3 put back, services started again")]
+    fn a_trial_says_what_it_puts_back(#[case] count: usize, #[case] manner: Manner, #[case] expected: &str) {
+        let (drift, _) = drift_between(&[("/etc/a", "a"), ("/etc/b", "b"), ("/etc/c", "c")], &[]);
+        let all: Vec<_> = drift.changes.iter().map(|change| Candidate { machine: "mail", change }).collect();
+        assert_eq!(words(&all[..count], all.len(), manner), expected);
+    }
+}

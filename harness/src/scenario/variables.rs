@@ -78,4 +78,16 @@ mod tests {
         let text = crate::mistake::plain_text(&mistakes);
         assert!(text.contains("did you mean `variant`?") && text.contains("columns 21 to 30"), "{text}");
     }
+
+    #[test]
+    fn texts_in_lists_and_tables_are_filled_in_too() {
+        let source = "x = { paths = [\"/etc/${service}\", \"/etc/a\"], number = 1 }";
+        let mut document = toml::de::DeTable::parse(source).unwrap().into_inner();
+        let mut flaws = Flaws::default();
+        let value = document.get_mut("x").unwrap();
+        fill_in(value, &Combination::of(&[("service", "imap")]), source, &mut flaws);
+        let paths = value.get_ref().get("paths").unwrap();
+        let texts: Vec<_> = (0..2).map(|index| paths.get_ref().get(index).unwrap().get_ref().as_str()).collect();
+        assert_eq!((texts, flaws.is_empty()), (vec![Some("/etc/imap"), Some("/etc/a")], true));
+    }
 }

@@ -3,23 +3,24 @@
 //! cargo-mutants makes the mutants and tries them, in a copy of the project; `.cargo/mutants.toml` says which code it is.
 //! What it does not know is told here: which survivors are known, and what was not tried in the time that there was.
 
+mod at_once;
+mod bounded;
 mod mutant;
 mod survivors;
+mod tally;
 mod tree;
 
 use crate::exit::{End, HostLacks};
 use crate::say;
 use crate::workbench::{project, target};
 use anyhow::{Context as _, bail, ensure};
+use bounded::Limit;
 use mutant::Mutant;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 use survivors::Survivors;
+use tally::{Outcomes, Tally};
 use tree::Tree;
 
 pub(super) const EXAMPLES: &str = "\
@@ -29,13 +30,17 @@ Examples:
     cargo xtask mutants --changed HEAD~3 --minutes 10
     cargo xtask mutants harness/src/drift/minimal.rs
     cargo xtask mutants --list harness/src/mail/*.rs
+    cargo xtask mutants --one-by-one harness/src/size.rs
 
-Each mutant is a build and a run of the harness' own tests. Exit code: 1 if a mutant survives that
+All mutants are in one build of the harness' own tests, each behind a switch. Exit code: 1 if a mutant survives that
 .cargo/mutants-survivors.toml does not name (of a sample: if less than half are caught), 2 if that list names
 one that does not exist.";
 
 /// How long the tests of the harness may take with a mutant; without one it is a small part of that.
 const TEST_LIMIT: Duration = Duration::from_mins(3);
+
+/// What cargo-mutants is always told.
+const CARGO_MUTANTS: [&str; 4] = ["--colors", "never", "--package", "rehearsal-harness"];
 
 /// Which mutants.
 #[derive(clap::Args)]
@@ -49,6 +54,9 @@ pub(crate) struct Args {
     /// Stop after this time, and count what was not tried
     #[arg(long, value_name = "N")]
     minutes: Option<u64>,
+    /// Build each by itself, as cargo-mutants does: slow, and for constants, too
+    #[arg(long)]
+    one_by_one: bool,
     /// Only list them
     #[arg(long)]
     list: bool,
@@ -56,6 +64,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let limit = Limit::minutes(args.minutes);
     needs_cargo_mutants()?;
     let place = target().join("mutants");
     let tree = Tree::copy(&project("."), &place)?;
@@ -73,9 +82,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         say::line("No code that .cargo/mutants.toml names has a mutant here.");
         return Ok(ExitCode::SUCCESS);
     }
-    let limit = args.minutes.map(|minutes| Duration::from_secs(60 * minutes));
-    try_them(&tree, &place, &chosen, limit)?;
-    let tally = Tally::read(&tree.path.join("mutants.out"), &mutants, &survivors)?;
+    let build = build_directory(&place)?;
+    let outcomes = if args.one_by_one {
+        one_by_one(&tree, &build, &chosen, limit)?
+    } else {
+        at_once::try_them(&tree.path, &build, &mutants, limit)?
+    };
+    let tally = Tally::new(&mutants, &outcomes, &survivors);
     say::out(tally.text());
     Ok(if tally.is_enough() { ExitCode::SUCCESS } else { End::Failed.into() })
 }
@@ -93,12 +106,6 @@ fn choose(args: &Args, tree: &Tree, place: &Path) -> anyhow::Result<Vec<String>>
     Ok(vec!["--in-diff".to_owned(), diff.display().to_string()])
 }
 
-fn cargo_mutants(tree: &Tree) -> Command {
-    let mut command = Command::new("cargo");
-    command.args(["mutants", "--colors", "never", "--package", "rehearsal-harness"]).current_dir(&tree.path);
-    command
-}
-
 fn needs_cargo_mutants() -> anyhow::Result<()> {
     let missing = crate::setup::crates::missing();
     let Some(program) = missing.first() else { return Ok(()) };
@@ -106,54 +113,51 @@ fn needs_cargo_mutants() -> anyhow::Result<()> {
 }
 
 fn list(tree: &Tree, chosen: &[String]) -> anyhow::Result<Vec<Mutant>> {
-    let output = cargo_mutants(tree).args(["--list", "--json"]).args(chosen).output()?;
+    let mut command = Command::new("cargo");
+    command.arg("mutants").args(CARGO_MUTANTS).args(["--list", "--json"]).args(chosen).current_dir(&tree.path);
+    let output = command.output()?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "`cargo mutants --list` ended with {}: {}", output.status, errors.trim());
     // It prints nothing at all where a diff has no mutants.
     if output.stdout.is_empty() { Ok(Vec::new()) } else { mutant::read(&output.stdout, &tree.path) }
 }
 
-/// Tries mutants until all are tried, or the time is over.
-fn try_them(tree: &Tree, place: &Path, chosen: &[String], limit: Option<Duration>) -> anyhow::Result<()> {
-    let (began, build) = (Instant::now(), build_directory(place)?);
-    pass_without_mutants(tree, &build)?;
-    let limit = limit.map(|limit| limit.saturating_sub(began.elapsed()));
-    let mut command = cargo_mutants(tree);
+/// Lets cargo-mutants try them, until all are tried or the time is over.
+fn one_by_one(tree: &Tree, build: &Path, chosen: &[String], limit: Limit) -> anyhow::Result<Outcomes> {
+    if pass_without_mutants(tree, build, limit)?.is_none() {
+        return Ok(Outcomes::new());
+    }
+    // It ends at SIGINT, unless it was started in a way that has that ignored, as a shell's `&` does.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT", "cargo", "mutants"]).args(CARGO_MUTANTS).current_dir(&tree.path);
     command.env("CARGO_TARGET_DIR", build).env("CARGO_INCREMENTAL", "1");
     command.args(["--baseline", "skip", "--in-place", "--timeout", &TEST_LIMIT.as_secs().to_string()]).args(chosen);
     if limit.is_some() {
         // What there is time for is then a sample of all, not the first files.
         command.arg("--shuffle");
     }
-    let mut child = command.spawn().context("failed to start cargo")?;
-    let id = Pid::from_raw(i32::try_from(child.id())?);
-    let (ended, end) = channel();
-    std::thread::spawn(move || ended.send(child.wait()));
-    let status = match limit.map_or_else(|| end.recv().map_err(Into::into), |limit| end.recv_timeout(limit)) {
-        Ok(status) => status?,
-        Err(RecvTimeoutError::Timeout) => {
-            kill(id, Signal::SIGINT)?;
-            end.recv().context("cargo-mutants was lost")??;
-            return Ok(());
+    // It ends with 2 where some survive, and with 3 where some take too long.
+    match bounded::run(&mut command, limit).context("failed to start cargo")? {
+        Some(status) if !matches!(status.code(), Some(0 | 2 | 3)) => {
+            bail!("cargo-mutants ended with {status}; its own words are above")
         }
-        Err(RecvTimeoutError::Disconnected) => bail!("cargo-mutants was lost"),
-    };
-    judge(status)
+        _ => tally::outcomes_of_cargo_mutants(&tree.path.join("mutants.out")),
+    }
 }
 
 /// Fails if the tests fail without any mutant: all mutants would be caught then. cargo-mutants can do so itself, but with other
 /// features of dependencies than `cargo test` has, and so would have them all compiled once more.
-fn pass_without_mutants(tree: &Tree, build: &Path) -> anyhow::Result<()> {
-    let status = Command::new("cargo")
+fn pass_without_mutants(tree: &Tree, build: &Path, limit: Limit) -> anyhow::Result<Option<()>> {
+    let mut command = Command::new("cargo");
+    command
         .args(["test", "--quiet", "--package", "rehearsal-harness", "--package", "xtask", "--lib"])
         .current_dir(&tree.path)
         .env("CARGO_TARGET_DIR", build)
         .env("CARGO_INCREMENTAL", "1")
-        .stdout(Stdio::null())
-        .status()
-        .context("failed to run cargo")?;
+        .stdout(Stdio::null());
+    let Some(status) = bounded::run(&mut command, limit).context("failed to run cargo")? else { return Ok(None) };
     ensure!(status.success(), "the tests fail without any mutant, so none was tried: run `cargo test`");
-    Ok(())
+    Ok(Some(()))
 }
 
 /// Where mutants are built. Cargo tells a copy of the project from the project by nothing but the times of files, so they share
@@ -195,100 +199,6 @@ fn is_own(name: &str) -> bool {
     ["guests", "harness", "libharness", "rehearsal-harness", "scenarios", "xtask"].contains(&stem)
 }
 
-/// Whether mutants were tried: cargo-mutants ends with 2 where some survive, and with 3 where some take too long.
-fn judge(status: ExitStatus) -> anyhow::Result<()> {
-    match status.code() {
-        Some(0 | 2 | 3) => Ok(()),
-        _ => bail!("cargo-mutants ended with {status}; its own words are above"),
-    }
-}
-
-/// What became of mutants.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Tally {
-    all: usize,
-    caught: usize,
-    /// With these the tests did not end in time.
-    endless: Vec<String>,
-    /// These are no Rust.
-    unviable: usize,
-    /// These survive, and the list says why.
-    known: usize,
-    /// These survive.
-    unknown: Vec<Mutant>,
-}
-
-impl Tally {
-    /// Reads what cargo-mutants has written.
-    fn read(place: &Path, mutants: &[Mutant], survivors: &Survivors) -> anyhow::Result<Self> {
-        let names = |file: &str| -> anyhow::Result<BTreeSet<String>> {
-            Ok(fs_err::read_to_string(place.join(file))?.lines().map(str::to_owned).collect())
-        };
-        let missed = names("missed.txt")?;
-        let survive = mutants.iter().filter(|mutant| missed.contains(&mutant.name));
-        let (known, unknown): (Vec<_>, Vec<_>) = survive.partition(|mutant| survivors.has(mutant));
-        Ok(Self {
-            all: mutants.len(),
-            caught: names("caught.txt")?.len(),
-            endless: names("timeout.txt")?.into_iter().collect(),
-            unviable: names("unviable.txt")?.len(),
-            known: known.len(),
-            unknown: unknown.into_iter().cloned().collect(),
-        })
-    }
-
-    fn not_tried(&self) -> usize {
-        let tried = self.caught + self.endless.len() + self.unviable + self.known + self.unknown.len();
-        self.all.saturating_sub(tried)
-    }
-
-    /// The mutants that tests noticed, and all that they could have noticed.
-    fn caught_of(&self) -> (usize, usize) {
-        let caught = self.caught + self.endless.len();
-        (caught, caught + self.known + self.unknown.len())
-    }
-
-    /// Whether the tests are good enough. Where all mutants were tried, each survivor needs a reason. A sample tells a rate.
-    fn is_enough(&self) -> bool {
-        let (caught, viable) = self.caught_of();
-        if self.not_tried() == 0 { self.unknown.is_empty() } else { 2 * caught >= viable }
-    }
-
-    fn text(&self) -> String {
-        use std::fmt::Write as _;
-        let mut text = String::new();
-        for mutant in &self.unknown {
-            let _ = writeln!(text, "\nNo test notices {}\n{}", mutant.name, mutant.diff.trim_end());
-        }
-        for name in &self.endless {
-            let _ = writeln!(text, "\nThe tests do not end in {TEST_LIMIT:?} with {name}");
-        }
-        let (caught, viable) = self.caught_of();
-        let _ = writeln!(
-            text,
-            "\n{} mutants: {} caught, {} endless, {} survive, {} survive with a reason, {} do not compile, {} were not tried",
-            self.all,
-            self.caught,
-            self.endless.len(),
-            self.unknown.len(),
-            self.known,
-            self.unviable,
-            self.not_tried()
-        );
-        if let Some(percent) = (100 * caught).checked_div(viable) {
-            let _ = writeln!(text, "caught of those that compile and were tried: {caught} of {viable}, {percent} %");
-        }
-        if !self.unknown.is_empty() {
-            let _ = writeln!(
-                text,
-                "Write a test that fails with each survivor, or name it in {} with the reason why none has to.",
-                survivors::FILE
-            );
-        }
-        text
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,62 +211,5 @@ mod tests {
     #[case::of_others_with_a_like_name("libtest_harness-3a7d7e47514f4c74.rlib", false)]
     fn only_what_others_wrote_is_shared(#[case] name: &str, #[case] own: bool) {
         assert_eq!(is_own(name), own);
-    }
-
-    #[rstest::rstest]
-    #[case::all_are_caught(4, 4, 0, true)]
-    #[case::all_were_tried_and_one_survives(4, 3, 1, false)]
-    #[case::half_of_a_sample(9, 2, 2, true)]
-    #[case::less_than_half_of_a_sample(9, 2, 3, false)]
-    #[case::none_was_tried(9, 0, 0, true)]
-    fn a_sample_is_held_to_a_rate(
-        #[case] all: usize,
-        #[case] caught: usize,
-        #[case] unknown: usize,
-        #[case] enough: bool,
-    ) {
-        let tally = Tally { all, caught, unknown: (0..unknown).map(mutant).collect(), ..Tally::default() };
-        assert_eq!(tally.is_enough(), enough);
-    }
-
-    fn mutant(line: usize) -> Mutant {
-        let change = "a.rs: replace < with <= in f";
-        Mutant {
-            name: change.replacen(':', &format!(":{line}:5:"), 1),
-            change: change.into(),
-            line: format!("line {line}"),
-            diff: format!("-line {line}\n"),
-        }
-    }
-
-    /// Of seven, the first two survive, one of them with a reason; the last was not tried.
-    #[test]
-    fn survivors_without_a_reason_and_what_was_not_tried_are_told() {
-        let place = tempfile::tempdir().unwrap();
-        let mutants: Vec<_> = (1..=7).map(mutant).collect();
-        for (file, lines) in
-            [("missed.txt", &[1, 2][..]), ("caught.txt", &[3, 4]), ("timeout.txt", &[5]), ("unviable.txt", &[6])]
-        {
-            let names: String = lines.iter().map(|line| format!("{}\n", mutants[line - 1].name)).collect();
-            fs_err::write(place.path().join(file), names).unwrap();
-        }
-        let list = "[[survivor]]\nmutant = 'a.rs: replace < with <= in f'\nline = 'line 2'\nreason = 'equivalent'\n";
-        let tally = Tally::read(place.path(), &mutants, &Survivors::read(list).unwrap()).unwrap();
-        insta::assert_snapshot!(tally.text(), @r"
-
-        No test notices a.rs:1:5: replace < with <= in f
-        -line 1
-
-        The tests do not end in 180s with a.rs:5:5: replace < with <= in f
-
-        7 mutants: 2 caught, 1 endless, 1 survive, 1 survive with a reason, 1 do not compile, 1 were not tried
-        caught of those that compile and were tried: 3 of 5, 60 %
-        Write a test that fails with each survivor, or name it in .cargo/mutants-survivors.toml with the reason why none has to.
-        ");
-        assert_eq!(tally.unknown, mutants[..1]);
-
-        let all = list.to_owned() + &list.replace("line 2", "line 1");
-        let tally = Tally::read(place.path(), &mutants, &Survivors::read(&all).unwrap()).unwrap();
-        assert_eq!((tally.unknown.len(), tally.known, tally.not_tried()), (0, 2, 1));
     }
 }

@@ -70,7 +70,7 @@ mod tests {
     use crate::workbench::project;
 
     fn mutant(change: &str, line: &str) -> Mutant {
-        Mutant { name: format!("a.rs:1:1: {change}"), change: change.into(), line: line.into(), diff: String::new() }
+        Mutant::called(change, 1, line)
     }
 
     const ONE: &str =

@@ -52,3 +52,50 @@ impl Diagnose {
         judged
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::expectation::Instead;
+    use crate::scenario::expectation::cases::read;
+
+    #[rstest::rstest]
+    #[case::none_as_expected("none", 0, true)]
+    #[case::one_too_many("none", 1, false)]
+    #[case::none_though_expected("some", 0, false)]
+    #[case::one_is_enough("some", 1, true)]
+    fn requests_are_there_or_not(#[case] expect: &str, #[case] found: usize, #[case] met: bool) {
+        let requests: Requests = read(&format!("from = 'mail'\nsince = 'x'\nexpect = '{expect}'"));
+        assert_eq!(requests.judge(found).is_met(), met);
+    }
+
+    #[rstest::rstest]
+    #[case::looked_at_one(1, true)]
+    #[case::looked_at_none(0, false)]
+    fn who_looks_at_nothing_overhears_nothing_and_proves_nothing(#[case] processes: usize, #[case] met: bool) {
+        let overhear: Overhear = read("password_of = 'a'");
+        assert_eq!(overhear.judge(&[], processes).is_met(), met);
+    }
+
+    #[rstest::rstest]
+    #[case::no_cause_in_the_logs(Cause::Unknown, Sound)]
+    #[case::another_cause(Cause::UnknownUser, Unclear)]
+    fn a_sound_log_shows_no_cause(#[case] found: Cause, #[case] instead: Instead) {
+        let cause: CauseOf = read("user = 'a'\nservice = 'imap'\nsince = 'x'\nexpect = 'wrong-password'");
+        assert_eq!(cause.judge(found).instead(), Some(instead));
+    }
+
+    #[rstest::rstest]
+    #[case::nothing_is_wrong("sssd-down", RootCause::Nothing, Sound)]
+    #[case::something_is_wrong("nothing", RootCause::SssdDown, Sound)]
+    #[case::something_else_is_wrong("sssd-down", RootCause::UserDenied, Unclear)]
+    fn a_sound_system_has_nothing_to_diagnose(
+        #[case] expect: &str,
+        #[case] first: RootCause,
+        #[case] instead: Instead,
+    ) {
+        let keys = format!("user = 'a'\nservice = 'imap'\nsince = 'x'\nexpect = '{expect}'");
+        let diagnose: Diagnose = read(&keys);
+        assert_eq!(diagnose.judge(first, |_| true, "").instead(), Some(instead));
+    }
+}

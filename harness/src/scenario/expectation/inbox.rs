@@ -81,4 +81,15 @@ mod tests {
         let id = serde_json::from_value("<a@b>".into()).unwrap();
         assert_eq!(is_allowed(&Difference::Times(id, times), each), allowed);
     }
+
+    #[rstest]
+    #[case::one(1, "")]
+    #[case::as_many_as_are_told(5, "")]
+    #[case::one_more(6, "; and 1 more")]
+    fn of_many_differences_the_first_are_told(#[case] count: usize, #[case] rest: &str) {
+        let id: MessageId = serde_json::from_value("<a@b>".into()).unwrap();
+        let differences = vec![Difference::Times(id, 2); count];
+        let told = vec![differences[0].to_string(); count.min(TOLD)];
+        assert_eq!(few(&differences), format!("{}{rest}", told.join("; ")));
+    }
 }

@@ -1,7 +1,7 @@
 //! Expectations as pure functions: what a step expects, held against what was observed. Asking the guest is done elsewhere.
 
 #[cfg(test)]
-mod cases;
+pub(super) mod cases;
 mod clock;
 mod command;
 mod configuration;
@@ -85,5 +85,24 @@ impl Judged {
     pub(super) fn answered(&self) -> String {
         let words = self.unmet.iter().map(|unmet| unmet.words.as_str()).filter(|words| !words.is_empty());
         std::iter::once(self.observed.as_str()).chain(words).collect::<Vec<_>>().join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One key of which it is not clear what it shows leaves all of it unclear.
+    #[rstest::rstest]
+    #[case::all_are_met(&[], None)]
+    #[case::sound(&[Instead::Sound, Instead::Sound], Some(Instead::Sound))]
+    #[case::the_last_is_unclear(&[Instead::Sound, Instead::Unclear], Some(Instead::Unclear))]
+    #[case::the_first_is_unclear(&[Instead::Unclear, Instead::Sound], Some(Instead::Unclear))]
+    fn what_is_unclear_decides(#[case] unmet: &[Instead], #[case] expected: Option<Instead>) {
+        let mut judged = Judged::new("x");
+        for instead in unmet {
+            judged.expect("key", false, *instead, String::new);
+        }
+        assert_eq!(judged.instead(), expected);
     }
 }

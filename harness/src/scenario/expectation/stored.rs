@@ -158,4 +158,21 @@ mod tests {
         let judged = state.judge(&found(places), Some("X-Spam-Flag: Yes"));
         assert_eq!((judged.answered().as_str(), judged.is_met()), (words, met));
     }
+
+    #[rstest::rstest]
+    #[case::nowhere("", &[], Some(Sound))]
+    #[case::elsewhere("", &[("elsewhere /b/1.", ID)], Some(Unclear))]
+    #[case::twice("", &[("inbox /a/1.", ID), ("inbox /a/2.", ID)], Some(Unclear))]
+    #[case::absent("expect = 'absent'", &[], None)]
+    #[case::there("expect = 'absent'", &[("inbox /a/1.", ID)], Some(Sound))]
+    #[case::there_twice("expect = 'absent'", &[("inbox /a/1.", ID), ("inbox /a/2.", ID)], Some(Unclear))]
+    #[case::there_and_elsewhere("expect = 'absent'", &[("inbox /a/1.", ID), ("elsewhere /b/1.", ID)], Some(Unclear))]
+    fn a_sound_system_has_it_in_its_place_or_nowhere(
+        #[case] keys: &str,
+        #[case] places: &[(&str, &str)],
+        #[case] instead: Option<Instead>,
+    ) {
+        let state: MessageState = toml::from_str(&format!("id = '{ID}'\nof = 'alice'\n{keys}")).unwrap();
+        assert_eq!(state.judge(&found(places), None).instead(), instead);
+    }
 }
