@@ -9,7 +9,7 @@ use std::process::Command;
 fn sources() -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     let mut directories: Vec<_> =
-        ["harness", "scenarios", "xtask", "schemata/src", "fuzz/fuzz_targets"].map(project).into();
+        ["harness", "scenarios", "xtask", "fuzz/fuzz_targets"].map(project).into();
     while let Some(directory) = directories.pop() {
         for entry in fs_err::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();

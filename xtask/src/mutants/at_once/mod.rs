@@ -35,7 +35,7 @@ const HARNESS: Library =
 
 /// Tries mutants of the code in `tree`, which is changed; builds in `directory`, and what rewrites code beside it.
 pub(super) fn try_them(tree: &Path, directory: &Path, mutants: &[Mutant], limit: Limit) -> anyhow::Result<Outcomes> {
-    let source = tree.join("schemata");
+    let source = tree.join("xtask/schemata");
     let Some(rewriter) = Rewriter::build(&source, &directory.with_file_name("schemata"), limit)? else {
         return Ok(Outcomes::new());
     };

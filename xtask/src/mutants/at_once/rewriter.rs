@@ -1,4 +1,4 @@
-//! The program that puts switches into code: `schemata/`.
+//! The program that puts switches into code: `xtask/schemata/`.
 
 use crate::mutants::bounded::{self, Limit};
 use crate::mutants::mutant::Genre;
