@@ -8,8 +8,7 @@ use std::process::Command;
 /// All sources of the project.
 fn sources() -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
-    let mut directories: Vec<_> =
-        ["harness", "scenarios", "xtask", "fuzz/fuzz_targets"].map(project).into();
+    let mut directories: Vec<_> = ["harness", "scenarios", "xtask", "fuzz/fuzz_targets"].map(project).into();
     while let Some(directory) = directories.pop() {
         for entry in fs_err::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();

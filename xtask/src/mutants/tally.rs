@@ -122,10 +122,11 @@ impl Tally {
         tally
     }
 
-    /// Whether the tests are good enough. Where all mutants were tried, each survivor needs a reason. A sample tells a rate.
+    /// Whether the tests are good enough. Where all mutants were tried, each survivor needs a reason. A sample tells a rate, and
+    /// one of nothing tells none.
     pub(super) fn is_enough(&self) -> bool {
         let (caught, viable) = self.count.caught_of();
-        if self.count.not_tried() == 0 { self.count.unknown == 0 } else { 2 * caught >= viable }
+        if self.count.not_tried() == 0 { self.count.unknown == 0 } else { viable > 0 && 2 * caught >= viable }
     }
 
     /// It in words.
@@ -161,8 +162,11 @@ impl Tally {
                 count.one_by_one
             );
         }
+        let (caught, viable) = count.caught_of();
+        if viable == 0 && count.not_tried() > 0 {
+            text.push_str("None was tried, so nothing is shown: allow it more time by `--minutes`.\n");
+        }
         if let Some(percent) = count.percent() {
-            let (caught, viable) = count.caught_of();
             let _ = writeln!(text, "caught of those that compile and were tried: {caught} of {viable}, {percent} %");
         }
         if !self.unknown.is_empty() {
@@ -210,7 +214,7 @@ mod tests {
     #[case::all_were_tried_and_one_survives(4, 3, 1, false)]
     #[case::half_of_a_sample(9, 2, 2, true)]
     #[case::less_than_half_of_a_sample(9, 2, 3, false)]
-    #[case::none_was_tried(9, 0, 0, true)]
+    #[case::none_was_tried(9, 0, 0, false)]
     fn a_sample_is_held_to_a_rate(
         #[case] all: usize,
         #[case] caught: usize,
@@ -221,6 +225,12 @@ mod tests {
         let fates = std::iter::repeat_n(Outcome::Caught, caught).chain(std::iter::repeat_n(Outcome::Missed, missed));
         let outcomes = mutants.iter().map(|mutant| mutant.name.clone()).zip(fates).collect();
         assert_eq!(Tally::new(&mutants, &outcomes, &Survivors::default()).is_enough(), enough);
+    }
+
+    #[test]
+    fn that_none_was_tried_is_told() {
+        let text = Tally::new(&[mutant(1)], &Outcomes::new(), &Survivors::default()).text();
+        assert!(text.contains("None was tried"), "{text}");
     }
 
     /// Of nine, the first three survive, one of them with a reason, one since no test comes by; the last was not tried.
