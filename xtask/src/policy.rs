@@ -55,6 +55,44 @@ fn commands_print_through_one_module() {
     assert_eq!(found, [&project("xtask/src/say.rs")]);
 }
 
+/// Pages that `cargo xtask docs` and tests write: their words stand in code.
+const GENERATED: [&str; 3] = ["docs/diagnose.md", "docs/lab-mutants.md", "docs/scenarios.md"];
+
+/// The numbers of lines of prose that are too long. Tables, headings and what programs print stay as they are.
+fn too_long(page: &str) -> Vec<usize> {
+    let mut is_code = false;
+    let mut long = Vec::new();
+    for (number, line) in page.lines().enumerate() {
+        is_code ^= line.trim_start().starts_with("```");
+        if !is_code && !line.starts_with(['|', '#']) && line.chars().count() > 100 {
+            long.push(number + 1);
+        }
+    }
+    long
+}
+
+#[test]
+fn prose_is_wrapped() {
+    let mut pages: Vec<_> = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"].map(project).into();
+    pages.extend(fs_err::read_dir(project("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    pages.retain(|page| page.extension().is_some_and(|end| end == "md") && !GENERATED.map(project).contains(page));
+    assert!(pages.len() > 8, "only {} pages were looked at", pages.len());
+    for page in pages {
+        let long = too_long(&fs_err::read_to_string(&page).unwrap());
+        assert!(long.is_empty(), "{}: lines {long:?} have more than 100 characters", page.display());
+    }
+}
+
+#[rstest::rstest]
+#[case::prose(&format!("short\n{}\n", "word ".repeat(21)), &[2])]
+#[case::just_fits(&format!("{}\n", "é".repeat(100)), &[])]
+#[case::a_table(&format!("| {} |\n", "word ".repeat(21)), &[])]
+#[case::what_a_program_prints(&format!("```\n{}\n```\n", "word ".repeat(21)), &[])]
+#[case::behind_it(&format!("```\n```\n{}\n", "word ".repeat(21)), &[3])]
+fn long_lines_are_found(#[case] page: &str, #[case] expected: &[usize]) {
+    assert_eq!(too_long(page), expected);
+}
+
 #[rstest::rstest]
 #[case("    unsafe { command.pre_exec(f) }", true)]
 #[case("unsafe impl Send for X {}", true)]
