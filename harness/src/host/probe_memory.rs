@@ -169,7 +169,11 @@ impl Said {
             }
             // They are known at once, or say nothing about an accelerator.
             Err(
-                Shortfall::NoDevice | Shortfall::NotPermitted | Shortfall::DeviceFails(_) | Shortfall::NoQemu { .. },
+                Shortfall::NoDevice
+                | Shortfall::NotPermitted
+                | Shortfall::DeviceFails(_)
+                | Shortfall::NoQemu { .. }
+                | Shortfall::Killed { .. },
             ) => {
                 return None;
             }
@@ -291,6 +295,12 @@ mod tests {
             let work = known.recall(Accelerator::Tcg).unwrap().0.ok();
             assert_eq!(work, expected.map(Duration::from_millis));
         }
+    }
+
+    #[test]
+    fn that_a_probe_was_killed_is_not_remembered() {
+        let killed = Shortfall::Killed { signal: nix::sys::signal::Signal::SIGKILL };
+        assert_eq!(Said::of(&Err(killed)), None);
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! The reader behind this keeps a line until it is whole, and makes a tree of it. So a line has an upper bound, and so has what
 //! such a tree would have of branches: `[0,0,0,…]` takes sixteen times its length.
 
+// What is counted here comes from others: a number too large must not end the run.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -47,7 +50,7 @@ impl<S> Bounded<S> {
     /// Takes note of what came.
     fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
         for byte in bytes {
-            self.bytes += 1;
+            self.bytes = self.bytes.saturating_add(1);
             self.place = match (self.place, byte) {
                 (_, b'\n') => {
                     (self.bytes, self.values) = (0, 0);
@@ -57,7 +60,7 @@ impl<S> Bounded<S> {
                 (Place::InString, b'"') => Place::Outside,
                 (Place::InString, b'\\') => Place::BehindBackslash,
                 (Place::Outside, b',' | b'[' | b'{') => {
-                    self.values += 1;
+                    self.values = self.values.saturating_add(1);
                     Place::Outside
                 }
                 (place, _) => place,

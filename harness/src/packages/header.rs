@@ -5,6 +5,9 @@
 //! offset, count; four bytes each, most significant first), then the store. We read a few tags of very many packages, from
 //! directories that mirrors and people fill: every index is checked, and strings that nobody asks for are not looked at.
 
+// What is counted here comes from others: a number too large must not end the run.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use crate::bounded;
 use std::io::{self, BufReader, Read, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
@@ -167,7 +170,7 @@ impl Header {
         let Extent { size, allocated } = extent;
         let at = input.stream_position().map_err(HeaderError::Read)?;
         let mut intro = [0; INTRO];
-        input.read_exact(&mut intro).map_err(|error| early_end(error, at + INTRO as u64, size))?;
+        input.read_exact(&mut intro).map_err(|error| early_end(error, at.saturating_add(INTRO as u64), size))?;
         if intro[..4] != HEADER_MAGIC {
             return Err(HeaderError::Damaged("the magic number is missing"));
         }
@@ -175,8 +178,9 @@ impl Header {
         if entries > limits.entries || store > limits.store {
             return Err(HeaderError::Damaged("it claims to be larger than rpm allows"));
         }
-        let length = entries * ENTRY + store;
-        let expected = at + (INTRO + length) as u64;
+        let index = entries.saturating_mul(ENTRY);
+        let length = index.saturating_add(store);
+        let expected = at.saturating_add(INTRO as u64).saturating_add(length as u64);
         // Asked before memory is: a damaged length need not cost any.
         if expected > size {
             return Err(HeaderError::Truncated { expected, found: size });
@@ -186,7 +190,7 @@ impl Header {
         }
         let mut bytes = vec![0; length];
         input.read_exact(&mut bytes).map_err(|error| early_end(error, expected, size))?;
-        let store = bytes.split_off(entries * ENTRY);
+        let store = bytes.split_off(index);
         let index = bytes
             .chunks_exact(ENTRY)
             .map(|entry| Place {
@@ -247,7 +251,7 @@ impl Header {
     /// Refuses lists that are longer than lists of any use can be in a header of this size: an item costs us more memory
     /// than an empty text costs the header.
     fn check_count(&self, count: usize) -> Result<(), HeaderError> {
-        if count > self.store.len() / ITEM + FEW_ITEMS {
+        if count > (self.store.len() / ITEM).saturating_add(FEW_ITEMS) {
             return Err(HeaderError::Damaged("a list has more items than it has room for"));
         }
         Ok(())
@@ -266,9 +270,12 @@ impl Header {
         let mut rest = self.store.get(place.offset..).ok_or(HeaderError::Damaged("text lies outside of it"))?;
         let mut strings = Vec::with_capacity(count.min(ENTRIES_LIMIT));
         for _ in 0..count {
-            let end = rest.iter().position(|byte| *byte == 0).ok_or(HeaderError::Damaged("a text has no end"))?;
-            strings.push(String::from_utf8_lossy(&rest[..end]).into_owned());
-            rest = &rest[end + 1..];
+            let mut parts = rest.splitn(2, |byte| *byte == 0);
+            let (Some(text), Some(behind)) = (parts.next(), parts.next()) else {
+                return Err(HeaderError::Damaged("a text has no end"));
+            };
+            strings.push(String::from_utf8_lossy(text).into_owned());
+            rest = behind;
         }
         Ok(strings)
     }

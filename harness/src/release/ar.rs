@@ -2,6 +2,9 @@
 //! symbols, which archives of object files have, mean nothing here, so whatever stands in the file, no number in it is an index or
 //! an amount of memory.
 
+// What is counted here comes from others: a number too large must not end the run.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::io::{self, Read};
 
 /// What an archive begins with.
@@ -41,7 +44,7 @@ impl<R: Read> Archive<R> {
             }
             self.has_begun = true;
         }
-        let rest = self.left + self.padding;
+        let rest = self.left.saturating_add(self.padding);
         if io::copy(&mut self.from.by_ref().take(rest), &mut io::sink())? < self.left {
             return Err(flaw("it ends in the middle of a member"));
         }
@@ -63,7 +66,7 @@ impl<R: Read> Archive<R> {
 impl<R: Read> Read for Member<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.archive.from.by_ref().take(self.archive.left).read(buffer)?;
-        self.archive.left -= count as u64;
+        self.archive.left = self.archive.left.saturating_sub(count as u64);
         Ok(count)
     }
 }

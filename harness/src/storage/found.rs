@@ -1,5 +1,8 @@
 //! What is there, from the machine-readable output of the tools, and how it differs from a layer.
 
+// What is counted here comes from others: a number too large must not end the run.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use super::layer::{Layer, Luks};
 use super::plan::Work;
 use serde::Deserialize;
@@ -364,7 +367,7 @@ impl Header {
             offset: offset.ok_or_else(no_offset)?,
             version: "luks2".into(),
             cipher: text(&segment["encryption"]),
-            key_bits: bytes.ok_or_else(missing)? * 8,
+            key_bits: bytes.ok_or_else(missing)?.saturating_mul(8),
             hash: text(&digest["hash"]),
             pbkdf: text(&slot["kdf"]["type"]),
         })

@@ -1,5 +1,8 @@
 //! The layers that a stack is made of. Defaults are those of the story: names, cipher and sizes of its encrypted volume.
 
+// What is counted here comes from others: a number too large must not end the run.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -171,8 +174,8 @@ impl Luks {
         const PAGE: u64 = 4096;
         match self.version {
             LuksVersion::Luks1 => {
-                let slot = (u64::from(self.key_size) / 8 * 4000).next_multiple_of(PAGE);
-                (PAGE + 8 * slot).next_multiple_of(1 << 20)
+                let slot = (u64::from(self.key_size) / 8).saturating_mul(4000).div_ceil(PAGE).saturating_mul(PAGE);
+                PAGE.saturating_add(slot.saturating_mul(8)).div_ceil(1 << 20).saturating_mul(1 << 20)
             }
             LuksVersion::Luks2 => 16 << 20,
         }

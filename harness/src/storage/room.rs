@@ -9,6 +9,9 @@
 //! the same on the device itself. A detached header tells nothing: its offset is 0 on every device. On a device that is smaller
 //! than its header, `luksFormat` succeeds, with a warning.
 
+// What is counted here comes from others: a number too large must not end the run.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use super::apply::{Executor, StorageError, read_header, run, said};
 use super::layer::{Luks, LuksVersion};
 use super::stack::whole_extents;
@@ -55,7 +58,9 @@ impl Room {
     pub fn holds(self, needed: u64) -> Result<(), TooSmall> {
         let Self { volume, header } = self;
         match needed.saturating_add(header).checked_sub(volume).filter(|short| *short > 0) {
-            Some(short) => Err(TooSmall { needed, volume, header, short, enough: whole_extents(needed + header) }),
+            Some(short) => {
+                Err(TooSmall { needed, volume, header, short, enough: whole_extents(needed.saturating_add(header)) })
+            }
             None => Ok(()),
         }
     }
@@ -90,7 +95,7 @@ async fn on_file(
     file: &str,
     executor: &dyn Executor,
 ) -> Result<u64, StorageError> {
-    let head = HEAD.min(volume.saturating_sub(TAIL)) / TAIL * TAIL;
+    let head = (HEAD.min(volume.saturating_sub(TAIL)) / TAIL).saturating_mul(TAIL);
     said(executor, &["truncate", "--size", &head.to_string(), file]).await?;
     let attached = said(executor, &["losetup", "--find", "--show", file]).await?;
     let attached = attached.trim();
@@ -174,6 +179,7 @@ mod tests {
     #[case::exactly(Room { volume: 1030 * MIB, header: 2 * MIB }, 1028 * MIB, None)]
     #[case::stripes(Room { volume: 68 * MIB, header: 3 * MIB }, 66 * MIB, Some((MIB, 72 * MIB)))]
     #[case::luks2(Room { volume: 68 * MIB, header: 33 * MIB / 2 }, 52 * MIB, Some((MIB / 2, 72 * MIB)))]
+    #[case::more_than_numbers_have(Room { volume: MIB, header: u64::MAX }, u64::MAX, Some((u64::MAX - MIB, u64::MAX)))]
     fn a_header_makes_a_volume_smaller(#[case] room: Room, #[case] needed: u64, #[case] expected: Option<(u64, u64)>) {
         assert_eq!(room.holds(needed).err().map(|small| (small.short, small.enough)), expected);
     }

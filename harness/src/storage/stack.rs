@@ -1,5 +1,8 @@
 //! Whether layers can stand on each other, and whether they have room.
 
+// What is counted here comes from others: a number too large must not end the run.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use super::layer::{Layer, Luks, Qcow2, Volume};
 use serde::Serialize;
 
@@ -65,7 +68,7 @@ impl Stack {
         let mut in_group = false;
         let mut room = 0;
         for (index, layer) in layers.iter().enumerate() {
-            let flaw = |reason: String| StackFlaw { number: index + 1, layer: layer.to_string(), reason };
+            let flaw = |reason: String| StackFlaw { number: index.saturating_add(1), layer: layer.to_string(), reason };
             check(layer).map_err(flaw)?;
             if layers[..index].iter().any(|below| below.to_string() == layer.to_string()) {
                 return Err(flaw("a layer below it has this name".into()));
@@ -98,7 +101,7 @@ impl Stack {
                         let (layer, version) = (layer.to_string(), luks.version.name());
                         return Err(NoRoomForHeader { layer, version, header, device });
                     }
-                    device -= header;
+                    device = device.saturating_sub(header);
                 }
                 Layer::Volume(volume) => device = whole_extents(volume.size_mib << 20),
                 // The stack was checked: there is room for it.
@@ -111,7 +114,7 @@ impl Stack {
 
 /// What LVM makes of a size.
 pub(super) fn whole_extents(bytes: u64) -> u64 {
-    bytes.next_multiple_of(EXTENT)
+    bytes.div_ceil(EXTENT).saturating_mul(EXTENT)
 }
 
 /// What is wrong with a layer wherever it stands.
@@ -195,9 +198,10 @@ fn take(layer: &Layer, room: u64, layers: &[Layer]) -> Result<u64, String> {
                 return Err(format!("it mirrors pairs of disks, four or more, and there are {count}"));
             }
             let each = (first << 20).checked_sub(RAID_OFFSET).filter(|room| *room > 0);
-            each.map(|each| each * count as u64 / 2).ok_or_else(|| format!("disks of {first} MiB have no room for it"))
+            each.map(|each| each.saturating_mul(count as u64) / 2)
+                .ok_or_else(|| format!("disks of {first} MiB have no room for it"))
         }
-        Layer::Group(_) => Ok((room.saturating_sub(1 << 20)) / EXTENT * EXTENT),
+        Layer::Group(_) => Ok((room.saturating_sub(1 << 20) / EXTENT).saturating_mul(EXTENT)),
         Layer::Volume(volume) => {
             let wanted = whole_extents(volume.size_mib << 20);
             room.checked_sub(wanted)

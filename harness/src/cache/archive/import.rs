@@ -1,5 +1,8 @@
 //! From one file to entries: all of it is read, hashed and laid down beside the cache's rooms before any of it counts.
 
+// What is counted here comes from others: a number too large must not end the run.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use super::super::claim::Claim;
 use super::super::name::EntryName;
 use super::super::place::{Cache, Kind};
@@ -132,7 +135,7 @@ fn check_rest(mut rest: impl Read) -> Result<(), ArchiveError> {
     while length < block.len() {
         match rest.read(&mut block[length..]).map_err(broken)? {
             0 => break,
-            count => length += count,
+            count => length = length.saturating_add(count),
         }
     }
     let is_end = length <= PADDING && block[..length].iter().all(|byte| *byte == 0);
@@ -239,7 +242,7 @@ fn lay<R: Read>(found: Member<'_, R>, number: usize, noted: &Noted, target: Opti
         let piece = &mut block[..BLOCK.min(usize::try_from(left).unwrap_or(BLOCK))];
         found.read_exact(piece).map_err(broken)?;
         hasher.update(piece);
-        left -= piece.len() as u64;
+        left = left.saturating_sub(piece.len() as u64);
         if let Some(file) = &mut file {
             if piece.iter().all(|byte| *byte == 0) {
                 file.seek(SeekFrom::Current(i64::try_from(piece.len()).unwrap_or_default()))?;

@@ -7,10 +7,12 @@
 use super::accelerator::Accelerator;
 use super::child::{self, Finished};
 use super::core_time::CoreTime;
+use nix::sys::signal::Signal;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// What the busy work takes on the reference, a host with KVM. The work never leaves the guest, so KVM runs it at the
@@ -76,6 +78,12 @@ pub enum Shortfall {
         passed: usize,
         /// QEMU's last line on standard error.
         last_words: Option<String>,
+    },
+    /// Somebody killed QEMU meanwhile, which says nothing about the accelerator.
+    #[error("QEMU was killed ({signal}) while it was probed")]
+    Killed {
+        /// By which signal.
+        signal: Signal,
     },
     /// The probe did not end in time.
     #[error("a probe of kernel-like code hangs {}{}", place(*passed), quoted(last_words.as_deref()))]
@@ -211,8 +219,17 @@ fn judge(finished: &Finished, after: Duration) -> Result<Duration, Shortfall> {
     match finished.status {
         None => Err(Shortfall::Hung { passed, after, last_words }),
         Some(status) if passed == STAGES.len() && status.code() == Some(GOOD_EXIT) => Ok(work_time(&letters)),
-        Some(_) => Err(Shortfall::Ended { passed, last_words }),
+        Some(status) => Err(match killer(status) {
+            Some(signal) => Shortfall::Killed { signal },
+            None => Shortfall::Ended { passed, last_words },
+        }),
     }
+}
+
+/// The signal by which somebody else ended it. A failed assertion and a fault of memory are QEMU's own doing.
+fn killer(status: ExitStatus) -> Option<Signal> {
+    let signal = Signal::try_from(status.signal()?).ok()?;
+    matches!(signal, Signal::SIGKILL | Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP).then_some(signal)
 }
 
 fn work_time(letters: &[(Instant, u8)]) -> Duration {
@@ -227,8 +244,6 @@ fn work_time(letters: &[(Instant, u8)]) -> Duration {
 mod tests {
     use super::*;
     use rstest::rstest;
-    use std::os::unix::process::ExitStatusExt;
-    use std::process::ExitStatus;
 
     const EXITED_WELL: i32 = GOOD_EXIT << 8;
 
@@ -281,6 +296,17 @@ mod tests {
         // It gets on, and then it is silent.
         let shortfall = watched("printf RPCLS; exec sleep 60").unwrap_err();
         assert!(matches!(shortfall, Shortfall::Hung { passed: 5, after, .. } if after >= SECOND), "{shortfall}");
+    }
+
+    #[rstest]
+    #[case::killed(9, true)]
+    #[case::told_to_end(15, true)]
+    #[case::an_assertion(6, false)]
+    #[case::a_fault_of_memory(11, false)]
+    #[case::an_exit(1 << 8, false)]
+    fn who_was_killed_has_shown_nothing(#[case] status: i32, #[case] killed: bool) {
+        let shortfall = verdict(&finished("RPC", Some(status), "")).unwrap_err();
+        assert_eq!(matches!(shortfall, Shortfall::Killed { .. }), killed, "{shortfall}");
     }
 
     #[test]

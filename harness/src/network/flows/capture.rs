@@ -1,5 +1,8 @@
 //! Reads a capture: a file of packets in the classic pcap format (draft-ietf-opsawg-pcap), as QEMU's `filter-dump` writes it.
 
+// What is counted here comes from others: a number too large must not end the run.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use pcap_parser::traits::PcapReaderIterator as _;
 use pcap_parser::{LegacyPcapReader, Linktype, PcapBlockOwned, PcapError};
 use std::io::Read;
@@ -76,16 +79,18 @@ pub fn read(
                         fraction = if header.is_nanosecond_precision() { 1000 } else { 1 };
                     }
                     PcapBlockOwned::Legacy(block) => {
-                        let micros = i64::from(block.ts_sec) * 1_000_000 + i64::from(block.ts_usec / fraction);
+                        let micros = i64::from(block.ts_sec).saturating_mul(1_000_000);
+                        let micros =
+                            micros.saturating_add(i64::from(block.ts_usec.checked_div(fraction).unwrap_or_default()));
                         let frame = Frame { number, offset, micros, length: block.origlen, bytes: block.data };
                         if let ControlFlow::Break(reason) = each(frame) {
                             return Ok(Some(Cut { offset, reason: reason.into() }));
                         }
-                        number += 1;
+                        number = number.saturating_add(1);
                     }
                     PcapBlockOwned::NG(_) => {}
                 }
-                offset += length as u64;
+                offset = offset.saturating_add(length as u64);
                 reader.consume(length);
             }
             Err(PcapError::Eof) => return Ok(None),

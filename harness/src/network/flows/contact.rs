@@ -1,5 +1,8 @@
 //! Whom a machine contacted, and whether it may.
 
+// What is counted here comes from others: a number too large must not end the run.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use super::destination::Destination;
 use super::flow::{Answer, Count, Direction, Flow, Party, Protocol};
 use super::gather::Names;
@@ -40,9 +43,9 @@ impl Contact {
                 continue;
             };
             known.first = known.first.min(first);
-            known.flows += 1;
-            known.sent += flow.sent;
-            known.received += flow.received;
+            known.flows = known.flows.saturating_add(1);
+            known.sent.add(flow.sent);
+            known.received.add(flow.received);
             known.answer = known.answer.or(flow.answer);
         }
         contacts.sort_by_key(|contact| contact.first);

@@ -1,5 +1,8 @@
 //! The counters of a packet filter, held against packets: both must have counted the same.
 
+// What is counted here comes from others: a number too large must not end the run.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use super::destination::Destination;
 use super::flow::{Answer, Direction, Flow};
 use super::gather::Names;
@@ -120,7 +123,7 @@ impl Bounds {
         flows.iter().filter(is_meant).fold(Self::default(), |Self { least, most }, flow| {
             let sent = flow.sent.packets;
             let counted = if flow.answer == Answer::Answered { sent.min(1) } else { sent };
-            Self { least: least + counted, most: most + sent }
+            Self { least: least.saturating_add(counted), most: most.saturating_add(sent) }
         })
     }
 

@@ -1,5 +1,8 @@
 //! A flow: what two ends said to each other.
 
+// What is counted here comes from others: a number too large must not end the run.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -109,10 +112,11 @@ pub struct Count {
     pub bytes: u64,
 }
 
-impl std::ops::AddAssign for Count {
-    fn add_assign(&mut self, other: Self) {
-        self.packets += other.packets;
-        self.bytes += other.bytes;
+impl Count {
+    /// Takes another one in.
+    pub fn add(&mut self, other: Self) {
+        self.packets = self.packets.saturating_add(other.packets);
+        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 }
 
@@ -215,6 +219,13 @@ mod tests {
     use super::super::testing::{begun, party};
     use super::*;
 
+    #[test]
+    fn counts_of_others_have_an_end() {
+        let mut count = Count { packets: u64::MAX, bytes: 7 };
+        count.add(Count { packets: 1, bytes: u64::MAX });
+        assert_eq!(count, Count { packets: u64::MAX, bytes: u64::MAX });
+    }
+
     #[rstest::rstest]
     #[case::a_name("192.0.2.1", Some("mail"), "mail:25")]
     #[case::an_address("192.0.2.1", None, "192.0.2.1:25")]
@@ -227,7 +238,7 @@ mod tests {
     #[test]
     fn counts_are_added() {
         let mut count = Count { packets: 2, bytes: 100 };
-        count += Count { packets: 3, bytes: 50 };
+        count.add(Count { packets: 3, bytes: 50 });
         assert_eq!(count, Count { packets: 5, bytes: 150 });
     }
 

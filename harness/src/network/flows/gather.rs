@@ -1,5 +1,8 @@
 //! Puts packets together to flows.
 
+// What is counted here comes from others: a number too large must not end the run.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use super::capture::{CaptureError, Cut, read};
 use super::clock::Clock;
 use super::flow::{Answer, Beginning, Count, Direction, Flow, Party, Protocol};
@@ -40,7 +43,7 @@ impl Names {
     pub fn add(&mut self, address: IpAddr, name: &str) {
         if self.all < MOST_NAMES && !self.is(address, name) {
             self.of.entry(address).or_default().push(name.to_owned());
-            self.all += 1;
+            self.all = self.all.saturating_add(1);
         }
     }
 
@@ -118,7 +121,7 @@ impl Flows {
                 }
                 self.packet(&packet, at, u64::from(frame.length))?;
             }
-            self.frames += 1;
+            self.frames = self.frames.saturating_add(1);
             ControlFlow::Continue(())
         })
     }
@@ -151,7 +154,7 @@ impl Flows {
         if !(sent || arrived || for_all) {
             return ControlFlow::Continue(());
         }
-        self.untimed += u64::from(at.is_none());
+        self.untimed = self.untimed.saturating_add(u64::from(at.is_none()));
         let counts = self.since.is_none_or(|since| at.is_some_and(|at| at >= since));
         if let Act::Refuse(protocol, from, to) = packet.act {
             if let Some(talk) = self.talks.get_mut(&Key::new(protocol, from, to)).filter(|_| counts) {
@@ -190,7 +193,7 @@ impl Flows {
     /// The flows since the moment, in the order of their first packets.
     #[must_use]
     pub fn flows(&self, names: &Names) -> Vec<Flow> {
-        let seen = self.talks.iter().filter(|(_, talk)| talk.sent.packets + talk.received.packets > 0);
+        let seen = self.talks.iter().filter(|(_, talk)| talk.sent.packets > 0 || talk.received.packets > 0);
         let mut flows: Vec<_> = seen.map(|(key, talk)| self.flow(key.protocol, talk, names)).collect();
         flows.sort_by_key(|flow| (flow.first, flow.from.address, flow.from.port, flow.to.address, flow.to.port));
         flows
@@ -267,13 +270,13 @@ impl Talk {
         self.first = self.first.or(at);
         self.last = at.or(self.last);
         if packet.from == self.client {
-            self.sent += one;
+            self.sent.add(one);
             if self.contact.is_none() && matches!(packet.act, Act::Open | Act::Carry) {
                 self.contact = at;
             }
             return;
         }
-        self.received += one;
+        self.received.add(one);
         match packet.act {
             Act::Accept | Act::Carry | Act::Reply | Act::Open => self.answer = Answer::Answered,
             Act::Reset => self.refused(),

@@ -1,5 +1,8 @@
 //! Who contacted whom, by the packets of a machine.
 
+// What is counted here comes from others: a number too large must not end the run.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use super::super::text;
 use crate::network::flows::{Answer, Direction, Flow, FlowsOfMachine};
 use crate::size::Size;
@@ -80,14 +83,17 @@ fn class(answer: Answer) -> &'static str {
 fn rows(flows: &[Flow], direction: Direction) -> Vec<Row<'_>> {
     let (mut rows, mut places): (Vec<Row<'_>>, HashMap<_, usize>) = Default::default();
     for flow in flows.iter().filter(|flow| flow.direction == direction) {
-        let (packets, bytes) = (flow.sent.packets + flow.received.packets, flow.sent.bytes + flow.received.bytes);
+        let mut count = flow.sent;
+        count.add(flow.received);
         let key = (flow.from.address, flow.to.address, flow.to.port, flow.protocol, flow.answer);
         let place = *places.entry(key).or_insert(rows.len());
         if place == rows.len() {
             rows.push(Row { flow, flows: 0, packets: 0, bytes: 0 });
         }
         let row = &mut rows[place];
-        (row.flows, row.packets, row.bytes) = (row.flows + 1, row.packets + packets, row.bytes + bytes);
+        row.flows = row.flows.saturating_add(1);
+        row.packets = row.packets.saturating_add(count.packets);
+        row.bytes = row.bytes.saturating_add(count.bytes);
     }
     rows
 }
