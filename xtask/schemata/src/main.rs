@@ -9,6 +9,7 @@ mod seats;
 use rewrite::{Region, Switched, rewrite};
 use seats::Seat;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
@@ -58,22 +59,39 @@ struct Answer {
     unviable: Vec<usize>,
 }
 
+/// Why nothing was rewritten.
+enum Failure {
+    Asked(serde_json::Error),
+    Code(syn::Error),
+    Answer(serde_json::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked(error) => write!(f, "what is asked cannot be read: {error}"),
+            Self::Code(error) => write!(f, "code cannot be read: {error}"),
+            Self::Answer(error) => write!(f, "the answer cannot be written: {error}"),
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let answer = serde_json::from_reader(io::stdin().lock())
-        .map_err(|error| format!("what is asked cannot be read: {error}"))
+        .map_err(Failure::Asked)
         .and_then(|asked: Vec<Asked>| asked.into_iter().map(answer).collect::<Result<Vec<_>, _>>())
-        .and_then(|answers| serde_json::to_writer(io::stdout().lock(), &answers).map_err(|error| error.to_string()));
+        .and_then(|answers| serde_json::to_writer(io::stdout().lock(), &answers).map_err(Failure::Answer));
     match answer {
         Ok(()) => ExitCode::SUCCESS,
-        Err(words) => {
-            eprintln!("schemata: {words}");
+        Err(failure) => {
+            eprintln!("schemata: {failure}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn answer(Asked { code, mutants }: Asked) -> Result<Answer, String> {
-    let seats = seats::find(&code).map_err(|error| format!("code cannot be read: {error}"))?;
+fn answer(Asked { code, mutants }: Asked) -> Result<Answer, Failure> {
+    let seats = seats::find(&code).map_err(Failure::Code)?;
     let (mut switched, mut without, mut unviable) = (Vec::new(), Vec::new(), Vec::new());
     for Mutant { number, genre, start, end, replacement } in mutants {
         match seats.get(&(genre, start)) {
