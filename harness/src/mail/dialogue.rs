@@ -68,7 +68,7 @@ impl Script {
         self
     }
 
-    /// Waits for anything.
+    /// Hears something, whatever it is, before it goes on.
     pub(super) fn hears_some(mut self) -> Self {
         self.steps.push(Step::HearSome);
         self

@@ -82,7 +82,7 @@ pub enum Shortfall {
     /// Somebody killed QEMU meanwhile, which says nothing about the accelerator.
     #[error("QEMU was killed ({signal}) while it was probed")]
     Killed {
-        /// By which signal.
+        /// What somebody sent to QEMU.
         signal: Signal,
     },
     /// The probe did not end in time.
