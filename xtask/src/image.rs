@@ -109,7 +109,6 @@ pub(crate) fn run(action: Action) -> anyhow::Result<ExitCode> {
 
 /// Builds the named images, or all, with a line of progress for each.
 pub(crate) fn build(names: &[String], refresh: bool, cache: &Cache) -> anyhow::Result<Vec<Image>> {
-    setup::ensure_tools(false)?;
     let catalogue = catalogue_with_releases(cache)?;
     let all = || catalogue.bootable().map(|recipe| recipe.name.clone()).collect();
     let names = if names.is_empty() { all() } else { names.to_vec() };
@@ -117,6 +116,7 @@ pub(crate) fn build(names: &[String], refresh: bool, cache: &Cache) -> anyhow::R
     for name in &names {
         catalogue.get(name).map_err(crate::report)?;
     }
+    setup::ensure_tools(false)?;
     names.iter().map(|name| one(&catalogue, name, refresh, cache)).collect()
 }
 

@@ -57,6 +57,8 @@ impl Room {
                 command.env_remove(name);
             }
         }
+        // There nobody is asked before something is installed.
+        command.env_remove("CI");
         command.env("HOME", self.path("home")).env("XDG_CACHE_HOME", self.path("cache"));
         command.env("REHEARSAL_RESULTS", self.path("results")).env("RUST_BACKTRACE", "0").env("NO_COLOR", "1");
         command.stdin(Stdio::null());
@@ -167,6 +169,9 @@ fn every_command_refuses_a_flag_that_it_does_not_have() {
 #[case("release build no-such", "no-such")]
 #[case("egress learn --from %/empty-results", "has captured packets")]
 #[case("egress learn --from %/missing", "missing")]
+#[case("egress learn no-such", "there is no scenario `no-such`")]
+#[case("egress prove %/missing", "missing")]
+#[case("egress prove --filter no-such", "has no machine `no-such`")]
 #[case("shell mail", "no lab is held")]
 #[case("exec mail -- true", "no lab is held")]
 #[case("console mail", "no lab is held")]
@@ -177,7 +182,11 @@ fn every_command_refuses_a_flag_that_it_does_not_have() {
 #[case("resume", "no lab is held")]
 #[case("down", "no lab is held")]
 fn a_wrong_command_line_or_file_ends_with_2(#[case] words: &str, #[case] said: &str) {
-    Room::new().end(words).with(2, &[said]);
+    let room = Room::new();
+    let mut command = room.command(words);
+    // What is wrong is said before anything is asked of this host, which has no program here.
+    command.env("PATH", room.path("packages"));
+    end(command).with(2, &[said]);
 }
 
 #[test]

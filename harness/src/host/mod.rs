@@ -4,6 +4,7 @@
 pub mod accelerator;
 pub mod busy;
 mod child;
+pub mod confinement;
 pub mod core_meter;
 pub mod core_time;
 pub mod counter;

@@ -110,7 +110,7 @@ impl Setup {
         boot
     }
 
-    /// What the machine with this number is made of. Its disk and its seed are to be in `directory`.
+    /// What the machine with this number is made of. Its disk, which stands on that of its image, and its seed are to be in `directory`.
     pub(super) fn spec(
         &self,
         topology: &Topology,
@@ -128,6 +128,7 @@ impl Setup {
             processors: machine.processors,
             boot: self.boot(&self.media_of(machine)?.boot),
             disk: directory.join(format!("{name}.qcow2")),
+            below: vec![self.media_of(machine)?.disk.clone()],
             seed: Some(directory.join(format!("{name}.seed"))),
             packages: machine
                 .packages

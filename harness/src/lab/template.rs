@@ -74,7 +74,7 @@ pub struct Template {
     manifest: Manifest,
     identity: Identity,
     /// What must stay while this is used.
-    _holds: Holds,
+    holds: Holds,
 }
 
 /// What a template stands on, or lives in.
@@ -86,7 +86,6 @@ pub(super) enum Holds {
     Checkpoint {
         #[expect(dead_code, reason = "held for its directory")]
         directory: Workspace,
-        #[expect(dead_code, reason = "its disks are below ours")]
         below: Option<Arc<Template>>,
     },
 }
@@ -234,7 +233,7 @@ impl Template {
         let accounts = topology.accounts.iter().map(String::as_str);
         let identity = Identity::recall(&secret.lab(&manifest.nonce), manifest.authority.clone(), accounts)
             .map_err(|error| TemplateFlaw::Identity(error.to_string()))?;
-        Ok(Self { directory: directory.to_owned(), manifest, identity, _holds: holds })
+        Ok(Self { directory: directory.to_owned(), manifest, identity, holds })
     }
 
     /// Where its files are.
@@ -256,6 +255,18 @@ impl Template {
             }
             _ => of_image.clone(),
         }
+    }
+
+    /// A machine's disk, and those that it stands on, down to its image's.
+    pub(super) fn disks(&self, machine: &MachineName) -> Vec<PathBuf> {
+        let (_, own) = files_of(&self.directory, machine);
+        let below = match &self.holds {
+            Holds::Checkpoint { below: Some(template), .. } => template.disks(machine),
+            Holds::Checkpoint { below: None, .. } | Holds::Cached(_) => {
+                self.manifest.below.get(machine).cloned().into_iter().collect()
+            }
+        };
+        [own].into_iter().chain(below).collect()
     }
 
     /// The keys and passwords of the lab.

@@ -86,6 +86,7 @@ fn specs(
             };
             let mut spec = setup.spec(topology, index, directory, origin)?;
             spec.boot = template.boot(&spec.name, &spec.boot);
+            spec.below = template.disks(&spec.name);
             Ok(spec)
         })
         .collect()

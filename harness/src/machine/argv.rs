@@ -4,8 +4,9 @@
 //! find again when it thaws: keep it.
 
 use super::spec::{Accelerator, Boot, Origin, Spec};
+use serde_json::{Value, json};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The descriptors that QEMU inherits, by number in the child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub fn argv(spec: &Spec, descriptors: Descriptors) -> Vec<OsString> {
     arguments.option("-name", format!("{},debug-threads=on", spec.name));
     arguments.flag("-nodefaults").flag("-no-user-config");
     arguments.option("-display", "none");
-    arguments.option("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny");
+    arguments.option("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     platform(&mut arguments, spec);
     memory(&mut arguments, spec, descriptors);
     boot(&mut arguments, &spec.boot);
@@ -92,28 +93,42 @@ fn boot(arguments: &mut Arguments, boot: &Boot) {
 
 fn disks(arguments: &mut Arguments, spec: &Spec) {
     // An overlay is thrown away with its lab: nothing in it is worth an fsync on the host.
-    let file = escaped(&spec.disk);
-    arguments.option(
-        "-blockdev",
-        format!("driver=file,node-name=disk-file,filename={file},cache.no-flush=on,discard=unmap"),
-    );
-    arguments.option("-blockdev", "driver=qcow2,node-name=disk,file=disk-file,discard=unmap,cache.no-flush=on");
+    let cache = json!({ "no-flush": true });
+    let file = json!({
+        "driver": "file", "node-name": "disk-file", "filename": spec.disk.to_string_lossy(), "cache": cache, "discard": "unmap",
+    });
+    let disk = json!({
+        "driver": "qcow2", "node-name": "disk", "file": file, "backing": standing_on(&spec.below), "cache": cache,
+        "discard": "unmap",
+    });
+    arguments.option("-blockdev", disk.to_string());
     arguments.option("-device", "virtio-blk-pci,drive=disk,serial=disk");
     for (name, file) in [("seed", &spec.seed), ("packages", &spec.packages)] {
         let Some(file) = file else { continue };
-        read_only(arguments, name, "raw", file);
+        read_only(arguments, name, json!({ "driver": "raw", "file": read(file) }));
     }
     for guest in &spec.guests {
-        read_only(arguments, &format!("{}-disk", guest.name), "qcow2", &guest.disk);
-        read_only(arguments, &format!("{}-seed", guest.name), "raw", &guest.seed);
+        let disk = json!({ "driver": "qcow2", "file": read(&guest.disk), "backing": null });
+        read_only(arguments, &format!("{}-disk", guest.name), disk);
+        read_only(arguments, &format!("{}-seed", guest.name), json!({ "driver": "raw", "file": read(&guest.seed) }));
     }
 }
 
+/// What a disk stands on is what we say, whatever its header names; and below the last one is nothing.
+fn standing_on(below: &[PathBuf]) -> Value {
+    let Some((first, others)) = below.split_first() else { return Value::Null };
+    json!({ "driver": "qcow2", "file": read(first), "backing": standing_on(others), "read-only": true })
+}
+
+fn read(file: &Path) -> Value {
+    json!({ "driver": "file", "filename": file.to_string_lossy(), "read-only": true })
+}
+
 /// A disk that is known by the serial number `name`.
-fn read_only(arguments: &mut Arguments, name: &str, driver: &str, file: &Path) {
-    let file = escaped(file);
-    arguments.option("-blockdev", format!("driver=file,node-name={name}-file,filename={file},read-only=on"));
-    arguments.option("-blockdev", format!("driver={driver},node-name={name},file={name}-file,read-only=on"));
+fn read_only(arguments: &mut Arguments, name: &str, mut disk: Value) {
+    disk["node-name"] = name.into();
+    disk["read-only"] = true.into();
+    arguments.option("-blockdev", disk.to_string());
     arguments.option("-device", format!("virtio-blk-pci,drive={name},serial={name}"));
 }
 
@@ -180,6 +195,7 @@ mod tests {
                 parameters: "root=/dev/vda console=ttyS0".into(),
             },
             disk: "/labs/a,b/mail.qcow2".into(),
+            below: vec!["/templates/a,b/mail.qcow2".into(), "/images/mail/disk.qcow2".into()],
             seed: Some("/labs/a,b/mail.seed".into()),
             packages: Some("/releases/leap/disk.img".into()),
             guests: Vec::new(),
@@ -225,16 +241,14 @@ mod tests {
         let plain = text(&spec());
         let host = text(&Spec { guests: vec![guest], ..spec() });
         let new: Vec<_> = host.lines().filter(|line| !plain.lines().any(|other| other == *line)).collect();
-        insta::assert_snapshot!(new.join("\n"), @r"
+        insta::assert_snapshot!(new.join("\n"), @r#"
         -accel tcg,thread=multi,tb-size=512
         -cpu max,la57=off,erms=off,fsrm=off,+svm
-        -blockdev driver=file,node-name=mail-disk-file,filename=/images/mail/disk.qcow2,read-only=on
-        -blockdev driver=qcow2,node-name=mail-disk,file=mail-disk-file,read-only=on
+        -blockdev {"backing":null,"driver":"qcow2","file":{"driver":"file","filename":"/images/mail/disk.qcow2","read-only":true},"node-name":"mail-disk","read-only":true}
         -device virtio-blk-pci,drive=mail-disk,serial=mail-disk
-        -blockdev driver=file,node-name=mail-seed-file,filename=/labs/a,,b/mail.seed,read-only=on
-        -blockdev driver=raw,node-name=mail-seed,file=mail-seed-file,read-only=on
+        -blockdev {"driver":"raw","file":{"driver":"file","filename":"/labs/a,b/mail.seed","read-only":true},"node-name":"mail-seed","read-only":true}
         -device virtio-blk-pci,drive=mail-seed,serial=mail-seed
-        ");
+        "#);
     }
 
     #[test]

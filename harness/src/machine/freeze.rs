@@ -31,7 +31,10 @@ impl Machine {
         let machine = self.name().clone();
         let Some(ram) = self.ram.take() else { return Err(MachineError::CannotFreeze { machine }) };
         // Completing the migration also writes back what QEMU still holds of the disk.
-        self.controlled(save(&self.qmp, &frozen.devices, deadline).await).await?;
+        self.controlled(save(&self.qmp, &self.devices, deadline).await).await?;
+        let what = format!("the state of its devices as {}", frozen.devices.display());
+        let moved = std::fs::rename(&self.devices, &frozen.devices);
+        moved.map_err(|source| MachineError::Prepare { machine: machine.clone(), what, source })?;
         let path = frozen.memory.clone();
         let saved = tokio::task::spawn_blocking(move || ram.save(&path)).await.map_err(std::io::Error::other);
         let what = format!("its RAM as {}", frozen.memory.display());

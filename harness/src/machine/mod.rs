@@ -25,6 +25,7 @@ mod memory;
 mod power;
 mod process;
 mod qmp;
+mod reach;
 pub mod spec;
 pub mod ssh;
 mod terminal;

@@ -7,17 +7,20 @@ use super::freeze;
 use super::log::{Log, Logs};
 use super::memory::Ram;
 use super::qmp::{Qmp, QmpError};
+use super::reach::reach;
 use super::spec::{MachineName, Origin, Spec};
 use super::terminal::Terminal;
 use super::trouble::{Trouble, ending};
 use super::waker::Waker;
 use crate::host::core_meter;
 use crate::host::memory::Kills;
-use crate::host::raw::tie_to_thread;
+use crate::host::raw::{confine, tie_to_thread};
 use crate::network::{Keeper, NetworkError};
 use crate::size::Size;
 use crate::time::{Deadline, Expired};
 use command_fds::{CommandFdExt, FdMapping};
+use landlock::RulesetCreated;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as Socket;
 use std::path::PathBuf;
@@ -126,6 +129,8 @@ pub struct Machine {
     pub(super) agent: Agent,
     pub(super) waker: Waker,
     pub(super) ram: Option<Ram>,
+    /// Where QEMU may write the state of processors and devices.
+    pub(super) devices: PathBuf,
     terminal: Terminal,
     /// How many network cards it has.
     pub(super) cards: usize,
@@ -159,7 +164,11 @@ impl Machine {
         let mut inherited: Vec<OwnedFd> =
             [qmp_theirs, agent_theirs, console_theirs, waker_theirs].map(OwnedFd::from).into();
         inherited.extend(ram.as_ref().map(Ram::descriptor).transpose().map_err(prepare("its RAM"))?);
-        let child = spawn(spec, keeper, inherited).await?;
+        if spec.origin.can_be_frozen() {
+            std::fs::File::create(spec.devices()).map_err(prepare("the file for the state of its devices"))?;
+        }
+        let rules = reach(spec).rules().map_err(io::Error::other).map_err(prepare("the rules that confine QEMU"))?;
+        let child = spawn(spec, keeper, inherited, rules).await?;
 
         let pid = child.id();
         if let Some(pid) = pid {
@@ -190,6 +199,7 @@ impl Machine {
             agent,
             waker,
             ram,
+            devices: spec.devices(),
             terminal,
             cards,
             linked: AtomicBool::new(true),
@@ -321,7 +331,12 @@ async fn connected(stream: UnixStream, spec: &Spec, deadline: Deadline) -> Resul
 }
 
 /// `inherited` in the order of [`Descriptors::INHERITED`]; the last, the RAM, is there or not.
-async fn spawn(spec: &Spec, keeper: &Keeper, inherited: Vec<OwnedFd>) -> Result<Child, MachineError> {
+async fn spawn(
+    spec: &Spec,
+    keeper: &Keeper,
+    inherited: Vec<OwnedFd>,
+    rules: RulesetCreated,
+) -> Result<Child, MachineError> {
     let (program, machine) = (spec.qemu.clone(), spec.name.clone());
     let descriptors = Descriptors::INHERITED;
     let arguments = argv(spec, descriptors);
@@ -336,6 +351,8 @@ async fn spawn(spec: &Spec, keeper: &Keeper, inherited: Vec<OwnedFd>) -> Result<
                 .stdout(Stdio::null())
                 .stderr(Stdio::piped())
                 .kill_on_drop(true);
+            // Before the descriptors are put in their places, one of which may be that of the rules.
+            confine(command.as_std_mut(), rules);
             let Descriptors { qmp, agent, console, waker, memory } = descriptors;
             let numbers = [qmp, agent, console, waker, memory];
             let mappings = inherited.into_iter().zip(numbers);

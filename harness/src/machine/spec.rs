@@ -144,6 +144,8 @@ pub struct Spec {
     pub boot: Boot,
     /// Its disk: a qcow2 file that it may write.
     pub disk: PathBuf,
+    /// The disks that it stands on, each on the next one: qcow2 files, the last of which stands on nothing.
+    pub below: Vec<PathBuf>,
     /// The `NoCloud` seed, read only.
     pub seed: Option<PathBuf>,
     /// A file system of packages, read only.
@@ -152,4 +154,12 @@ pub struct Spec {
     pub guests: Vec<Guest>,
     /// Its network cards, in order.
     pub cards: Vec<NetworkCard>,
+}
+
+impl Spec {
+    /// Where QEMU writes the state of processors and devices when the guest is frozen: beside its disk.
+    #[must_use]
+    pub fn devices(&self) -> PathBuf {
+        self.disk.with_extension("devices")
+    }
 }

@@ -2,9 +2,9 @@
 
 use super::OPEN;
 use super::need::Need;
-use super::theatre::{LARGEST, Theatre, flows_in, results_of};
+use super::theatre::{LARGEST, Play, Theatre, flows_in, results_of};
 use crate::exit::Invalid;
-use crate::{say, setup};
+use crate::say;
 use anyhow::Context as _;
 use harness::bounded;
 use harness::evidence::ScenarioResult;
@@ -54,9 +54,8 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut lessons = Lessons { on: args.on.clone(), ..Lessons::default() };
     if args.from.is_empty() {
-        setup::ensure_tools(false)?;
         let names = if args.scenarios.is_empty() { OPEN.map(str::to_owned).to_vec() } else { args.scenarios.clone() };
-        if !lessons.perform(&Theatre::open(&names, None)?)? {
+        if !lessons.perform(&Theatre::open(Play::read(&names, None)?)?)? {
             return Ok(ExitCode::FAILURE);
         }
     } else {

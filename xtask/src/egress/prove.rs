@@ -3,14 +3,15 @@
 use super::learn::Lessons;
 use super::need::Need;
 use super::proof::{Finding, Proved, judge, table, without};
-use super::theatre::{AtFilter, Shown, Theatre, results_of};
+use super::theatre::{AtFilter, Play, Shown, Theatre, results_of};
 use super::{OPEN, list};
 use crate::exit::{End, Invalid};
-use crate::{say, setup};
+use crate::say;
 use harness::evidence::Run;
+use harness::lab::Topology;
 use harness::network::flows::allow::{AllowList, Rule};
 use harness::network::flows::ruleset::{Refusal, Ruleset};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -48,15 +49,15 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    setup::ensure_tools(false)?;
-    let theatre = Theatre::open(&OPEN.map(str::to_owned), None)?;
-    let lab = theatre.topology();
+    let play = Play::read(&OPEN.map(str::to_owned), None)?;
+    let lab = play.topology();
     if !lab.hosts().iter().any(|host| host.name == args.filter) {
         return Err(Invalid(format!("lab `{}` has no machine `{}`", lab.name, args.filter)).into());
     }
-    let given = if let Some(path) = &args.rules {
-        let text = fs_err::read_to_string(path).map_err(|error| Invalid(error.to_string()))?;
-        list::read(path, &text, lab).map_err(crate::report)?
+    let list = args.rules.as_deref().map(|path| rules_in(path, lab)).transpose()?;
+    let theatre = Theatre::open(play)?;
+    let given = if let Some(list) = list {
+        list
     } else {
         let mut lessons = Lessons::default();
         if !lessons.perform(&theatre)? {
@@ -79,6 +80,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let is_clear = proved.iter().all(|proved| !matches!(proved.finding, Finding::Otherwise { .. }));
     Ok(if is_clear { ExitCode::SUCCESS } else { End::Failed.into() })
+}
+
+fn rules_in(path: &Path, lab: &Topology) -> anyhow::Result<AllowList> {
+    let text = fs_err::read_to_string(path).map_err(|error| Invalid(error.to_string()))?;
+    list::read(path, &text, lab).map_err(crate::report)
 }
 
 /// What trials are made with.

@@ -1,9 +1,9 @@
 //! Where scenarios are run to see whom they contact: all packets are captured, and a ruleset may stand at the filter.
 
 use crate::exit::Invalid;
-use crate::say;
 use crate::stage::{Stage, cell, scenario};
 use crate::workbench::results;
+use crate::{say, setup};
 use anyhow::Context as _;
 use harness::bounded;
 use harness::evidence::{Run, ScenarioResult, StepOutcome, StepResult, Verdict};
@@ -18,9 +18,12 @@ use std::time::Duration;
 /// whether it does without a rule, so what needs more is found out there.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
+/// The scenarios of one lab.
+pub(super) struct Play(Vec<Scenario>);
+
 /// The scenarios of one lab, and a stage for them.
 pub(super) struct Theatre {
-    scenarios: Vec<Scenario>,
+    play: Play,
     stage: Stage,
 }
 
@@ -40,9 +43,9 @@ pub(super) struct AtFilter<'a> {
     pub(super) ruleset: &'a str,
 }
 
-impl Theatre {
-    /// Reads the scenarios, which must all be of one lab, and builds what that lab needs.
-    pub(super) fn open(names: &[String], directory: Option<&Path>) -> anyhow::Result<Self> {
+impl Play {
+    /// Reads the scenarios, which must all be of one lab.
+    pub(super) fn read(names: &[String], directory: Option<&Path>) -> anyhow::Result<Self> {
         let scenarios: Vec<_> = names.iter().map(|name| scenario(name, directory)).collect::<anyhow::Result<_>>()?;
         let mut topologies = scenarios.iter().flat_map(|scenario| scenario.cells.iter().map(|cell| &cell.lab.topology));
         let first = topologies.next().context("there is no scenario")?;
@@ -51,28 +54,36 @@ impl Theatre {
                 format!("these scenarios have two labs, `{}` and `{}`: a list is of one", first.name, other.name);
             return Err(Invalid(message).into());
         }
-        become_root_of_own_user_namespace()?;
-        let stage = Stage::open(first, |_| ())?;
-        Ok(Self { scenarios, stage })
+        Ok(Self(scenarios))
     }
 
     /// The lab.
     pub(super) fn topology(&self) -> &Topology {
-        // Opening has seen that there is a scenario; a scenario has a cell.
-        &self.scenarios[0].cells[0].lab.topology
+        // Reading has seen that there is a scenario; a scenario has a cell.
+        &self.0[0].cells[0].lab.topology
+    }
+}
+
+impl Theatre {
+    /// Builds what the lab needs.
+    pub(super) fn open(play: Play) -> anyhow::Result<Self> {
+        setup::ensure_tools(false)?;
+        become_root_of_own_user_namespace()?;
+        let stage = Stage::open(play.topology(), |_| ())?;
+        Ok(Self { play, stage })
     }
 
     /// The cells that are performed: of each scenario, the first one that is no control.
     pub(super) fn cells(&self) -> Vec<String> {
         let first =
             |scenario: &Scenario| Some(format!("{}::{}", scenario.name, cell(&scenario.name, scenario).ok()?.name));
-        self.scenarios.iter().filter_map(first).collect()
+        self.play.0.iter().filter_map(first).collect()
     }
 
     /// Performs a cell. With a ruleset, that is loaded at the filter before the first step.
     pub(super) fn perform(&self, named: &str, run: &Run, filter: Option<AtFilter<'_>>) -> anyhow::Result<Shown> {
         let name = named.split_once("::").map_or(named, |(name, _)| name);
-        let scenario = self.scenarios.iter().find(|scenario| scenario.name == name);
+        let scenario = self.play.0.iter().find(|scenario| scenario.name == name);
         let scenario = scenario.with_context(|| format!("scenario `{name}` is not among those that are performed"))?;
         let cell = cell(named, scenario)?;
         let command = filter.map(|filter| loading(filter.ruleset));

@@ -169,6 +169,7 @@ const HOSTILE: &[(&str, Group)] = &[
     ("path", hostile::path),
     ("cache", hostile::cache),
     ("user", hostile::user),
+    ("qemu", hostile::taken),
 ];
 
 const IMAGES: &[(&str, Group)] = &[

@@ -50,13 +50,14 @@ const PANIC: (&str, &str) = ("the kernel is told to panic", "echo c > /proc/sysr
 /// A step that needs nothing.
 pub(super) const EASY: (&str, &str) = ("the machine answers", "true");
 
-/// Arguments are handed on but for the random device of a guest that was frozen, once.
+/// Arguments are handed on but for the random device of a guest that was frozen before this program was written.
 const LACKING: &str = r#"#!/bin/bash
 arguments=()
 while [ $# -gt 0 ]; do
   case "$1 $2" in
+    "-object memory-backend-file,"*) memory=${2##*mem-path=}; arguments+=("$1") ;;
     "-incoming defer") frozen=yes; arguments+=("$1") ;;
-    "-device virtio-rng-pci,rng=entropy") [ "${frozen-}" ] && mkdir 'ONCE' 2>/dev/null && shift || arguments+=("$1") ;;
+    "-device virtio-rng-pci,rng=entropy") [ "${frozen-}" ] && [ "$memory" -ot "$0" ] && shift || arguments+=("$1") ;;
     *) arguments+=("$1") ;;
   esac
   shift
@@ -227,11 +228,10 @@ fn qemu_ends(stage: &Stage) -> anyhow::Result<Outcome> {
     Ok(Outcome::Passed(said(&run.said, "QEMU ended")))
 }
 
-/// A QEMU that lacks a device of the frozen guest, the first time that it is to load one.
+/// A QEMU that lacks a device of the guest that is frozen now, and not of one that is frozen later.
 fn not_loaded(stage: &Stage) -> anyhow::Result<Outcome> {
     let program = stage.site.path().join("lacking-qemu");
-    let once = stage.site.path().join("has-lacked-it");
-    fs_err::write(&program, LACKING.replace("ONCE", &once.display().to_string()))?;
+    fs_err::write(&program, LACKING)?;
     fs_err::set_permissions(&program, Permissions::from_mode(0o700))?;
     let name = program.to_str().context("the path of the cache is no text")?;
     let before = frozen(stage)?;

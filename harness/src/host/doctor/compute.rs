@@ -4,6 +4,7 @@ use super::Check;
 use crate::host::accelerator::{
     self, ACCELERATOR_VARIABLE, Accelerator, ChoiceError, PACE_VARIABLE, Selection, Wishes,
 };
+use crate::host::confinement::{self, Kept};
 use crate::host::counter::{self, Frequency};
 use crate::host::probe::Shortfall;
 use crate::host::probe_memory::{ProbeMemory, age_in_words};
@@ -37,6 +38,7 @@ pub(super) fn examine(cache: &Path, fresh: bool) -> (Vec<Check>, Option<Selectio
     let chosen = Wishes::from_environment().and_then(|wishes| accelerator::decide(wishes, probed));
     let told = [ACCELERATOR_VARIABLE, PACE_VARIABLE].into_iter().filter(|name| std::env::var_os(name).is_some());
     checks.push(choice_check(&chosen, &told.collect::<Vec<_>>(), oldest));
+    checks.push(confinement_check(confinement::kept()));
     let selection = chosen.ok();
     if let Some(selection) = &selection {
         checks.push(nested_check(selection.accelerator));
@@ -111,6 +113,24 @@ fn counter_check(frequency: Option<Frequency>) -> Check {
             "their kernels measure it, and wrongly where they boot on a busy host: clocks may run at a wrong speed",
         ),
     }
+}
+
+/// It keeps a QEMU that its guest has taken over from the files of this host.
+fn confinement_check(kept: Kept) -> Check {
+    let (finding, consequence) = match kept {
+        Kept::Whole => {
+            return Check::ok("confinement", "the kernel's Landlock keeps each QEMU to the files of its machine");
+        }
+        Kept::Partly => (
+            "this kernel's Landlock is older than 6.12: files are kept, signals and TCP connections are not",
+            "a QEMU that its guest has taken over could signal your other processes",
+        ),
+        Kept::Nothing => (
+            "this kernel has no Landlock, or it is switched off",
+            "a QEMU that its guest has taken over could read and write what you can",
+        ),
+    };
+    Check::degraded("confinement", finding, consequence).cure("a kernel from 6.12 on, with landlock among its `lsm=`")
 }
 
 fn nested_check(accelerator: Accelerator) -> Check {

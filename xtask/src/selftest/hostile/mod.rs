@@ -5,6 +5,7 @@ mod cache;
 mod disk;
 mod output;
 mod path;
+mod taken;
 mod user;
 
 pub(super) use archive::run as archive;
@@ -12,6 +13,7 @@ pub(super) use cache::run as cache;
 pub(super) use disk::run as disk;
 pub(super) use output::run as output;
 pub(super) use path::run as path;
+pub(super) use taken::run as taken;
 pub(super) use user::run as user;
 
 use super::own_program;
