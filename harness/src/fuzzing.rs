@@ -4,7 +4,8 @@
 //! what `fuzz/corpus` holds goes through each door in `cargo test`, too.
 
 use crate::mail::diagnosis::{Evidence, Login, Service, diagnose};
-use crate::{drift, image, machine, mail, network, packages, release, scenario};
+use crate::qcow2::Header;
+use crate::{cache, drift, etc, image, lab, machine, mail, network, packages, release, report, scenario, storage};
 use std::path::Path;
 
 /// A door.
@@ -19,6 +20,11 @@ pub const DOORS: &[(&str, Door)] = &[
     ("smtp", smtp),
     ("collected", collected),
     ("capture", capture),
+    ("inventories", inventories),
+    ("storage", storage),
+    ("etc", etc),
+    ("report", report),
+    ("archive", archive),
 ];
 
 /// Files that a person writes: scenarios, labs, recipes. Labs that a scenario names are the project's own.
@@ -58,7 +64,36 @@ pub fn capture(bytes: &[u8]) {
     network::flows::fuzz(bytes);
 }
 
-/// What programs in a guest print for us: configuration, evidence, dumps, logs, scriptlets.
+/// Two inventories of a machine's configuration, and what differs.
+pub fn inventories(bytes: &[u8]) {
+    let _ = drift::fuzz_two(bytes);
+}
+
+/// What the tools of storage print.
+pub fn storage(bytes: &[u8]) {
+    storage::fuzz(&String::from_utf8_lossy(bytes));
+}
+
+/// Somebody's own `/etc`, and what a report may show of it.
+pub fn etc(bytes: &[u8]) {
+    etc::fuzz(bytes);
+}
+
+/// A report that somebody else wrote.
+pub fn report(bytes: &[u8]) {
+    let _ = report::fuzz(bytes);
+}
+
+/// An archive's list, and the disks in it. Their first bytes say which they are.
+pub fn archive(bytes: &[u8]) {
+    if bytes.starts_with(b"QFI") {
+        let _ = Header::parse(bytes, bytes.len() as u64);
+    } else {
+        let _ = cache::fuzz(bytes);
+    }
+}
+
+/// What programs in a guest print for us: configuration, evidence, dumps, logs, scriptlets, how much is at rest, a filter's log and counters.
 pub fn collected(bytes: &[u8]) {
     drift::fuzz(bytes);
     let text = String::from_utf8_lossy(bytes);
@@ -72,6 +107,9 @@ pub fn collected(bytes: &[u8]) {
     let _ = packages::upgrade::transaction(&steps, &text);
     let _ = packages::upgrade::Trouble::of(1, &steps, &text);
     packages::fuzz_scriptlet(&text);
+    lab::fuzz(&text);
+    let _ = network::flows::filter_counter::read(&text, "refused");
+    text.lines().for_each(|line| drop(network::flows::filter_log::Logged::read(line, "refused ")));
 }
 
 fn wait_for(work: impl Future<Output = ()>) {
@@ -148,6 +186,15 @@ mod tests {
             DOORS.iter().map(read).collect()
         });
         ALL[name].clone()
+    }
+
+    /// A corpus that no reader understands tests little.
+    #[rstest::rstest]
+    #[case("report", crate::report::fuzz)]
+    #[case("inventories", crate::drift::fuzz_two)]
+    #[case("archive", crate::cache::fuzz)]
+    fn something_real_is_in_the_corpus(#[case] name: &str, #[case] reads: fn(&[u8]) -> bool) {
+        assert!(corpus(name).iter().any(|bytes| reads(bytes)));
     }
 
     /// What was ever found stays found.

@@ -23,6 +23,8 @@ mod provide;
 mod sweep;
 
 pub use crate::size::{Size, SizeError};
+#[cfg(any(test, fuzzing))]
+pub(crate) use archive::fuzz;
 pub use archive::{ArchiveError, Exported, ImportProgress, Imported, Trust, export, import};
 pub use claim::{Claim, InUse};
 pub use clean::{Cleaned, Reason};

@@ -188,6 +188,26 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     let _ = understand("mail", bytes, str::to_owned);
 }
 
+/// Reads anything as two answers, one behind the other, and compares them; says whether they are two.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz_two(bytes: &[u8]) -> bool {
+    // Each ends with its last record, and what is behind it is the next one's.
+    let mut rest = bytes;
+    while record(&mut rest).is_some_and(|(letter, _)| letter != b'E') {}
+    let first = &bytes[..bytes.len() - rest.len()];
+    let read = |bytes| understand("mail", bytes, str::to_owned).ok();
+    let (Some((before, contents)), Some((after, _))) = (read(first), read(rest)) else { return false };
+    let drift = super::Drift::between(&before, &after, None);
+    let changes: Vec<_> = drift.changes.iter().collect();
+    let _ = super::suspicion::order(&changes, &["imap", "pam"]);
+    for change in changes {
+        let _ = (change.fate(), change.attributes());
+        let _ = super::putback::can_put_back(change, &before, &contents);
+    }
+    let _ = drift.to_string();
+    true
+}
+
 #[cfg(test)]
 #[path = "collect_tests.rs"]
 pub(super) mod tests;

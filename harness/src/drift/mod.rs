@@ -20,9 +20,9 @@ pub mod suspicion;
 mod text;
 
 pub use claim::{Claim, Flag};
-#[cfg(any(test, fuzzing))]
-pub(crate) use collect::fuzz;
 pub use collect::{CollectError, collect};
+#[cfg(any(test, fuzzing))]
+pub(crate) use collect::{fuzz, fuzz_two};
 pub use contents::Contents;
 pub use difference::{Change, DoneBy, Drift, How, PackageChange};
 pub use inventory::{Digest, Entry, Inventory, Manager, What};

@@ -18,4 +18,6 @@ pub const APPLY: &str = include_str!("apply.sh");
 pub use behaviour::{Difference, FileDifference, Seen, differences, file_differences};
 pub use mapping::{Fact, Mapping};
 pub use substitute::{Facts, substitute};
+#[cfg(any(test, fuzzing))]
+pub(crate) use tree::fuzz;
 pub use tree::{EtcError, LaidFile, OwnEtc, OwnFile, Shown};

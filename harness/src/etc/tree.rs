@@ -255,6 +255,30 @@ fn usual_dress(path: &str, is_private: bool) -> (&'static str, &'static str) {
     }
 }
 
+/// Reads anything as two configurations: parts between NUL bytes, the first of which is their `rehearsal.toml`; each other begins with
+/// the line of its path, and belongs to both, but for the last one.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let mut parts = bytes.split(|byte| *byte == 0);
+    let mapping = String::from_utf8_lossy(parts.next().unwrap_or_default());
+    let mapping = Mapping::parse(Path::new(FILE), &mapping).unwrap_or_default();
+    let file = |part: &[u8]| {
+        let end = part.iter().position(|byte| *byte == b'\n').unwrap_or(part.len());
+        let path = String::from_utf8_lossy(&part[..end]).into_owned();
+        OwnFile { path, content: part.get(end + 1..).unwrap_or_default().to_vec() }
+    };
+    let files: Vec<_> = parts.map(file).collect();
+    let directory = PathBuf::from("/nowhere");
+    let first = OwnEtc { directory, files, mapping, digest: String::new() };
+    let mut second = first.clone();
+    second.files.pop();
+    let facts =
+        [(super::mapping::Fact::BindPassword, "lab".to_owned()), (super::mapping::Fact::Domain, "lan.test".to_owned())];
+    let _ = first.laid(&facts.into());
+    let _ = (first.secrets(), first.absent(), super::services::readers(first.paths()));
+    let _ = super::file_differences(&first, &second);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -123,6 +123,12 @@ fn unrest(look: &str) -> Option<String> {
     due.map(|timer| format!("{} is about to fire", timer.unit))
 }
 
+/// Reads anything as a look.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(look: &str) {
+    let _ = unrest(look);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -33,6 +33,8 @@ pub use capture::{
     Capture, DEFAULT_LIMIT as DEFAULT_CAPTURE_LIMIT, HOST, LIMIT_VARIABLE as CAPTURE_LIMIT_VARIABLE, is_capture,
     limit as capture_limit,
 };
+#[cfg(any(test, fuzzing))]
+pub(crate) use freeze::fuzz;
 pub use keep::{Found, Paper, Wanted};
 pub use power::Rebooted;
 pub use running::Lab;

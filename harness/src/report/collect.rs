@@ -183,6 +183,15 @@ pub fn load(run: &Path) -> Result<Report, ReportError> {
     }
 }
 
+/// Reads anything as a report, and renders it in each form; says whether it is one.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) -> bool {
+    let Ok(report) = serde_json::from_slice::<Report>(bytes) else { return false };
+    let _ = (junit::render(&report), html::render(&report), super::summary::render(&report));
+    let _ = (super::github::annotations(&report), super::github::job_summary(&report));
+    true
+}
+
 /// Writes all files of a report.
 pub fn write(report: &Report, run: &Path) -> Result<(), ReportError> {
     put(&run.join(REPORT), &to_json(report)?)?;

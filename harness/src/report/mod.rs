@@ -16,6 +16,8 @@ pub mod summary;
 pub mod text;
 pub mod typical;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use collect::fuzz;
 pub use collect::{Head, ReportError, collect, finish, load, write};
 #[cfg(test)]
 pub(crate) use model::samples;

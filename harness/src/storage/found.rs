@@ -374,6 +374,27 @@ impl Header {
     }
 }
 
+/// Reads anything as what each tool says, and asks what is there of each layer of `stack`.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(output: &str, stack: &super::Stack) {
+    let mut readings = Readings::default();
+    let _ = (readings.read_loops(output), readings.read_devices(output));
+    let _ = (readings.read_groups(output), readings.read_volumes(output));
+    let headers = [Header::version_1(output), Header::version_2(output)];
+    let works = super::plan(stack);
+    for work in &works {
+        readings.arrays.insert(work.place.clone(), exported(output));
+        readings.opened.insert(work.place.clone(), Discards::read(output));
+        for header in headers.iter().flatten() {
+            readings.headers.insert(work.place.clone(), header.clone());
+            for below in &works {
+                let _ = readings.of(work, &below.place);
+            }
+        }
+        let _ = (readings.of(work, ""), readings.of(work, &work.place));
+    }
+}
+
 fn json<T: for<'d> Deserialize<'d>>(tool: &'static str, output: &str) -> Result<T, Unreadable> {
     serde_json::from_str(output).map_err(|error| Unreadable { tool, reason: error.to_string() })
 }

@@ -23,3 +23,13 @@ pub use layer::{Disks, Ext4, Group, Layer, Luks, LuksVersion, Pbkdf, Qcow2, Raid
 pub use plan::{Command, Input, Word, plan};
 pub use room::{Room, TooSmall};
 pub use stack::{NoRoomForHeader, Stack, StackFlaw};
+
+/// Reads anything as what the tools say of a stack with all layers.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(output: &str) {
+    const LAYERS: &str = r#"[{"disks": {"sizes_mib": [64, 64, 64, 64]}}, {"raid10": {}}, {"group": {}},
+        {"volume": {"size_mib": 64}}, {"luks": {}}, {"ext4": {"mount": "/mnt/mail"}}, {"qcow2": {"name": "mail", "size_mib": 32}}]"#;
+    let layers = serde_json::from_str(LAYERS).expect("these are layers");
+    found::fuzz(output, &Stack::new(layers).expect("these stand on each other"));
+    let _ = fio::figures("fuzzed", output);
+}

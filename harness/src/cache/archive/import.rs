@@ -190,8 +190,12 @@ fn manifest<R: Read>(first: Member<'_, R>) -> Result<Manifest, ArchiveError> {
     }
     let mut text = Vec::new();
     first.read_to_end(&mut text).map_err(broken)?;
+    parse(&text)
+}
+
+fn parse(text: &[u8]) -> Result<Manifest, ArchiveError> {
     let damaged = |error: serde_json::Error| ArchiveError::Altered(format!("its manifest makes no sense: {error}"));
-    let value: serde_json::Value = serde_json::from_slice(&text).map_err(damaged)?;
+    let value: serde_json::Value = serde_json::from_slice(text).map_err(damaged)?;
     match value["format"].as_u64() {
         Some(format) if format == u64::from(FORMAT) => {}
         Some(format) => return Err(ArchiveError::Version(format)),
@@ -200,6 +204,14 @@ fn manifest<R: Read>(first: Member<'_, R>) -> Result<Manifest, ArchiveError> {
     let manifest: Manifest = serde_json::from_value(value).map_err(damaged)?;
     manifest.check()?;
     Ok(manifest)
+}
+
+/// Reads anything as an archive's manifest; says whether it is one.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) -> bool {
+    let Ok(manifest) = parse(bytes) else { return false };
+    let _ = super::contents::check_trust(&manifest, Trust::Guests);
+    true
 }
 
 fn check_foundations(cache: &Cache, manifest: &Manifest) -> Result<(), ArchiveError> {

@@ -14,6 +14,8 @@ mod import;
 
 pub use contents::Trust;
 pub use export::{Exported, export};
+#[cfg(any(test, fuzzing))]
+pub(crate) use import::fuzz;
 pub use import::{Imported, Progress as ImportProgress, import};
 
 use super::name::{EntryName, PlanName};
