@@ -81,7 +81,7 @@ mod tests {
         let coverage = Coverage::of(&[scenario]);
         assert_eq!(coverage.rows["U3"], ["pam-loss"]);
         assert!(coverage.uncovered.contains(&"C14".to_owned()));
-        assert_eq!(coverage.rows.len() + coverage.uncovered.len(), 45);
+        assert_eq!(coverage.rows.len() + coverage.uncovered.len(), 46);
         assert!(coverage.table().contains("\n  C14  -\n"));
         assert!(coverage.table().ends_with(", C14\n"));
         let all = Coverage { uncovered: Vec::new(), ..coverage };

@@ -81,7 +81,7 @@ fn of_variable(cause: &(dyn std::error::Error + 'static)) -> Option<End> {
     }
     cause.downcast_ref::<ChoiceError>().map(|error| match error {
         ChoiceError::UnknownAccelerator(_) | ChoiceError::BadPace(_) => End::Invalid,
-        ChoiceError::ForcedKvm(_) | ChoiceError::Emulation(_) => End::Host,
+        ChoiceError::ForcedKvm(_) | ChoiceError::Killed(_) | ChoiceError::Emulation(_) => End::Host,
     })
 }
 

@@ -79,6 +79,9 @@ pub enum ChoiceError {
     /// KVM is asked for, and does not work.
     #[error("{ACCELERATOR_VARIABLE} asks for kvm, but {0}")]
     ForcedKvm(#[source] Shortfall),
+    /// The probe of KVM did not come to its end.
+    #[error("whether KVM works is not known: {0}; try again")]
+    Killed(#[source] Shortfall),
     /// Not even emulation works.
     #[error("emulation does not work: {0}")]
     Emulation(#[source] Shortfall),
@@ -172,13 +175,23 @@ pub(crate) fn decide(
             let work = probe(Accelerator::Tcg).map_err(ChoiceError::Emulation)?;
             Ok(selection(Accelerator::Tcg, forced(Accelerator::Tcg), work))
         }
-        None => match probe(Accelerator::Kvm) {
+        None => match again_if_killed(|| probe(Accelerator::Kvm)) {
+            // It says nothing of KVM: to emulate because of it would be a slow way to be wrong.
+            Err(killed @ Shortfall::Killed { .. }) => Err(ChoiceError::Killed(killed)),
             Ok(work) => Ok(selection(Accelerator::Kvm, "KVM runs kernel-like code".to_owned(), work)),
             Err(shortfall) => {
                 let work = probe(Accelerator::Tcg).map_err(ChoiceError::Emulation)?;
                 Ok(selection(Accelerator::Tcg, format!("KVM is of no use: {shortfall}"), work))
             }
         },
+    }
+}
+
+/// Whoever kills each QEMU that he finds has killed one that was none of his.
+fn again_if_killed(mut probe: impl FnMut() -> Result<Duration, Shortfall>) -> Result<Duration, Shortfall> {
+    match probe() {
+        Err(Shortfall::Killed { .. }) => probe(),
+        probed => probed,
     }
 }
 
@@ -219,6 +232,24 @@ mod tests {
         let probe = |accelerator| if accelerator == Accelerator::Kvm { kvm.take().unwrap() } else { Ok(SLOW) };
         let chosen = decide(wishes(accelerator, pace), probe).unwrap();
         assert_eq!(format!("{} {}: {}", chosen.accelerator, chosen.pace, chosen.reason), expected);
+    }
+
+    #[rstest]
+    #[case::once(1, Ok("kvm"))]
+    #[case::twice(2, Err("whether KVM works is not known"))]
+    fn a_probe_that_somebody_kills_is_made_again(#[case] kills: usize, #[case] expected: Result<&str, &str>) {
+        let mut probes = 0;
+        let probe = |accelerator| {
+            probes += 1;
+            let killed = Shortfall::Killed { signal: nix::sys::signal::Signal::SIGKILL };
+            if accelerator == Accelerator::Kvm && probes <= kills { Err(killed) } else { Ok(QUICK) }
+        };
+        let chosen = decide(wishes(None, None), probe).map(|chosen| chosen.accelerator.to_string());
+        match (chosen, expected) {
+            (Ok(chosen), Ok(expected)) => assert_eq!(chosen, expected),
+            (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{error}"),
+            (chosen, _) => panic!("{chosen:?}"),
+        }
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //! no rights and works in a container. A kernel without it, or with an older one, keeps what it can.
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _,
-    RulesetError, RulesetStatus, Scope, path_beneath_rules,
+    ABI, Access as _, AccessFs, AccessNet, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr as _, RulesetCreated,
+    RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// The kernel's rules that are asked for: also devices' controls (5), and signals and abstract sockets (6).
 const RULES: ABI = ABI::V6;
@@ -23,17 +24,34 @@ pub struct Confinement {
 
 impl Confinement {
     /// The rules, to be laid upon a process. A file that is not there cannot be opened later, either.
-    pub fn rules(&self) -> Result<RulesetCreated, RulesetError> {
+    pub fn rules(&self) -> io::Result<RulesetCreated> {
         let programs = AccessFs::Execute | AccessFs::ReadFile | AccessFs::ReadDir;
         let write = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::IoctlDev;
-        Ruleset::default()
-            .handle_access(AccessFs::from_all(RULES))?
-            .handle_access(AccessNet::from_all(RULES))?
-            .scope(Scope::from_all(RULES))?
-            .create()?
-            .add_rules(path_beneath_rules(&self.programs, programs))?
-            .add_rules(path_beneath_rules(&self.read, AccessFs::ReadFile))?
-            .add_rules(path_beneath_rules(&self.write, write))
+        let mut rules = nothing().map_err(io::Error::other)?;
+        // Of most directories of programs some hosts have none.
+        rules = rules.add_rules(path_beneath_rules(&self.programs, programs)).map_err(io::Error::other)?;
+        let read = self.read.iter().map(|path| (path, AccessFs::ReadFile.into()));
+        for (path, rights) in read.chain(self.write.iter().map(|path| (path, write))) {
+            if let Some(file) = opened(path)? {
+                rules = rules.add_rule(PathBeneath::new(file, rights)).map_err(io::Error::other)?;
+            }
+        }
+        Ok(rules)
+    }
+}
+
+/// Rules by which nothing is allowed.
+fn nothing() -> Result<RulesetCreated, RulesetError> {
+    let all = Ruleset::default().handle_access(AccessFs::from_all(RULES))?.handle_access(AccessNet::from_all(RULES))?;
+    all.scope(Scope::from_all(RULES))?.create()
+}
+
+/// The file as a rule names it, if it is there.
+fn opened(path: &Path) -> io::Result<Option<PathFd>> {
+    match PathFd::new(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(PathFdError::OpenCall { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io::Error::other(error)),
     }
 }
 
@@ -42,7 +60,7 @@ impl Confinement {
 pub enum Kept {
     /// All of it.
     Whole,
-    /// Files, but not all that is asked for beyond them.
+    /// Not all: the kernel knows fewer kinds of rules.
     Partly,
     /// Nothing.
     Nothing,
@@ -51,7 +69,7 @@ pub enum Kept {
 /// Lays rules upon a thread that ends at once, and says what became of them.
 #[must_use]
 pub fn kept() -> Kept {
-    let tried = std::thread::spawn(|| Ok::<_, RulesetError>(Confinement::default().rules()?.restrict_self()?.ruleset));
+    let tried = std::thread::spawn(|| Ok::<_, RulesetError>(nothing()?.restrict_self()?.ruleset));
     match tried.join() {
         Ok(Ok(RulesetStatus::FullyEnforced)) => Kept::Whole,
         Ok(Ok(RulesetStatus::PartiallyEnforced)) => Kept::Partly,

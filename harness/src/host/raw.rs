@@ -21,11 +21,11 @@ pub fn tie_to_thread(command: &mut std::process::Command) -> &mut std::process::
 }
 
 /// Lays rules upon what a command starts, which gains no rights by any program (prctl(2), `PR_SET_NO_NEW_PRIVS`) and leaves no image
-/// of its memory when it dies (getrlimit(2), `RLIMIT_CORE`).
+/// of its memory when it dies: with a limit of 1 no handler is called either, as with 0 it would be (core(5); `fs/coredump.c`).
 pub(crate) fn confine(command: &mut std::process::Command, rules: RulesetCreated) -> &mut std::process::Command {
     let mut rules = Some(rules);
     let confine = move || {
-        setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+        setrlimit(Resource::RLIMIT_CORE, 1, 1)?;
         match rules.take().map(RulesetCreated::restrict_self) {
             Some(Ok(_)) => Ok(()),
             // A command is spawned once. An error of Landlock's would have to be made into one of the system's, which allocates.

@@ -240,6 +240,13 @@ pub fn qemu_program() -> PathBuf {
     std::env::var_os(QEMU_VARIABLE).map_or_else(|| PathBuf::from("qemu-system-x86_64"), PathBuf::from)
 }
 
+/// The same by its real path, if it is there: what belongs to it lies beside it.
+pub fn qemu_in_place() -> PathBuf {
+    let program = qemu_program();
+    let found = locate(&program, &search_path()).and_then(|path| path.canonicalize().ok());
+    found.unwrap_or(program)
+}
+
 /// The first line that a program says about its version; empty if it cannot be run.
 pub fn version_line(program: &Path) -> String {
     let output = Command::new(program).arg("--version").stdin(Stdio::null()).output();

@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -92,8 +91,7 @@ impl Lab {
             capture.open &= capture.machine != *machine.name();
         }
         for card in 0..machine.cards() {
-            let file = new_file(&self.logs, machine.name())?;
-            let full = machine.capture(card, &file, limit, deadline).await?;
+            let (file, full) = machine.capture(card, limit, deadline).await?;
             let capture = Capture { machine: machine.name().clone(), file, open: true, limit, full };
             self.captures.lock().unwrap_or_else(PoisonError::into_inner).push(capture);
         }
@@ -175,20 +173,6 @@ pub fn is_capture(file: &str) -> bool {
     file.strip_prefix("capture-").is_some_and(|name| name.strip_suffix(".pcap").is_some())
 }
 
-/// Makes the next file for a machine, which only its owner can read.
-fn new_file(directory: &Path, machine: &MachineName) -> Result<PathBuf, LabError> {
-    let directory = directory.canonicalize().map_err(LabError::file(directory))?;
-    let mut number = 1;
-    loop {
-        let path = directory.join(format!("capture-{machine}-{number}.pcap"));
-        match File::options().write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(_) => return Ok(path),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
-            Err(error) => return Err(LabError::file(&path)(error)),
-        }
-    }
-}
-
 fn length(file: &Path) -> u64 {
     file.metadata().map_or(0, |metadata| metadata.len())
 }
@@ -214,18 +198,6 @@ fn has(file: &Path, from: u64, text: &[u8]) -> std::io::Result<bool> {
 mod tests {
     use super::*;
     use crate::seed::{Card, Wiring};
-    use std::os::unix::fs::PermissionsExt as _;
-
-    #[test]
-    fn files_are_numbered_and_private() {
-        let directory = tempfile::tempdir().unwrap();
-        let machine = MachineName::try_from("mail".to_owned()).unwrap();
-        let files = [(); 2].map(|()| new_file(directory.path(), &machine).unwrap());
-        let names = files.clone().map(|file| file.file_name().unwrap().to_string_lossy().into_owned());
-        assert_eq!(names, ["capture-mail-1.pcap", "capture-mail-2.pcap"]);
-        assert!(names.iter().all(|name| is_capture(name)));
-        assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    }
 
     #[test]
     fn a_service_goes_by_its_own_name_and_a_router_by_one() {

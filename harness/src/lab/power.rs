@@ -103,7 +103,7 @@ impl Lab {
 
     /// Starts a machine, and waits until nothing is left to start in it.
     async fn up(&self, spec: &Spec, logs: &Path) -> Result<Machine, LabError> {
-        let logs = Logs { directory: logs, secrets: self.identity.secrets() };
+        let logs = Logs { directory: logs, captures: &self.logs, secrets: self.identity.secrets() };
         let machine = Machine::start(spec, self.network.keeper(), logs, self.tempo.deadline(SHUTDOWN)).await?;
         let deadline = self.tempo.deadline(BOOT);
         if let Some(limit) = self.captured().get(&spec.name) {

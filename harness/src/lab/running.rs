@@ -53,7 +53,7 @@ impl Lab {
         let copied = specs.iter().filter(|spec| matches!(spec.origin, Origin::Copied(_)));
         let copied: u64 = copied.map(|spec| u64::from(spec.memory_mib)).sum();
         let deadline = tempo.deadline_copying(Duration::from_secs(5), copied);
-        let notes = Logs { directory: logs, secrets: identity.secrets() };
+        let notes = Logs { directory: logs, captures: logs, secrets: identity.secrets() };
         let starting = specs.iter().map(|spec| Machine::start(spec, network.keeper(), notes, deadline));
         let machines = try_join_all(starting).await?;
         let machines = machines.into_iter().map(|machine| (machine.name().clone(), machine)).collect();
@@ -130,6 +130,9 @@ impl Lab {
 
     /// Completes when something befalls any machine.
     pub async fn trouble(&self) -> (MachineName, Trouble) {
+        if self.machines.is_empty() {
+            return std::future::pending().await;
+        }
         let watches = self
             .machines
             .values()

@@ -64,7 +64,7 @@ impl Setup {
     /// What this host makes labs with; media are still to be added.
     #[must_use]
     pub fn of_this_host(selection: &Selection, roles: &Path, cache: &Cache) -> Self {
-        let qemu = tools::qemu_program();
+        let qemu = tools::qemu_in_place();
         Self {
             media: BTreeMap::new(),
             packages: BTreeMap::new(),
@@ -312,6 +312,7 @@ impl LabError {
         match self {
             Self::Machine(MachineError::Trouble { machine, trouble })
             | Self::Verb(VerbError::Trouble { machine, trouble }) => Some((machine, trouble)),
+            Self::StaysAway { source, .. } => source.trouble(),
             _ => None,
         }
     }

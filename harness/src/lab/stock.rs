@@ -223,11 +223,10 @@ impl Stock {
         lab.settle().await?;
         let labs = self.cache.labs();
         let directory = Workspace::create(&labs, "checkpoint").map_err(LabError::file(&labs))?;
-        let below = lab.template.clone();
-        let Some(parent) = &below else {
+        let Some(below) = lab.template.clone() else {
             return Err(LabError::NotReady("only a lab that was thawed can be frozen on the way".into()));
         };
-        let (nonce, authority) = (parent.manifest().nonce.clone(), parent.manifest().authority.clone());
+        let (nonce, authority) = (below.manifest().nonce.clone(), below.manifest().authority.clone());
         lab.freeze_into(directory.path()).await?;
         let manifest = Manifest::unverified(topology, setup, nonce, authority)?;
         let place = directory.path().to_owned();

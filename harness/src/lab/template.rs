@@ -86,7 +86,7 @@ pub(super) enum Holds {
     Checkpoint {
         #[expect(dead_code, reason = "held for its directory")]
         directory: Workspace,
-        below: Option<Arc<Template>>,
+        below: Arc<Template>,
     },
 }
 
@@ -261,10 +261,8 @@ impl Template {
     pub(super) fn disks(&self, machine: &MachineName) -> Vec<PathBuf> {
         let (_, own) = files_of(&self.directory, machine);
         let below = match &self.holds {
-            Holds::Checkpoint { below: Some(template), .. } => template.disks(machine),
-            Holds::Checkpoint { below: None, .. } | Holds::Cached(_) => {
-                self.manifest.below.get(machine).cloned().into_iter().collect()
-            }
+            Holds::Checkpoint { below, .. } => below.disks(machine),
+            Holds::Cached(_) => self.manifest.below.get(machine).cloned().into_iter().collect(),
         };
         [own].into_iter().chain(below).collect()
     }

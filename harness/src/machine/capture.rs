@@ -3,13 +3,17 @@
 
 use super::process::{Machine, MachineError};
 use super::qmp::Qmp;
+use super::spec::MachineName;
 use crate::size::Size;
 use crate::time::Deadline;
 use jiff::Timestamp;
 use qapi::qmp;
 use std::fmt;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -66,23 +70,67 @@ impl Fullness {
     }
 }
 
+/// A file for the packets of each card, made before QEMU starts: it writes to no other. What was not used is removed with this.
+#[derive(Debug)]
+pub(super) struct Files {
+    files: Vec<PathBuf>,
+    used: Vec<AtomicBool>,
+}
+
+impl Files {
+    /// Makes the next files for a machine, which only their owner can read.
+    pub(super) fn make(directory: &Path, machine: &MachineName, cards: usize) -> io::Result<Self> {
+        let directory = directory.canonicalize()?;
+        let files: Vec<_> = (0..cards).map(|_| new_file(&directory, machine)).collect::<io::Result<_>>()?;
+        let used = files.iter().map(|_| AtomicBool::new(false)).collect();
+        Ok(Self { files, used })
+    }
+
+    /// Where they are.
+    pub(super) fn paths(&self) -> &[PathBuf] {
+        &self.files
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let unused = self.files.iter().zip(&self.used).filter(|(_, used)| !used.load(Ordering::Relaxed));
+        for (file, _) in unused {
+            // Whoever removed the results has removed it.
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}
+
+fn new_file(directory: &Path, machine: &MachineName) -> io::Result<PathBuf> {
+    let mut number = 1;
+    loop {
+        let path = directory.join(format!("capture-{machine}-{number}.pcap"));
+        match File::options().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(_) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 impl Machine {
     /// How many network cards it has.
     #[must_use]
     pub fn cards(&self) -> usize {
-        self.cards
+        self.captures.files.len()
     }
 
     /// Writes all packets of one card to a file from now on, until the machine ends (qemu(1), `filter-dump`), the file has reached
-    /// the limit, or its disk is nearly full; the answer tells when. The file is there already: so its maker says who may read it.
-    /// What writes it is no device: the guest knows nothing of it, and a frozen machine has nothing of it.
+    /// the limit, or its disk is nearly full; what is answered besides the file tells when. What writes it is no device: the guest
+    /// knows nothing of it, and a frozen machine has nothing of it.
     pub async fn capture(
         &self,
         card: usize,
-        file: &Path,
         limit: Size,
         deadline: Deadline,
-    ) -> Result<watch::Receiver<Option<Full>>, MachineError> {
+    ) -> Result<(PathBuf, watch::Receiver<Option<Full>>), MachineError> {
+        let file = self.captures.files[card].clone();
         let base = qmp::NetfilterProperties {
             netdev: format!("net{card}"),
             insert: None,
@@ -93,10 +141,11 @@ impl Machine {
         let filter_dump = qmp::FilterDumpProperties { base, file: file.display().to_string(), maxlen: Some(KEPT) };
         let id = format!("capture{card}");
         let command = qmp::object_add(qmp::ObjectOptions::filter_dump { id: id.clone(), filter_dump });
+        self.captures.used[card].store(true, Ordering::Relaxed);
         self.controlled(self.qmp.execute(command, deadline).await).await?;
         let (sender, full) = watch::channel(None);
-        tokio::spawn(keep_small(Arc::downgrade(&self.qmp), id, file.to_owned(), limit, sender));
-        Ok(full)
+        tokio::spawn(keep_small(Arc::downgrade(&self.qmp), id, file.clone(), limit, sender));
+        Ok((file, full))
     }
 }
 
@@ -126,6 +175,21 @@ fn fullness(file: &Path, limit: Size, spare: Size) -> io::Result<Option<Fullness
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn files_are_numbered_and_private_and_what_is_not_used_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let machine = MachineName::try_from("mail".to_owned()).unwrap();
+        let made = Files::make(directory.path(), &machine, 2).unwrap();
+        let names: Vec<_> = made.paths().iter().map(|file| file.file_name().unwrap().to_owned()).collect();
+        assert_eq!(names, ["capture-mail-1.pcap", "capture-mail-2.pcap"]);
+        assert_eq!(made.paths()[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        made.used[1].store(true, Ordering::Relaxed);
+        drop(made);
+        let left = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(left.collect::<Vec<_>>(), ["capture-mail-2.pcap"]);
+    }
 
     #[test]
     fn a_capture_is_full_by_its_size_or_by_its_disk() {

@@ -18,7 +18,7 @@ impl Machine {
     /// Pulls the cables of all the guest's cards, or plugs them in (qapi/net.json, `set_link`). The control channels of
     /// the harness are none of them.
     pub async fn set_link(&self, link: Link, deadline: Deadline) -> Result<(), MachineError> {
-        for index in 0..self.cards {
+        for index in 0..self.cards() {
             let command = qmp::set_link { name: format!("net{index}"), up: link == Link::Up };
             self.controlled(self.qmp.execute(command, deadline).await).await?;
         }

@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 pub struct Logs<'a> {
     /// Their directory.
     pub directory: &'a Path,
+    /// Where packets are kept that are captured.
+    pub captures: &'a Path,
     /// What they may not hold.
     pub secrets: &'a Secrets,
 }

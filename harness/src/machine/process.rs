@@ -2,6 +2,7 @@
 
 use super::agent::{Agent, AgentError, Commands};
 use super::argv::{Descriptors, argv};
+use super::capture;
 use super::console::{self, Badness};
 use super::freeze;
 use super::log::{Log, Logs};
@@ -20,7 +21,6 @@ use crate::size::Size;
 use crate::time::{Deadline, Expired};
 use command_fds::{CommandFdExt, FdMapping};
 use landlock::RulesetCreated;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as Socket;
 use std::path::PathBuf;
@@ -39,6 +39,9 @@ const WORDS_LIMIT: Size = Size::mebibytes(1);
 const ENDING: Duration = Duration::from_secs(10);
 /// How long it may take until all stands in the log that a QEMU has said which has ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What QEMU needs of our environment, which may hold tokens: where programs are, for one that is a script, and libraries.
+const ENVIRONMENT: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
 
 /// Why a machine did not start or stop.
 #[derive(Debug, thiserror::Error)]
@@ -132,8 +135,8 @@ pub struct Machine {
     /// Where QEMU may write the state of processors and devices.
     pub(super) devices: PathBuf,
     terminal: Terminal,
-    /// How many network cards it has.
-    pub(super) cards: usize,
+    /// Where packets of its cards are written.
+    pub(super) captures: capture::Files,
     /// Whether its cables are plugged in.
     pub(super) linked: AtomicBool,
     pid: Option<u32>,
@@ -167,7 +170,9 @@ impl Machine {
         if spec.origin.can_be_frozen() {
             std::fs::File::create(spec.devices()).map_err(prepare("the file for the state of its devices"))?;
         }
-        let rules = reach(spec).rules().map_err(io::Error::other).map_err(prepare("the rules that confine QEMU"))?;
+        let captures = capture::Files::make(logs.captures, &name, spec.cards.len());
+        let captures = captures.map_err(prepare("the files for its packets"))?;
+        let rules = reach(spec, captures.paths()).rules().map_err(prepare("the rules that confine QEMU"))?;
         let child = spawn(spec, keeper, inherited, rules).await?;
 
         let pid = child.id();
@@ -192,7 +197,7 @@ impl Machine {
         };
         let agent = Agent::new(agent);
         let waker = Waker::new(asynchronous(waker).map_err(prepare("its waker's port"))?);
-        let (cards, kill) = (spec.cards.len(), Some(kill));
+        let kill = Some(kill);
         Ok(Self {
             name,
             qmp: Arc::new(qmp),
@@ -201,7 +206,7 @@ impl Machine {
             ram,
             devices: spec.devices(),
             terminal,
-            cards,
+            captures,
             linked: AtomicBool::new(true),
             pid,
             exited,
@@ -273,6 +278,7 @@ impl Machine {
         let (mut exited, mut badness) = (self.exited.clone(), self.badness.clone());
         let mut ended = self.exited.clone();
         tokio::select! {
+            biased;
             Ok(how) = exited.wait_for(Option::is_some) => Trouble::Exited { how: how.clone().unwrap_or_default() },
             Ok(seen) = badness.wait_for(Option::is_some) => {
                 let seen = seen.clone();
@@ -346,6 +352,8 @@ async fn spawn(
             let _entered = runtime.enter();
             let mut command = Command::new(&program);
             command
+                .env_clear()
+                .envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
                 .args(arguments)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())

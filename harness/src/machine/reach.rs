@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 const PROGRAMS: [&str; 6] = ["/usr", "/bin", "/lib", "/lib64", "/nix/store", "/sys/devices/system"];
 /// What belongs to them: the places of libraries (ld.so(8)), processors for the C library, randomness for the guest.
 const READ: [&str; 3] = ["/etc/ld.so.cache", "/proc/cpuinfo", "/dev/urandom"];
-/// Beside a program that is not below /usr, what belongs to it is in these.
-const BESIDE: [&str; 4] = ["lib", "lib64", "libexec", "share"];
+/// Beside a program that is not below /usr, what belongs to it is in these; not all of `share`, which below a home is full of
+/// private things.
+const BESIDE: [&str; 5] = ["lib", "lib64", "libexec", "share/qemu", "share/seabios"];
 
-pub(super) fn reach(spec: &Spec) -> Confinement {
+/// `captures` are the files for packets of its cards.
+pub(super) fn reach(spec: &Spec, captures: &[PathBuf]) -> Confinement {
     let mut programs: Vec<_> = PROGRAMS.map(PathBuf::from).into();
     programs.push(spec.qemu.clone());
     let prefix = spec.qemu.parent().and_then(Path::parent).filter(|prefix| prefix.is_absolute());
@@ -32,6 +34,7 @@ pub(super) fn reach(spec: &Spec) -> Confinement {
     }
 
     let mut write = vec!["/dev/null".into(), "/dev/net/tun".into(), spec.disk.clone()];
+    write.extend_from_slice(captures);
     if spec.accelerator == Accelerator::Kvm {
         write.push("/dev/kvm".into());
     }
@@ -75,14 +78,15 @@ mod tests {
     /// What it thaws from it may read, and nothing beside its disk is written.
     #[test]
     fn a_thawed_guest_reaches_its_files() {
-        insta::assert_debug_snapshot!(reach(&spec(Origin::Thawed(frozen()))));
+        let captures = ["/results/capture-mail-1.pcap".into()];
+        insta::assert_debug_snapshot!(reach(&spec(Origin::Thawed(frozen())), &captures));
     }
 
     #[rstest::rstest]
     #[case::switched_on(Origin::PowerOn, &[])]
     #[case::copied(Origin::Copied(frozen()), &["/templates/one/mail.devices"])]
     fn a_guest_that_can_be_frozen_writes_the_state_of_its_devices(#[case] origin: Origin, #[case] read: &[&str]) {
-        let (thawed, this) = (reach(&spec(Origin::Thawed(frozen()))), reach(&spec(origin)));
+        let (thawed, this) = (reach(&spec(Origin::Thawed(frozen())), &[]), reach(&spec(origin), &[]));
         assert!(this.write.contains(&"/labs/one/mail.devices".into()));
         assert!(!thawed.write.contains(&"/labs/one/mail.devices".into()));
         let of_template: Vec<_> = this

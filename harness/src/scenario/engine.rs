@@ -301,7 +301,10 @@ impl Engine<'_> {
             play.show(None);
             self.announce(play, index, step);
             let (began, started) = (Timestamp::now(), Instant::now());
-            let replacing = self.replace(play, index, lab, start, &record.steps);
+            let replacing = async {
+                let replaced = self.replace(play, index, lab, start, &record.steps).await;
+                replaced.inspect_err(|error| record.lost = error.trouble().and_then(lost))
+            };
             let (replaced, answered) = self.unless_interrupted(replacing).await?;
             play.show(Some(&replaced));
             *place = Some(replaced);

@@ -5,6 +5,7 @@ use crate::mistake::{Flaw, Flaws};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
+use std::time::Duration;
 use toml::Spanned;
 
 /// Bytes of a body, where the step does not say.
@@ -27,6 +28,9 @@ pub struct Load {
     /// So many messages a minute.
     #[schemars(with = "Option<NonZeroU32>")]
     pub per_minute: Option<Spanned<NonZeroU32>>,
+    /// So many of them must be taken: the server keeps up with the pace. Only with `per-minute`.
+    #[schemars(with = "Option<NonZeroU32>")]
+    pub at_least: Option<Spanned<NonZeroU32>>,
     /// So many senders at once, each with its next message as soon as the last one is dealt with.
     #[schemars(with = "Option<NonZeroU32>")]
     pub senders: Option<Spanned<NonZeroU32>>,
@@ -61,6 +65,13 @@ impl Load {
         self.bytes.as_ref().map_or(BYTES, |bytes| *bytes.get_ref())
     }
 
+    /// How many messages fall due: the first one at the begin.
+    fn sent_at_pace(&self, per_minute: NonZeroU32) -> u32 {
+        let each = Duration::from_mins(1) / per_minute.get();
+        let due = self.lasts.duration().as_nanos().div_ceil(each.as_nanos().max(1));
+        u32::try_from(due).unwrap_or(u32::MAX)
+    }
+
     /// Everybody whom it names.
     pub(super) fn accounts(&self) -> impl Iterator<Item = &Spanned<String>> {
         self.from.iter().chain(self.to.get_ref()).chain(&self.readers)
@@ -76,6 +87,16 @@ impl Load {
             flaws.push(
                 flaw.with_help("with `per-minute` one sender keeps the pace; with `senders` each is as fast as it can"),
             );
+        }
+        if let Some(least) = &self.at_least {
+            let most = self.per_minute.as_ref().map(|pace| self.sent_at_pace(*pace.get_ref()));
+            match most {
+                None => flaws.push(Flaw::new("`at-least` is about a pace, and needs `per-minute`", least.span())),
+                Some(most) if least.get_ref().get() > most => {
+                    flaws.push(Flaw::new(format!("no more than {most} are sent in that time"), least.span()));
+                }
+                Some(_) => {}
+            }
         }
         if let Some(bytes) = self.bytes.as_ref().filter(|bytes| *bytes.get_ref() > MOST_BYTES) {
             flaws.push(Flaw::new(format!("a body has at most {MOST_BYTES} bytes"), bytes.span()));
@@ -96,6 +117,9 @@ mod tests {
     #[case::least("to = ['alice'], lasts = '1 min'", &[])]
     #[case::to_nobody("to = [], lasts = '1 min'", &["needs somebody"])]
     #[case::two_paces("to = ['alice'], lasts = '1 min', per-minute = 10, senders = 2", &["a pace or a number of senders"])]
+    #[case::keeps_up("to = ['alice'], lasts = '1 min', per-minute = 10, at-least = 10", &[])]
+    #[case::more_than_are_sent("to = ['alice'], lasts = '1 min', per-minute = 10, at-least = 11", &["no more than 10 are sent"])]
+    #[case::no_pace("to = ['alice'], lasts = '1 min', senders = 2, at-least = 1", &["needs `per-minute`"])]
     #[case::too_large("to = ['alice'], lasts = '1 min', bytes = 9000000", &["at most 8388608 bytes"])]
     fn what_goes_together(#[case] text: &str, #[case] expected: &[&str]) {
         let File { load } = toml::from_str(&format!("load = {{ {text} }}")).unwrap();

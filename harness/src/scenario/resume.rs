@@ -11,6 +11,7 @@ use crate::cache::Claim;
 use crate::etc::OwnEtc;
 use crate::evidence::{CaseRecord, Happening, KeptSteps, StepOutcome, StepResult, Verdict};
 use crate::lab::{Found, Lab, LabError, Order, Template, Wanted};
+use crate::machine::{MachineName, Trouble};
 use futures_util::future::try_join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,6 +46,16 @@ pub(super) enum ReplaceError {
     /// What the run knows could not be written down.
     #[error("failed to write down what is kept with a checkpoint: {0}")]
     Papers(#[from] serde_json::Error),
+}
+
+impl ReplaceError {
+    /// What befell a machine, if that is what the error says.
+    pub(super) fn trouble(&self) -> Option<(&MachineName, &Trouble)> {
+        match self {
+            Self::Lab(error) => error.trouble(),
+            Self::Unmet(_) | Self::Inventory(_) | Self::Papers(_) => None,
+        }
+    }
 }
 
 impl Engine<'_> {

@@ -46,7 +46,7 @@ pub(super) fn check(row: &Spanned<String>, flaws: &mut Flaws) {
     let rows = || CHAPTERS.iter().flat_map(Chapter::rows).map(|(id, _)| id);
     if !rows().any(|known| known == row.get_ref()) {
         let message = format!("the specification has no row `{}`", row.get_ref());
-        let help = "docs/rows.toml has them all: M1–M10, U1–U10, E1–E11 and C1–C14";
+        let help = "docs/rows.toml has them all, from M1 to C14";
         flaws.push(Flaw::new(message, row.span()).with_help(help));
     }
 }
@@ -58,9 +58,9 @@ mod tests {
     #[test]
     fn all_rows_are_there_in_order() {
         let counts: Vec<_> = chapters().iter().map(|chapter| chapter.rows().len()).collect();
-        assert_eq!(counts, [10, 10, 11, 14]);
+        assert_eq!(counts, [11, 10, 11, 14]);
         let rows = chapters()[0].rows();
         let first: Vec<_> = rows.iter().map(|(id, _)| *id).collect();
-        assert_eq!(first, ["M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "M9", "M10"]);
+        assert_eq!(first, ["M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "M9", "M10", "M14"]);
     }
 }

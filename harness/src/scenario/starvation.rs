@@ -9,9 +9,9 @@ use crate::evidence::{Happening, RESULT, ScenarioResult, StarvedRun, StepOutcome
 use crate::host::core_meter::CoreShare;
 use crate::lab::Lab;
 use crate::machine::{MachineName, Trouble};
-use std::future::ready;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 /// A guest that was denied less than this, in seconds, was only late.
 const LEAST_DENIED: f64 = 1.0;
@@ -42,13 +42,12 @@ pub(super) fn lost((machine, trouble): (&MachineName, &Trouble)) -> Option<Strin
     (!trouble.may_be_for_want_of_time()).then(|| machine.to_string())
 }
 
-/// What has befallen a machine by now.
+/// How long it may take until it is known that a QEMU has ended whose channels broke: it is waited for until its last words are read.
+const KNOWN: Duration = Duration::from_secs(3);
+
+/// What has befallen a machine.
 pub(super) async fn befallen(lab: &Lab) -> Option<(MachineName, Trouble)> {
-    tokio::select! {
-        biased;
-        trouble = lab.trouble() => Some(trouble),
-        () = ready(()) => None,
-    }
+    tokio::time::timeout(KNOWN, lab.trouble()).await.ok()
 }
 
 impl Engine<'_> {

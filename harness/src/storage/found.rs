@@ -5,6 +5,7 @@
 
 use super::layer::{Layer, Luks};
 use super::plan::Work;
+use super::stack::whole_extents;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -209,7 +210,7 @@ impl Readings {
             Layer::Volume(volume) => match self.volumes.get(work.place.trim_start_matches("/dev/")) {
                 None => Found::Missing,
                 Some(&size) => {
-                    let wanted = (volume.size_mib << 20).next_multiple_of(4 << 20);
+                    let wanted = whole_extents(volume.size_mib << 20);
                     let wrong = (size != wanted).then(|| format!("it has {size} bytes, and not {wanted}"));
                     judged(wrong.into_iter().collect(), Found::AsPlanned)
                 }

@@ -157,7 +157,7 @@ fn leave_streams(log: &Path) -> anyhow::Result<()> {
 
 /// Starts the same command in a session of its own, and waits until its lab is held.
 fn detach() -> anyhow::Result<ExitCode> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = Command::new("/proc/self/exe");
     command.args(std::env::args_os().skip(1)).env(DETACHED, "1");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().context("failed to start the lab's holder")?;

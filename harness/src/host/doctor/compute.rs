@@ -119,11 +119,14 @@ fn counter_check(frequency: Option<Frequency>) -> Check {
 fn confinement_check(kept: Kept) -> Check {
     let (finding, consequence) = match kept {
         Kept::Whole => {
-            return Check::ok("confinement", "the kernel's Landlock keeps each QEMU to the files of its machine");
+            return Check::ok(
+                "confinement",
+                "the kernel's Landlock keeps each QEMU to the files of its machine, and from signals and TCP",
+            );
         }
         Kept::Partly => (
-            "this kernel's Landlock is older than 6.12: files are kept, signals and TCP connections are not",
-            "a QEMU that its guest has taken over could signal your other processes",
+            "this kernel's Landlock is older than 6.12: it keeps other files from being read and written, but not all of the rest",
+            "a QEMU that its guest has taken over could signal your other processes, and before 6.2 empty your files",
         ),
         Kept::Nothing => (
             "this kernel has no Landlock, or it is switched off",

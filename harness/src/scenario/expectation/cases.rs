@@ -328,6 +328,11 @@ fn mail() -> Vec<Case> {
             it.judge(if met { right } else { wrong }, String::new())
         })
     };
+    let paced = |right: Bulk, wrong: Bulk| {
+        case("load.at-least", "to = ['a']\nlasts = '1 s'\nat-least = 2", |it: &Load, met| {
+            it.judge(if met { right } else { wrong }, String::new())
+        })
+    };
     let bulk = Bulk { accepted: 2, not_admitted: 0, is_complete: true };
     let arrived = || Sighting::Imap(DeliveryOutcome::Arrived { uid: Uid(1), seconds: 1.0 });
     vec![
@@ -357,6 +362,7 @@ fn mail() -> Vec<Case> {
             vec!["<old@x>", "<new@x>", "<other@x>"],
         ),
         inbox("inbox.each", "of = 'a'\nholds = 'x'", vec!["<old@x>", "<new@x>"], vec!["<old@x>", "<new@x>", "<new@x>"]),
+        paced(bulk, Bulk { accepted: 1, ..bulk }),
         load("load.to", bulk, Bulk { accepted: 0, ..bulk }),
         load("load.readers", bulk, Bulk { not_admitted: 1, ..bulk }),
         load("load.expect", bulk, Bulk { is_complete: false, ..bulk }),

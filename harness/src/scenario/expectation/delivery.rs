@@ -65,6 +65,10 @@ impl Load {
     pub(in crate::scenario) fn judge(&self, bulk: Bulk, words: String) -> Judged {
         let mut judged = Judged::new(words);
         judged.expect("to", bulk.accepted > 0, Unclear, || "nothing was accepted".into());
+        let least = self.at_least.as_ref().map_or(0, |least| least.get_ref().get());
+        judged.expect("at-least", bulk.accepted >= least as usize, Unclear, || {
+            format!("{least} at least were to be accepted")
+        });
         judged.expect("readers", bulk.not_admitted == 0, Unclear, String::new);
         let arrival = if bulk.is_complete { Arrival::Complete } else { Arrival::Wrong };
         judged.expect("expect", arrival == self.expect, Sound, String::new);

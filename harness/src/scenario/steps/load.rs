@@ -186,7 +186,11 @@ fn figures(called: &str, load: &Load, ledger: &Ledger, whole: Duration) -> Vec<F
 /// The load in a few words.
 fn asked(load: &Load) -> String {
     let rhythm = match (&load.per_minute, &load.senders) {
-        (Some(messages), _) => format!("{} messages a minute", messages.get_ref()),
+        (Some(messages), _) => {
+            let least =
+                load.at_least.as_ref().map_or_else(String::new, |least| format!(" (at least {})", least.get_ref()));
+            format!("{} messages a minute{least}", messages.get_ref())
+        }
         (None, None) => "messages by one sender".into(),
         (None, Some(senders)) => format!("messages by {} senders at once", senders.get_ref()),
     };
