@@ -159,12 +159,15 @@ impl Court<'_> {
         }
         let coming = self.repository.packages.iter().find(|package| package.label() == blame.package);
         let installed = coming.and_then(|coming| self.system.packages.iter().find(|own| own.name == coming.name));
+        // One that writes at the first installation only leaves alone what a person has changed since.
         installed.is_some_and(|installed| {
-            let mut then = World::new(self.after.facts);
-            for scriptlet in installed.scripts.iter().filter(|scriptlet| scriptlet.kind.comes_after_files()) {
-                follow(&mut then, &installed.label(), scriptlet, Some(1));
-            }
-            then.state(path) == State::Written
+            [1, 2].iter().all(|versions| {
+                let mut then = World::new(self.after.facts);
+                for scriptlet in installed.scripts.iter().filter(|scriptlet| scriptlet.kind.comes_after_files()) {
+                    follow(&mut then, &installed.label(), scriptlet, Some(*versions));
+                }
+                then.state(path) == State::Written
+            })
         })
     }
 

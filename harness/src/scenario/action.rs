@@ -122,13 +122,9 @@ impl Action {
     /// runs inside another one.
     pub(super) fn needs_control(&self) -> bool {
         match self {
-            Self::Ssh(_)
-            | Self::Mailboxes(_)
-            | Self::Load(_)
-            | Self::Inbox(_)
-            | Self::Write(_)
-            | Self::Keep(_)
-            | Self::Restore(_) => false,
+            Self::Mailboxes(_) | Self::Load(_) | Self::Inbox(_) | Self::Write(_) | Self::Keep(_) | Self::Restore(_) => {
+                false
+            }
             Self::Imap(login) => is_of_guest(login.clock.as_ref()),
             Self::Smtp(login) => is_of_guest(login.clock.as_ref()),
             Self::Deliver(deliver) => deliver.seen == Some(Seen::Spool) || is_of_guest(deliver.clock.as_ref()),

@@ -164,8 +164,7 @@ impl Step {
                 on.get_ref(),
                 host.get_ref()
             );
-            let help =
-                "it can be logged in to, and mail can be delivered; all else is done on the machine that runs it";
+            let help = "by IMAP and SMTP it can be logged in to, and mail can be delivered; all else is done on the machine that runs it";
             flaws.push(Flaw::new(message, on.span()).with_help(help));
         }
     }

@@ -122,11 +122,15 @@ impl Tally {
         tally
     }
 
-    /// Whether the tests are good enough. Where all mutants were tried, each survivor needs a reason. A sample tells a rate, and
-    /// one of nothing tells none.
+    /// Whether the tests are good enough. Where all mutants were tried, each survivor needs a reason. A sample tells a rate. Where
+    /// there are mutants, and none was viable, nothing is told.
     pub(super) fn is_enough(&self) -> bool {
         let (caught, viable) = self.count.caught_of();
-        if self.count.not_tried() == 0 { self.count.unknown == 0 } else { viable > 0 && 2 * caught >= viable }
+        if self.count.not_tried() == 0 {
+            self.count.unknown == 0 && (viable > 0 || self.count.all == 0)
+        } else {
+            viable > 0 && 2 * caught >= viable
+        }
     }
 
     /// It in words.
@@ -215,6 +219,7 @@ mod tests {
     #[case::half_of_a_sample(9, 2, 2, true)]
     #[case::less_than_half_of_a_sample(9, 2, 3, false)]
     #[case::none_was_tried(9, 0, 0, false)]
+    #[case::there_are_none(0, 0, 0, true)]
     fn a_sample_is_held_to_a_rate(
         #[case] all: usize,
         #[case] caught: usize,
@@ -225,6 +230,15 @@ mod tests {
         let fates = std::iter::repeat_n(Outcome::Caught, caught).chain(std::iter::repeat_n(Outcome::Missed, missed));
         let outcomes = mutants.iter().map(|mutant| mutant.name.clone()).zip(fates).collect();
         assert_eq!(Tally::new(&mutants, &outcomes, &Survivors::default()).is_enough(), enough);
+    }
+
+    #[rstest::rstest]
+    #[case::no_rust(Outcome::Unviable)]
+    #[case::of_constants(Outcome::OneByOne)]
+    fn nothing_is_told_where_none_can_be_tried(#[case] outcome: Outcome) {
+        let only = mutant(1);
+        let outcomes = [(only.name.clone(), outcome)].into();
+        assert!(!Tally::new(&[only], &outcomes, &Survivors::default()).is_enough());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use anyhow::{Context as _, ensure};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// The address space that tests get: a mutant may well ask for memory without end.
 const MEMORY: &str = "--as=8589934592";
@@ -16,7 +17,7 @@ pub(super) struct Program {
     pub(super) root: PathBuf,
     /// The package of it, where cargo runs tests.
     pub(super) package: PathBuf,
-    /// A home and a place for temporary files: who knows what a mutant removes.
+    /// Where each run has a place of its own.
     pub(super) scratch: PathBuf,
 }
 
@@ -32,7 +33,8 @@ pub(super) struct Test {
 impl Program {
     /// The names of all tests.
     pub(super) fn tests(&self) -> anyhow::Result<Vec<String>> {
-        let output = self.command().args(["--list", "--format", "terse"]).stdout(Stdio::piped()).output()?;
+        let room = self.room()?;
+        let output = self.command(room.path()).args(["--list", "--format", "terse"]).stdout(Stdio::piped()).output()?;
         ensure!(output.status.success(), "the tests cannot be listed: {}", output.status);
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
@@ -42,7 +44,8 @@ impl Program {
     pub(super) fn look(&self, test: &str, limit: Limit) -> anyhow::Result<Option<Test>> {
         let note = tempfile::NamedTempFile::new_in(&self.scratch)?;
         let began = Instant::now();
-        let mut command = self.command();
+        let room = self.room()?;
+        let mut command = self.command(room.path());
         command.args(["--exact", test]).env("REHEARSAL_MUTANTS_REACHED", note.path());
         let Some(status) = bounded::run(&mut command, limit)? else { return Ok(None) };
         ensure!(status.success(), "the test {test} fails without any mutant, so none was tried: run `cargo test`");
@@ -51,16 +54,22 @@ impl Program {
 
     /// Runs tests with a mutant. `None` if they do not end in time.
     pub(super) fn with(&self, mutant: usize, tests: &[&Test], limit: Limit) -> anyhow::Result<Option<ExitStatus>> {
-        let mut command = self.command();
+        let room = self.room()?;
+        let mut command = self.command(room.path());
         command.args(["--exact", "--test-threads", "1"]).args(tests.iter().map(|test| &test.name));
         command.env("REHEARSAL_MUTANT", mutant.to_string());
         Ok(bounded::run(&mut command, limit)?)
     }
 
-    fn command(&self) -> Command {
+    /// A home and a place for temporary files of one run: others run beside it, and who knows what a mutant removes.
+    fn room(&self) -> std::io::Result<TempDir> {
+        tempfile::tempdir_in(&self.scratch)
+    }
+
+    fn command(&self, room: &Path) -> Command {
         let mut command = Command::new("nice");
         command.args(["prlimit", MEMORY, "--core=0"]).arg(&self.path).current_dir(&self.package);
-        command.env("CARGO_MANIFEST_DIR", &self.package).env("HOME", &self.scratch).env("TMPDIR", &self.scratch);
+        command.env("CARGO_MANIFEST_DIR", &self.package).env("HOME", room).env("TMPDIR", room);
         command.env_remove("XDG_CACHE_HOME").env("RUST_BACKTRACE", "0");
         // Insta would ask cargo, which finds its compilers below the home.
         command.env("INSTA_UPDATE", "no").env("INSTA_WORKSPACE_ROOT", &self.root);
