@@ -116,7 +116,7 @@ impl Foretold {
 
     /// What is wrong with second files.
     fn beside(&self, now: &System) -> Option<String> {
-        if matches!(self.fate, Fate::Unknown | Fate::Edited | Fate::Rewritten | Fate::Moved) {
+        if matches!(self.fate, Fate::Unknown | Fate::Edited | Fate::Moved) {
             return None;
         }
         for second in seconds(&self.path) {

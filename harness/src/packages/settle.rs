@@ -1,7 +1,7 @@
 //! What came of each file in the end: what rpm decided, and what scriptlets made of it.
 
 use super::disk::OnDisk;
-use super::dump::System;
+use super::dump::{Installed, System};
 use super::entry::{Content, FileEntry};
 use super::fate::Fate;
 use super::plan::{Outcome, Plan};
@@ -9,7 +9,9 @@ use super::predict::{Prediction, is_changed};
 use super::repository::Repository;
 use super::shell::{Blame, State, World, follow};
 use super::simulation::Deed;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 /// What rpm appends to second files.
 const SECOND: [&str; 3] = [".rpmsave", ".rpmorig", ".rpmnew"];
@@ -25,7 +27,15 @@ pub(super) fn settled(
     after: &World<'_>,
     deeds: Vec<Deed>,
 ) -> Vec<Prediction> {
-    let court = Court { system, repository, plan, after, copies: copies(after), owners: owners(system) };
+    let court = Court {
+        system,
+        repository,
+        plan,
+        after,
+        copies: copies(after),
+        owners: owners(system),
+        works: RefCell::default(),
+    };
     let mut decided: BTreeMap<String, Prediction> =
         deeds.into_iter().map(|deed| (deed.prediction.path.clone(), deed.prediction)).collect();
     let mut paths: BTreeSet<String> = decided.keys().cloned().collect();
@@ -70,9 +80,11 @@ struct Court<'a> {
     after: &'a World<'a>,
     copies: HashMap<String, Vec<String>>,
     owners: HashMap<&'a str, Vec<&'a FileEntry>>,
+    /// What scriptlets of installed packages do, by the names of those that come.
+    works: RefCell<HashMap<String, Rc<[World<'a>]>>>,
 }
 
-impl Court<'_> {
+impl<'a> Court<'a> {
     fn is_config(&self, path: &str) -> bool {
         self.owners.get(path).is_some_and(|entries| entries.iter().any(|entry| entry.care.is_config()))
     }
@@ -157,18 +169,30 @@ impl Court<'_> {
         if self.owners.contains_key(path) || self.copy(path).is_some() {
             return false;
         }
-        let coming = self.repository.packages.iter().find(|package| package.label() == blame.package);
-        let installed = coming.and_then(|coming| self.system.packages.iter().find(|own| own.name == coming.name));
         // One that writes at the first installation only leaves alone what a person has changed since.
-        installed.is_some_and(|installed| {
-            [1, 2].iter().all(|versions| {
-                let mut then = World::new(self.after.facts);
-                for scriptlet in installed.scripts.iter().filter(|scriptlet| scriptlet.kind.comes_after_files()) {
-                    follow(&mut then, &installed.label(), scriptlet, Some(*versions));
-                }
-                then.state(path) == State::Written
-            })
-        })
+        let works = self.works_of_installed(&blame.package);
+        !works.is_empty() && works.iter().all(|after| after.state(path) == State::Written)
+    }
+
+    /// What the scriptlets of the installed version of a package that comes do, at a first installation and at an upgrade. They are
+    /// followed once, however many files they write.
+    fn works_of_installed(&self, coming: &str) -> Rc<[World<'a>]> {
+        if let Some(known) = self.works.borrow().get(coming) {
+            return known.clone();
+        }
+        let package = self.repository.packages.iter().find(|package| package.label() == coming);
+        let installed = package.and_then(|coming| self.system.packages.iter().find(|own| own.name == coming.name));
+        let work = |installed: &Installed, versions| {
+            let mut after = World::new(self.after.facts);
+            for scriptlet in installed.scripts.iter().filter(|scriptlet| scriptlet.kind.comes_after_files()) {
+                follow(&mut after, &installed.label(), scriptlet, Some(versions));
+            }
+            after
+        };
+        let works: Rc<[World<'a>]> =
+            installed.iter().flat_map(|installed| [1, 2].map(|versions| work(installed, versions))).collect();
+        self.works.borrow_mut().insert(coming.to_owned(), works.clone());
+        works
     }
 
     /// The content of a file is not in its place.

@@ -209,7 +209,9 @@ impl Line<'_> {
         if let Some(colon) = text.find(':') {
             return Some(login.start + colon + 1..login.end);
         }
-        let last = text.rfind(char::is_whitespace).map_or(0, |blank| blank + 1);
+        // A blank may have several bytes.
+        let blank = text.char_indices().rev().find(|(_, letter)| letter.is_whitespace());
+        let last = blank.map_or(0, |(at, blank)| at + blank.len_utf8());
         rest.map(|rest| rest.start + last..rest.end)
     }
 
@@ -236,9 +238,10 @@ impl Line<'_> {
     /// What stands behind the first such letter that follows something else, without the blanks around it.
     fn behind(&self, border: impl Fn(char) -> bool) -> Option<Range<usize>> {
         let from = self.indent();
-        let at = from + self.text[from..].find(&border)?;
-        let rest = &self.text[at + 1..];
-        let start = at + 1 + (rest.len() - rest.trim_start().len());
+        let (at, letter) = self.text[from..].char_indices().find(|(_, letter)| border(*letter))?;
+        let after = from + at + letter.len_utf8();
+        let rest = &self.text[after..];
+        let start = after + (rest.len() - rest.trim_start().len());
         (start < self.text.len()).then(|| self.at(start..self.text.len()))
     }
 
@@ -250,8 +253,9 @@ impl Line<'_> {
         ];
         let login = self.login()?;
         let value = self.behind(char::is_whitespace)?;
-        let user = &self.text
-            [value.start - self.start..(login.start - self.start).saturating_sub(1).max(value.start - self.start)];
+        let mut user = self.text[value.start - self.start..(login.start - self.start).max(value.start - self.start)].chars();
+        user.next_back();
+        let user = user.as_str();
         let behind = &self.text[login.start - self.start..];
         let is_login = login.start > value.start && !user.is_empty() && !user.contains([' ', '[', '/', '"']);
         let is_transport = TRANSPORTS.contains(&user) || behind.starts_with(['[', '/']) || behind.starts_with("unix:");
