@@ -40,8 +40,9 @@ const ENDING: Duration = Duration::from_secs(10);
 /// How long it may take until all stands in the log that a QEMU has said which has ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What QEMU needs of our environment, which may hold tokens: where programs are, for one that is a script, and libraries.
-const ENVIRONMENT: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
+/// What QEMU has of our environment, which may hold tokens: where programs are, for one that is a script, and libraries; and places of
+/// ours, by which everybody sees whose it is.
+const ENVIRONMENT: [&str; 4] = ["PATH", "LD_LIBRARY_PATH", "XDG_CACHE_HOME", "REHEARSAL_RESULTS"];
 
 /// Why a machine did not start or stop.
 #[derive(Debug, thiserror::Error)]

@@ -31,7 +31,7 @@ try_all() {
     try "what is in a directory" ls 'HOME'
     try "the environment of its parent" cat /proc/$PPID/environ
     try "its parent, by a signal" kill -0 $PPID
-    try "what the run was told" test -n "$REHEARSAL_RESULTS"
+    try "what the run was told" test -n "$REHEARSAL_SCENARIOS"
     try "a program" cat /usr/bin/env
 }
 case " $* " in
@@ -61,7 +61,7 @@ fn reaches(given: &Given) -> anyhow::Result<Outcome> {
     fs_err::write(&program, script)?;
     fs_err::set_permissions(&program, Permissions::from_mode(0o700))?;
 
-    let alone = end_of(Command::new(&program).arg("alone").env("REHEARSAL_RESULTS", stage.results()))?;
+    let alone = end_of(Command::new(&program).arg("alone").env("REHEARSAL_SCENARIOS", stage.results()))?;
     anyhow::ensure!(count(&alone.said, "got it") == REACHES + 1, "unconfined it does not get all:\n{}", alone.said);
 
     let run = stage.start("directory", &[EASY], &[("REHEARSAL_QEMU", text(&program)?)])?.end()?;
