@@ -253,7 +253,8 @@ impl Line<'_> {
         ];
         let login = self.login()?;
         let value = self.behind(char::is_whitespace)?;
-        let mut user = self.text[value.start - self.start..(login.start - self.start).max(value.start - self.start)].chars();
+        let mut user =
+            self.text[value.start - self.start..(login.start - self.start).max(value.start - self.start)].chars();
         user.next_back();
         let user = user.as_str();
         let behind = &self.text[login.start - self.start..];
