@@ -25,9 +25,9 @@ const HARMS: [Harm; 5] = [
     Harm { name: "the disk is cut off", file: "directory.qcow2", words: "is not what it was", act: cut },
     Harm { name: "what the run knew is cut off", file: "papers.json", words: "papers.json is damaged", act: cut },
     Harm {
-        name: "what the run knew is another version's",
+        name: "what the run knew has another form",
         file: "papers.json",
-        words: "another version of Rehearsal",
+        words: "papers.json is damaged: unknown field `format`",
         act: |path| std::fs::write(path, "{\"format\": 0}"),
     },
     Harm {
