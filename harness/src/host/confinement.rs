@@ -58,11 +58,11 @@ fn opened(path: &Path) -> io::Result<Option<PathFd>> {
 /// How much of a [`Confinement`] this host's kernel keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
-    /// All of it.
+    /// Files, devices, signals and TCP, all as asked for.
     Whole,
     /// Not all: the kernel knows fewer kinds of rules.
     Partly,
-    /// Nothing.
+    /// The kernel has no Landlock, or it is switched off.
     Nothing,
 }
 

@@ -199,6 +199,14 @@ mod tests {
     use super::*;
     use crate::seed::{Card, Wiring};
 
+    #[rstest::rstest]
+    #[case::as_machines_make_them("capture-mail-1.pcap", true)]
+    #[case::another_ending("capture-mail-1.pcapng", false)]
+    #[case::another_begin("mail-1.pcap", false)]
+    fn a_capture_is_known_by_its_name(#[case] file: &str, #[case] expected: bool) {
+        assert_eq!(is_capture(file), expected);
+    }
+
     #[test]
     fn a_service_goes_by_its_own_name_and_a_router_by_one() {
         let prefix = "192.0.2.0/24".parse().unwrap();

@@ -81,12 +81,16 @@ impl Files {
     /// Makes the next files for a machine, which only their owner can read.
     pub(super) fn make(directory: &Path, machine: &MachineName, cards: usize) -> io::Result<Self> {
         let directory = directory.canonicalize()?;
-        let files: Vec<_> = (0..cards).map(|_| new_file(&directory, machine)).collect::<io::Result<_>>()?;
-        let used = files.iter().map(|_| AtomicBool::new(false)).collect();
-        Ok(Self { files, used })
+        let mut made = Self { files: Vec::new(), used: Vec::new() };
+        // Where one cannot be made, those before it go with this value.
+        for _ in 0..cards {
+            made.files.push(new_file(&directory, machine)?);
+            made.used.push(AtomicBool::new(false));
+        }
+        Ok(made)
     }
 
-    /// Where they are.
+    /// The files, by the numbers of the cards.
     pub(super) fn paths(&self) -> &[PathBuf] {
         &self.files
     }
