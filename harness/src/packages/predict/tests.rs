@@ -201,6 +201,14 @@ fn what_scriptlets_do_is_part_of_the_answer(#[case] kind: Kind, #[case] text: &s
 #[case::by_the_new_one_only(None, Fate::OverwrittenWithoutBackup)]
 #[case::by_both(Some((Kind::Post, "echo x > /etc/made")), Fate::Rewritten)]
 #[case::in_the_end(Some((Kind::PostTrans, "echo x > /etc/made")), Fate::Rewritten)]
+#[case::at_the_first_installation_only(
+    Some((Kind::Post, "if [ \"$1\" = 1 ]; then echo x > /etc/made; fi")),
+    Fate::OverwrittenWithoutBackup
+)]
+#[case::at_upgrades_only(
+    Some((Kind::Post, "if [ \"$1\" -gt 1 ]; then echo x > /etc/made; fi")),
+    Fate::OverwrittenWithoutBackup
+)]
 #[case::when_it_goes(Some((Kind::PreUn, "echo x > /etc/made")), Fate::OverwrittenWithoutBackup)]
 #[case::another_file(Some((Kind::Post, "echo x > /etc/other")), Fate::OverwrittenWithoutBackup)]
 fn a_file_that_scriptlets_write_is_theirs(#[case] before: Option<(Kind, &str)>, #[case] expected: Fate) {
