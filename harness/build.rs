@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// Parts of `src` that neither act on a guest nor judge one. All others count, new ones too.
-const NOT_STEPS: [&str; 8] = ["cache", "fuzzing.rs", "hold", "host", "image", "record", "release", "report"];
+const NOT_STEPS: [&str; 8] = ["cache", "distro", "fuzzing.rs", "host", "image", "record", "report", "session"];
 
 /// Parts of `src` that act on a lab between power on and freezing. Roles, images and QEMU's arguments have their own
 /// place in a template's key.
-const TEMPLATES: [&str; 5] = ["lab/boot.rs", "lab/freeze.rs", "machine/freeze.rs", "machine/waker.rs", "seed"];
+const TEMPLATES: [&str; 5] = ["lab/boot.rs", "lab/freeze.rs", "machine/freeze.rs", "machine/clock_sync.rs", "seed"];
 
 /// Where the tests of a file begin; nothing but tests comes after it.
 const TESTS: &str = "\n#[cfg(test)]\nmod tests {";

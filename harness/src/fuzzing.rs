@@ -5,7 +5,9 @@
 
 use crate::mail::diagnosis::{Evidence, Login, Service, diagnose};
 use crate::qcow2::Header;
-use crate::{cache, drift, etc, image, lab, machine, mail, network, packages, release, report, scenario, storage};
+use crate::{
+    cache, distro, drift, etc, image, lab, machine, mail, network, predict, report, scenario, storage, upgrade,
+};
 use std::path::Path;
 
 /// A door.
@@ -38,9 +40,9 @@ pub fn scenario(bytes: &[u8]) {
 /// Packages and metadata of a mirror: rpm, deb, repodata. Their first bytes say which they are.
 pub fn package(bytes: &[u8]) {
     match bytes.first() {
-        Some(b'<') => packages::fuzz_repodata(bytes),
-        Some(b'!') => release::fuzz(bytes),
-        _ => packages::fuzz_header(bytes),
+        Some(b'<') => predict::fuzz_repodata(bytes),
+        Some(b'!') => distro::fuzz(bytes),
+        _ => predict::fuzz_header(bytes),
     }
 }
 
@@ -101,12 +103,12 @@ pub fn collected(bytes: &[u8]) {
         let login = Login { user: "alice", service: Service::Imap };
         let _ = diagnose(login, &evidence, Some(&evidence)).to_string();
     }
-    let _ = packages::System::parse(&text, Path::new("fuzzed.json"));
+    let _ = predict::System::parse(&text, Path::new("fuzzed.json"));
     let _ = mail::directory::DirectoryLog::read(&text);
-    let steps = packages::upgrade::steps(&text).unwrap_or_default();
-    let _ = packages::upgrade::transaction(&steps, &text);
-    let _ = packages::upgrade::Trouble::of(1, &steps, &text);
-    packages::fuzz_scriptlet(&text);
+    let steps = upgrade::steps(&text).unwrap_or_default();
+    let _ = upgrade::transaction(&steps, &text);
+    let _ = upgrade::Trouble::of(1, &steps, &text);
+    predict::fuzz_scriptlet(&text);
     lab::fuzz(&text);
     let _ = network::flows::filter_counter::read(&text, "refused");
     text.lines().for_each(|line| drop(network::flows::filter_log::Logged::read(line, "refused ")));

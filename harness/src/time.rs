@@ -1,16 +1,16 @@
-//! Time as one object: a [`Pace`] says how slow this host is, a [`Tempo`] how slow it is now, a [`Deadline`] is made from them, and
+//! Time as one object: a [`TimeoutScale`] says how slow this host is, a [`LiveTimeoutScale`] how slow it is now, a [`Deadline`] is made from them, and
 //! every wait takes a deadline.
 //!
 //! A budget in a scenario or in the harness is *nominal*: what the step may take on a machine with working KVM. The pace
 //! stretches it, so no number in the code knows which accelerator it runs under. A wait that ends without its condition
 //! says what it waited for, how long, and what it saw last.
 
-mod near;
-mod tempo;
+mod live_scale;
+mod slow_waits;
 
-pub(crate) use near::note;
-pub use near::{CloseCall, noting};
-pub use tempo::Tempo;
+pub use live_scale::LiveTimeoutScale;
+pub(crate) use slow_waits::note;
+pub use slow_waits::{CloseCall, noting};
 
 use std::fmt;
 use std::future::Future;
@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 
 /// How much slower than a host with KVM this one is. Always ≥ 1.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-pub struct Pace(f64);
+pub struct TimeoutScale(f64);
 
-impl Pace {
+impl TimeoutScale {
     /// The pace of the reference: guests run by KVM on an idle host.
     pub const REFERENCE: Self = Self(1.0);
 
@@ -46,7 +46,7 @@ impl Pace {
     }
 }
 
-impl fmt::Display for Pace {
+impl fmt::Display for TimeoutScale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "×{:.1}", self.0)
     }
@@ -60,7 +60,7 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// A deadline after `wall` seconds of this host's clock. Prefer [`Pace::deadline`].
+    /// A deadline after `wall` seconds of this host's clock. Prefer [`TimeoutScale::deadline`].
     #[must_use]
     pub fn after(wall: Duration) -> Self {
         let started = Instant::now();
@@ -96,7 +96,7 @@ impl Deadline {
     pub async fn bound<T>(&self, what: impl fmt::Display, future: impl Future<Output = T>) -> Result<T, Expired> {
         match tokio::time::timeout_at(self.ends.into(), future).await {
             Ok(value) => {
-                near::note(what, self.ends, self.elapsed(), self.allowed());
+                slow_waits::note(what, self.ends, self.elapsed(), self.allowed());
                 Ok(value)
             }
             Err(_) => Err(self.expired(what, None)),
@@ -115,7 +115,7 @@ impl Deadline {
         loop {
             match tokio::time::timeout_at(self.ends.into(), attempt()).await {
                 Ok(Ok(value)) => {
-                    near::note(what, self.ends, self.elapsed(), self.allowed());
+                    slow_waits::note(what, self.ends, self.elapsed(), self.allowed());
                     return Ok(value);
                 }
                 Ok(Err(seen)) => last_seen = Some(seen),
@@ -197,7 +197,7 @@ mod tests {
     #[case::tcg(4.5, 4.5)]
     #[case::stalled(1e6, 40.0)]
     fn pace_is_held_within_belief(#[case] measured: f64, #[case] factor: f64) {
-        assert!((Pace::from_factor(measured).factor() - factor).abs() < 1e-9);
+        assert!((TimeoutScale::from_factor(measured).factor() - factor).abs() < 1e-9);
     }
 
     #[tokio::test]

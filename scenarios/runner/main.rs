@@ -1,4 +1,4 @@
-//! Runs the scenario files in guests: one libtest-mimic test for every cell, named `scenario::cell`.
+//! Runs the scenario files in guests: one libtest-mimic test for every case, named `scenario::case`.
 #![expect(clippy::print_stderr, reason = "live progress is what a runner is for")]
 
 mod session;
@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use harness::network::{become_root_of_own_user_namespace, enter_if_executed_for_it};
 use harness::report::text;
 use harness::scenario::Scenario;
-use harness::scenario::choice::{self, Choice, Chosen, name_of};
+use harness::scenario::format::case_filter::{self, CaseFilter, Chosen, name_of};
 use libtest_mimic::{Arguments, Failed, Trial};
 use session::Session;
 use std::path::{Path, PathBuf};
@@ -95,10 +95,10 @@ const FILTERS_VARIABLE: &str = "REHEARSAL_FILTERS";
 
 /// What a person wants to run, of the command line and of what does not fit there; and the filters that are for this program only,
 /// so each must be part of a name. libtest's is cargo's, which it hands to all tests.
-fn choice_of(arguments: &mut Arguments) -> (Choice, Vec<String>) {
+fn choice_of(arguments: &mut Arguments) -> (CaseFilter, Vec<String>) {
     let more = std::env::var(FILTERS_VARIABLE).unwrap_or_default();
     let own: Vec<_> = more.lines().map(str::to_owned).collect();
-    let choice = Choice {
+    let choice = CaseFilter {
         filters: arguments.filter.take().into_iter().chain(own.iter().cloned()).collect(),
         exact: arguments.exact,
         skip: std::mem::take(&mut arguments.skip),
@@ -120,10 +120,10 @@ fn scenarios_directory() -> PathBuf {
     std::env::var_os(SCENARIOS_VARIABLE).map_or_else(|| project().join("scenarios"), PathBuf::from)
 }
 
-/// The command that brings a person to the step at which a cell fails.
-fn repro(cell: &str) -> String {
+/// The command that brings a person to the step at which a case fails.
+fn repro(case: &str) -> String {
     let elsewhere = std::env::var(SCENARIOS_VARIABLE).map(|directory| format!(" --scenarios {directory}"));
-    format!("cargo xtask repro {cell} --break-on-failure{}", elsewhere.unwrap_or_default())
+    format!("cargo xtask repro {case} --break-on-failure{}", elsewhere.unwrap_or_default())
 }
 
 fn scenarios() -> anyhow::Result<Vec<Scenario>> {
@@ -133,14 +133,14 @@ fn scenarios() -> anyhow::Result<Vec<Scenario>> {
     paths.iter().map(|path| Scenario::load(path).map_err(|error| anyhow!("{:?}", miette::Report::new(error)))).collect()
 }
 
-/// A cell that is for full runs is an ignored test in others: libtest's and nextest's word for what is left out.
-fn trials(cells: &[&[Chosen<'_>]], choice: &Choice, session: &Arc<Session>) -> Vec<Trial> {
+/// A case that is for full runs is an ignored test in others: libtest's and nextest's word for what is left out.
+fn trials(cases: &[&[Chosen<'_>]], choice: &CaseFilter, session: &Arc<Session>) -> Vec<Trial> {
     let trial = |chosen: &Chosen<'_>| {
-        let (session, scenario, cell) = (session.clone(), chosen.0.clone(), chosen.1.clone());
+        let (session, scenario, case) = (session.clone(), chosen.0.clone(), chosen.1.clone());
         let test = Trial::ignorable_test(name_of(chosen), move || {
-            session.test(&scenario, &cell).map_err(|error| Failed::from(text::quoted(&format!("{error:#}"), "")))
+            session.test(&scenario, &case).map_err(|error| Failed::from(text::quoted(&format!("{error:#}"), "")))
         });
         test.with_ignored_flag(choice.is_extra(chosen))
     };
-    cells.iter().copied().flatten().map(trial).collect()
+    cases.iter().copied().flatten().map(trial).collect()
 }

@@ -1,19 +1,19 @@
-//! What the cells of one run share: host, cache, images, templates, results.
+//! What the cases of one run share: host, cache, images, templates, results.
 
 use crate::voice::Voice;
 use crate::{Chosen, End, project, scenarios_directory};
 use anyhow::{Context as _, anyhow};
 use harness::cache::{self, Cache};
+use harness::distro::Archive;
 use harness::etc::OwnEtc;
-use harness::evidence::{Run, Verdict};
 use harness::host::{accelerator, busy, memory};
 use harness::image::{Catalogue, Image, ensure};
-use harness::lab::{Budget, Media, Setup, Stock, Topology, usual_cells};
+use harness::lab::{Budget, Media, Setup, TemplateStore, Topology, usual_cases};
 use harness::record::{OnDifference, Snapshots};
-use harness::release::Archive;
 use harness::report::typical::Typical;
 use harness::report::{self, Head, Host, Report};
-use harness::scenario::{Cell, Course, Engine, Interrupt, Scenario, unjudged};
+use harness::results::{Run, Verdict};
+use harness::scenario::{Case, Engine, Interrupt, RunOptions, Scenario, unjudged};
 use libtest_mimic::{Completion, Conclusion};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -34,18 +34,18 @@ const ETC_VARIABLE: &str = "REHEARSAL_ETC";
 /// If it is set, what is not as its snapshot is written beside it, and is no failure.
 const RECORD_VARIABLE: &str = "REHEARSAL_RECORD";
 
-/// Everything is made when the first cell starts.
+/// Everything is made when the first case starts.
 pub(crate) struct Session {
     voice: Arc<Voice>,
-    /// Cells that run at once.
+    /// Cases that run at once.
     jobs: usize,
     shared: OnceLock<Result<Shared, String>>,
     interrupt: Interrupt,
     images: Mutex<BTreeMap<String, Image>>,
-    disks: Mutex<BTreeMap<String, harness::release::Media>>,
-    /// How many cells failed because this host lacks something that they need.
+    disks: Mutex<BTreeMap<String, harness::distro::Media>>,
+    /// How many cases failed because this host lacks something that they need.
     hindered: AtomicU64,
-    /// Cells that cannot be tried here, and why.
+    /// Cases that cannot be tried here, and why.
     skipped: Mutex<Vec<(String, String)>>,
 }
 
@@ -53,7 +53,7 @@ struct Shared {
     runtime: tokio::runtime::Runtime,
     run: Run,
     setup: Setup,
-    stock: Stock,
+    stock: TemplateStore,
     budget: Budget,
     cache: Cache,
     catalogue: Catalogue,
@@ -63,7 +63,7 @@ struct Shared {
 }
 
 pub(crate) fn jobs_of_this_host() -> usize {
-    usual_cells(cores())
+    usual_cases(cores())
 }
 
 fn cores() -> usize {
@@ -84,19 +84,19 @@ impl Session {
         }
     }
 
-    /// Runs one cell.
-    pub(crate) fn test(&self, scenario: &Scenario, cell: &Cell) -> anyhow::Result<Completion> {
+    /// Runs one case.
+    pub(crate) fn test(&self, scenario: &Scenario, case: &Case) -> anyhow::Result<Completion> {
         let shared = self.shared.get_or_init(|| self.prepare().map_err(|error| format!("{error:#}")));
         let shared = shared.as_ref().map_err(|error| self.hindered(anyhow!("{error}")))?;
         if self.interrupt.asked() {
             return Err(anyhow!("interrupted before it started"));
         }
-        let setup = self.setup(shared, &cell.lab.topology).map_err(|error| {
-            let result = unjudged(scenario, cell).broken(&format!("{error:#}"));
+        let setup = self.setup(shared, &case.lab.topology).map_err(|error| {
+            let result = unjudged(scenario, case).broken(&format!("{error:#}"));
             let written = shared.run.add(result).map_err(anyhow::Error::from);
             self.hindered(written.err().unwrap_or(error))
         })?;
-        let name = format!("{}::{cell}", scenario.name);
+        let name = format!("{}::{case}", scenario.name);
         let engine = Engine {
             setup: &setup,
             stock: &shared.stock,
@@ -104,19 +104,19 @@ impl Session {
             run: &shared.run,
             interrupt: &self.interrupt,
             fresh: std::env::var_os(FRESH_VARIABLE).is_some_and(|value| !value.is_empty()),
-            course: Course {
+            course: RunOptions {
                 etc: shared.etc.as_ref(),
                 snapshots: Some(&shared.snapshots),
                 runs_starved_again: true,
-                ..Course::default()
+                ..RunOptions::default()
             },
-            say: &|text| self.voice.cell(&name, text),
+            say: &|text| self.voice.case(&name, text),
         };
-        let result = shared.runtime.block_on(engine.cell(scenario, cell));
+        let result = shared.runtime.block_on(engine.case(scenario, case));
         match result.outcome {
             Verdict::Failed => {
                 if !self.interrupt.asked() {
-                    self.voice.cell(&name, &format!("  look  `{}` holds the lab there", crate::repro(&name)));
+                    self.voice.case(&name, &format!("  look  `{}` holds the lab there", crate::repro(&name)));
                 }
                 Err(anyhow!("{}", result.reason.unwrap_or_default()))
             }
@@ -160,10 +160,10 @@ impl Session {
             slower,
         ));
         memory::available().context("/proc/meminfo does not tell how much memory is available")?;
-        let cells = self.jobs.max(jobs_of_this_host());
+        let cases = self.jobs.max(jobs_of_this_host());
         let budget =
-            Budget::shared(&cache.shares(), cells, cores()).context("failed to share this host with other runs")?;
-        let stock = Stock::open(cache.clone()).context("failed to open the templates of labs")?;
+            Budget::shared(&cache.shares(), cases, cores()).context("failed to share this host with other runs")?;
+        let stock = TemplateStore::open(cache.clone()).context("failed to open the templates of labs")?;
         let results = std::env::var_os(RESULTS_VARIABLE).map_or_else(|| target().join("rehearsal"), PathBuf::from);
         let run = match nextest_run() {
             Some(name) => Run::open(&results, &name)?,
@@ -173,7 +173,7 @@ impl Session {
         Head::new(Host::of(&selection, &setup.qemu_version, budget.memory_mib())).begin(run.directory())?;
         self.voice.expect(accelerator.name(), Typical::load(&cache.times()));
         let voice = self.voice.clone();
-        run.watch(Box::new(move |scenario, cell, happening| voice.watch(scenario, cell, happening)));
+        run.watch(Box::new(move |scenario, case, happening| voice.watch(scenario, case, happening)));
         let images = project().join("images");
         let report = |error: miette::Report| anyhow!("{error:?}");
         let archive = Archive::open(&images, cache.clone()).map_err(|error| report(error.into()))?;
@@ -188,7 +188,7 @@ impl Session {
         Ok(Shared { runtime, run, setup, stock, budget, cache, catalogue, archive, etc, snapshots })
     }
 
-    /// What the lab of a cell is made with.
+    /// What the lab of a case is made with.
     fn setup(&self, shared: &Shared, topology: &Topology) -> anyhow::Result<Setup> {
         let (media, packages) = (self.media(shared, topology)?, self.packages(shared, topology)?);
         Ok(Setup { media, packages, ..shared.setup.clone() })
@@ -232,23 +232,23 @@ impl Session {
     ) -> anyhow::Result<ExitCode> {
         self.voice.end();
         if !full.is_empty() {
-            eprintln!("left out: {} cells for full runs only (`cargo xtask test --tier full`)", full.len());
+            eprintln!("left out: {} cases for full runs only (`cargo xtask test --tier full`)", full.len());
         }
         let skipped = self.skipped.lock().map_err(|_| anyhow!("a test panicked"))?;
         if !skipped.is_empty() {
-            eprintln!("skipped: {} cells that cannot be tried here", skipped.len());
+            eprintln!("skipped: {} cases that cannot be tried here", skipped.len());
             for (name, reason) in skipped.iter() {
                 eprintln!("  {name}, because {reason}");
             }
         }
         if let Some(Ok(shared)) = self.shared.get() {
             let report = self.report(shared, chosen, full)?;
-            let ours = report.cells.iter().map(|cell| &cell.result).filter(|result| is_chosen(chosen, &result.title()));
+            let ours = report.cases.iter().map(|case| &case.result).filter(|result| is_chosen(chosen, &result.title()));
             let taught = Typical::update(&shared.cache.times(), shared.setup.accelerator.name(), ours);
             if let Err(error) = taught {
                 eprintln!("what this run took is not remembered: {error}");
             }
-            // Where cells are processes of their own, whoever started them reports on all.
+            // Where cases are processes of their own, whoever started them reports on all.
             if nextest_run().is_none() {
                 eprint!("\n{}", report::summary::render(&report));
                 on_github(&report)?;
@@ -271,25 +271,25 @@ impl Session {
         })
     }
 
-    /// The report of what there is, after each cell has some result.
+    /// The report of what there is, after each case has some result.
     fn report(&self, shared: &Shared, chosen: &[Chosen<'_>], full: &[Chosen<'_>]) -> anyhow::Result<Report> {
         let run = &shared.run;
-        for (scenario, cell) in run.unfinished() {
-            let whose = chosen.iter().find(|(known, of)| known.name == scenario && of.name == cell);
-            if let Some((scenario, cell)) = whose {
+        for (scenario, case) in run.unfinished() {
+            let whose = chosen.iter().find(|(known, of)| known.name == scenario && of.name == case);
+            if let Some((scenario, case)) = whose {
                 run.add(
-                    unjudged(scenario, cell).broken("it ended without a verdict; the words of the panic are above"),
+                    unjudged(scenario, case).broken("it ended without a verdict; the words of the panic are above"),
                 )?;
             }
         }
         let mut left_out: Vec<_> =
-            full.iter().map(|(scenario, cell)| unjudged(scenario, cell).left_out("for full runs only")).collect();
+            full.iter().map(|(scenario, case)| unjudged(scenario, case).left_out("for full runs only")).collect();
         if self.interrupt.asked() {
-            let never = |(scenario, cell): &&Chosen<'_>| !run.has(&scenario.name, &cell.name);
+            let never = |(scenario, case): &&Chosen<'_>| !run.has(&scenario.name, &case.name);
             let interrupted = chosen.iter().filter(never);
             left_out.extend(
                 interrupted
-                    .map(|(scenario, cell)| unjudged(scenario, cell).left_out("not started: the run was interrupted")),
+                    .map(|(scenario, case)| unjudged(scenario, case).left_out("not started: the run was interrupted")),
             );
         }
         let left_out = left_out.into_iter().map(|result| run.named(result)).collect();
@@ -298,7 +298,7 @@ impl Session {
 }
 
 fn is_chosen(chosen: &[Chosen<'_>], title: &str) -> bool {
-    chosen.iter().any(|(scenario, cell)| format!("{}::{cell}", scenario.name) == title)
+    chosen.iter().any(|(scenario, case)| format!("{}::{case}", scenario.name) == title)
 }
 
 /// The name that all processes of one run of nextest have for it, and share their results under.

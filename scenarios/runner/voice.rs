@@ -1,9 +1,9 @@
-//! How a run speaks while it runs: in plain lines, or on a terminal with a line for each cell that is at work.
+//! How a run speaks while it runs: in plain lines, or on a terminal with a line for each case that is at work.
 
 use console::style;
-use harness::evidence::{Happening, Verdict};
 use harness::report::text;
 use harness::report::typical::Typical;
+use harness::results::{RunEvent, Verdict};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ const TICK: Duration = Duration::from_millis(250);
 pub(crate) enum Voice {
     /// Lines, for logs and pipes.
     Lines {
-        /// Whether cells run at once: then each line says whose it is.
+        /// Whether cases run at once: then each line says whose it is.
         several: bool,
     },
     /// A terminal.
@@ -31,7 +31,7 @@ pub(crate) struct Live {
     foot: ProgressBar,
     lines: Mutex<Lines>,
     typical: OnceLock<(String, Typical)>,
-    /// Cells of this run.
+    /// Cases of this run.
     all: usize,
     /// The length of the longest name of one.
     width: usize,
@@ -39,19 +39,19 @@ pub(crate) struct Live {
 
 #[derive(Default)]
 struct Lines {
-    cells: BTreeMap<String, Line>,
+    cases: BTreeMap<String, Line>,
     over: usize,
     failed: usize,
 }
 
-/// One cell at work.
+/// One case at work.
 struct Line {
     bar: ProgressBar,
     begun: Instant,
 }
 
 impl Voice {
-    /// A voice for cells of these names, of which `jobs` run at once: a live one where a person sees both streams and nobody
+    /// A voice for cases of these names, of which `jobs` run at once: a live one where a person sees both streams and nobody
     /// asked for another form of output.
     pub(crate) fn new(names: &[String], jobs: usize, plain: bool) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
@@ -80,13 +80,13 @@ impl Voice {
         }
     }
 
-    /// A line of a cell's log; on a terminal [`Voice::watch`] shows the same.
-    pub(crate) fn cell(&self, cell: &str, words: &str) {
+    /// A line of a case's log; on a terminal [`Voice::watch`] shows the same.
+    pub(crate) fn case(&self, case: &str, words: &str) {
         if let Self::Lines { several } = self {
             // What a guest said is among it.
             let words = text::lines(words);
             if *several {
-                let lines: Vec<_> = words.lines().map(|line| format!("{cell:<20} {line}")).collect();
+                let lines: Vec<_> = words.lines().map(|line| format!("{case:<20} {line}")).collect();
                 eprintln!("{}", lines.join("\n"));
             } else {
                 eprintln!("{words}");
@@ -101,10 +101,10 @@ impl Voice {
         }
     }
 
-    /// Something happens in a cell.
-    pub(crate) fn watch(&self, scenario: &str, cell: &str, happening: &Happening) {
+    /// Something happens in a case.
+    pub(crate) fn watch(&self, scenario: &str, case: &str, happening: &RunEvent) {
         if let Self::Live(live) = self {
-            live.show(&format!("{scenario}::{cell}"), happening);
+            live.show(&format!("{scenario}::{case}"), happening);
         }
     }
 
@@ -133,51 +133,51 @@ impl Live {
         let _ = self.bars.println(words);
     }
 
-    fn show(&self, cell: &str, happening: &Happening) {
+    fn show(&self, case: &str, happening: &RunEvent) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         match happening {
-            Happening::Begins => {
+            RunEvent::Begins => {
                 let bar = self.bars.insert_before(&self.foot, ProgressBar::new_spinner());
-                bar.set_prefix(format!("{cell:<width$}", width = self.width));
+                bar.set_prefix(format!("{case:<width$}", width = self.width));
                 bar.set_style(styled("{spinner:.cyan} {prefix:.bold}  {wide_msg} {elapsed}", None));
                 bar.enable_steady_tick(TICK);
-                lines.cells.insert(cell.to_owned(), Line { bar, begun: Instant::now() });
+                lines.cases.insert(case.to_owned(), Line { bar, begun: Instant::now() });
             }
-            Happening::Lab(words) => {
-                if let Some(line) = lines.cells.get(cell) {
+            RunEvent::Lab(words) => {
+                if let Some(line) = lines.cases.get(case) {
                     line.bar.set_message(format!("lab: {}", text::line(words)));
                 }
             }
-            Happening::Kept(kept) => {
-                if let Some(line) = lines.cells.get(cell) {
+            RunEvent::Kept(kept) => {
+                if let Some(line) = lines.cases.get(case) {
                     line.bar.set_message(format!("starts behind {}, after step {}", kept.checkpoint, kept.steps));
                 }
             }
-            Happening::StepBegins(step) => {
-                if let Some(line) = lines.cells.get(cell) {
+            RunEvent::StepBegins(step) => {
+                if let Some(line) = lines.cases.get(case) {
                     let looks = step.looks.as_ref().map(|looks| format!(" ({looks})")).unwrap_or_default();
                     let number = format!("{}/{}", step.number, step.of);
-                    let times = Times { begun: line.begun, cell: self.cell(cell), step: self.step(cell, &step.name) };
+                    let times = Times { begun: line.begun, case: self.case(case), step: self.step(case, &step.name) };
                     line.bar.reset();
                     line.bar.set_style(styled("{spinner:.cyan} {prefix:.bold}  {wide_msg} {times}", Some(times)));
                     line.bar.set_message(format!("{number} {}: {}{looks}", step.machine, text::line(&step.name)));
                 }
             }
-            Happening::Step(_) | Happening::Rewound(_) => {}
-            Happening::Verdict(verdict) => self.over(&mut lines, cell, *verdict),
+            RunEvent::Step(_) | RunEvent::Rewound(_) => {}
+            RunEvent::Verdict(verdict) => self.over(&mut lines, case, *verdict),
         }
         let (over, failed, all) = (lines.over, lines.failed, self.all);
         let bad = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-        self.foot.set_message(format!("{over} of {} done{bad}", text::count(all, "cell", "cells")));
+        self.foot.set_message(format!("{over} of {} done{bad}", text::count(all, "case", "cases")));
     }
 
-    fn over(&self, lines: &mut Lines, cell: &str, verdict: Verdict) {
-        let Some(line) = lines.cells.remove(cell) else { return };
+    fn over(&self, lines: &mut Lines, case: &str, verdict: Verdict) {
+        let Some(line) = lines.cases.remove(case) else { return };
         line.bar.finish_and_clear();
         self.bars.remove(&line.bar);
         lines.over += 1;
         let took = text::seconds(line.begun.elapsed().as_secs_f64());
-        let usual = self.cell(cell).map(|usual| format!(", usually {}", text::seconds(usual))).unwrap_or_default();
+        let usual = self.case(case).map(|usual| format!(", usually {}", text::seconds(usual))).unwrap_or_default();
         let word = match verdict {
             Verdict::Passed => style("ok  ").green(),
             Verdict::Skipped => style("skip").yellow(),
@@ -186,31 +186,31 @@ impl Live {
                 style("FAIL").red().bold()
             }
         };
-        self.print(&format!("  {}  {cell} ({took}{usual})", word.for_stderr()));
+        self.print(&format!("  {}  {case} ({took}{usual})", word.for_stderr()));
     }
 
-    fn cell(&self, cell: &str) -> Option<f64> {
-        self.typical.get().and_then(|(accelerator, typical)| typical.cell(accelerator, cell))
+    fn case(&self, case: &str) -> Option<f64> {
+        self.typical.get().and_then(|(accelerator, typical)| typical.case(accelerator, case))
     }
 
-    fn step(&self, cell: &str, step: &str) -> Option<f64> {
-        self.typical.get().and_then(|(accelerator, typical)| typical.step(accelerator, cell, step))
+    fn step(&self, case: &str, step: &str) -> Option<f64> {
+        self.typical.get().and_then(|(accelerator, typical)| typical.step(accelerator, case, step))
     }
 }
 
-/// What has passed against what usually does: of the step, and of the whole cell.
+/// What has passed against what usually does: of the step, and of the whole case.
 #[derive(Clone)]
 struct Times {
     begun: Instant,
-    cell: Option<f64>,
+    case: Option<f64>,
     step: Option<f64>,
 }
 
 impl Times {
     fn write(&self, state: &ProgressState, out: &mut dyn fmt::Write) {
         let usual = |usual: Option<f64>| usual.map(|usual| format!(" of ~{usual:.0}")).unwrap_or_default();
-        let (step, cell) = (state.elapsed().as_secs(), self.begun.elapsed().as_secs());
-        let _ = write!(out, "{step}{} s, cell {cell}{} s", usual(self.step), usual(self.cell));
+        let (step, case) = (state.elapsed().as_secs(), self.begun.elapsed().as_secs());
+        let _ = write!(out, "{step}{} s, case {case}{} s", usual(self.step), usual(self.case));
     }
 }
 

@@ -1,7 +1,7 @@
 //! `cargo xtask check`: whether the files of scenarios and labs are what they must be. Needs no guest, and no image.
 
 use crate::exit::End;
-use crate::say;
+use crate::ui;
 use crate::workbench::project;
 use anyhow::Context as _;
 use harness::scenario::{LabFile, Scenario, ScenarioError};
@@ -23,20 +23,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut bad = 0;
     for file in &files {
         match look(file) {
-            Ok(words) => say::line(format_args!("ok    {}: {words}", file.display())),
+            Ok(words) => ui::line(format_args!("ok    {}: {words}", file.display())),
             Err(error) => {
                 bad += 1;
-                say::line(format_args!("BAD   {}", file.display()));
+                ui::line(format_args!("BAD   {}", file.display()));
                 let text = format!("{:?}", miette::Report::new(error));
                 // A lab's mistakes are those of every scenario in it.
                 if !told.contains(&text) {
-                    say::own(&text);
+                    ui::own(&text);
                     told.insert(text);
                 }
             }
         }
     }
-    say::line(format_args!(
+    ui::line(format_args!(
         "{}, {bad} with mistakes",
         if files.len() == 1 { "1 file".into() } else { format!("{} files", files.len()) }
     ));
@@ -71,8 +71,8 @@ fn look(file: &Path) -> Result<String, ScenarioError> {
         return Ok(format!("a lab of {}", count(lab.topology.machines.len(), "machine")));
     }
     let scenario = Scenario::load(file)?;
-    let steps = scenario.cells.iter().map(|cell| cell.steps.len()).max().unwrap_or_default();
-    Ok(format!("{}, {}", count(scenario.cells.len(), "cell"), count(steps, "step")))
+    let steps = scenario.cases.iter().map(|case| case.steps.len()).max().unwrap_or_default();
+    Ok(format!("{}, {}", count(scenario.cases.len(), "case"), count(steps, "step")))
 }
 
 fn count(number: usize, what: &str) -> String {

@@ -1,7 +1,7 @@
 //! `cargo xtask clean`: removes what is kept in the cache, and what killed processes have left.
 
-use crate::age::Age;
-use crate::say;
+use crate::duration::Age;
+use crate::ui;
 use anyhow::Context as _;
 use harness::cache::{self, Cache, Kind, Reason, Size};
 use harness::image::forget_plans;
@@ -45,20 +45,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let cache = Cache::open_default().context("failed to open the cache")?;
     let freed = clean(&cache, args, limit)?;
     for stranger in cache.strangers()? {
-        say::line(format_args!("left alone  {}: Rehearsal did not make it", below(&cache, &stranger)));
+        ui::line(format_args!("left alone  {}: Rehearsal did not make it", below(&cache, &stranger)));
     }
     let mut left = Size::default();
     for kind in Kind::ALL {
         left = [left].into_iter().chain(cache.list(kind)?.into_iter().map(|entry| entry.size)).sum();
     }
-    say::line(format_args!("freed {freed}; {left} of at most {limit} stay in {}", cache.root().display()));
+    ui::line(format_args!("freed {freed}; {left} of at most {limit} stay in {}", cache.root().display()));
     Ok(ExitCode::SUCCESS)
 }
 
 fn clean(cache: &Cache, args: &Args, limit: Size) -> anyhow::Result<Size> {
     let mut freed = Vec::new();
     let mut gone = |path: &Path, size: Size, why: &str| {
-        say::line(format_args!("removed     {} ({size}): {why}", below(cache, path)));
+        ui::line(format_args!("removed     {} ({size}): {why}", below(cache, path)));
         freed.push(size);
     };
     for (path, size) in cache.sweep()? {
@@ -84,7 +84,7 @@ fn clean(cache: &Cache, args: &Args, limit: Size) -> anyhow::Result<Size> {
             Reason::InUse => "in use".to_owned(),
             Reason::Carries(template) => format!("{template} stands on it; --all removes both"),
         };
-        say::line(format_args!("stays       {} ({}): {why}", below(cache, &entry.directory), entry.size));
+        ui::line(format_args!("stays       {} ({}): {why}", below(cache, &entry.directory), entry.size));
     }
     Ok(freed.into_iter().sum())
 }

@@ -1,13 +1,13 @@
 //! `cargo xtask compare`: how a lab behaves with one configuration, and how with another.
 
-use crate::say;
+use crate::lab_context::{LabContext, case, scenario};
 use crate::setup;
-use crate::stage::{Stage, cell, scenario};
+use crate::ui;
 use crate::workbench::results;
 use harness::etc::{Difference, FileDifference, OwnEtc, Seen, differences, file_differences};
-use harness::evidence::{Run, ScenarioResult, StepOutcome, StepResult};
 use harness::network::become_root_of_own_user_namespace;
-use harness::scenario::{Course, Engine};
+use harness::results::{Run, ScenarioResult, StepOutcome, StepResult};
+use harness::scenario::{Engine, RunOptions};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// The second one
     #[arg(value_name = "DIRECTORY")]
     second: PathBuf,
-    /// The scenario, or one of its cells as `SCENARIO::CELL`
+    /// The scenario, or one of its cases as `SCENARIO::CASE`
     #[arg(long, default_value = "logins")]
     scenario: String,
     /// Print one JSON object instead of text
@@ -57,15 +57,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let load = |directory: &Path| OwnEtc::load(directory).map_err(crate::report);
     let (first, second) = (load(&args.first)?, load(&args.second)?);
     let scenario = scenario(&args.scenario, None)?;
-    let cell = cell(&args.scenario, &scenario)?;
+    let case = case(&args.scenario, &scenario)?;
     setup::ensure_tools(false)?;
     become_root_of_own_user_namespace()?;
-    let stage = Stage::open(&cell.lab.topology, |_| ())?;
+    let stage = LabContext::open(&case.lab.topology, |_| ())?;
     let run_with = |etc: &OwnEtc| -> anyhow::Result<ScenarioResult> {
         let run = Run::create(&results().join("compare"))?;
-        let course = Course { etc: Some(etc), to_the_end: true, ..Course::default() };
-        let engine = Engine { course, ..stage.engine(&run, &|text| say::note(text)) };
-        let result = stage.wait(engine.cell(&scenario, cell));
+        let course = RunOptions { etc: Some(etc), to_the_end: true, ..RunOptions::default() };
+        let engine = Engine { course, ..stage.engine(&run, &|text| ui::note(text)) };
+        let result = stage.wait(engine.case(&scenario, case));
         stage.interrupted()?;
         // A step of the scenario was carried out: what failed is an answer. Else the lab was never ready.
         anyhow::ensure!(result.steps.len() > 1, "{}", result.reason.unwrap_or_default());
@@ -77,13 +77,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         behaviour: differences(&own_steps(one.steps), &own_steps(other.steps)),
         first: args.first.clone(),
         second: args.second.clone(),
-        scenario: format!("{}::{cell}", scenario.name),
-        steps: cell.steps.len(),
+        scenario: format!("{}::{case}", scenario.name),
+        steps: case.steps.len(),
     };
     if args.json {
-        say::json(&comparison)?;
+        ui::json(&comparison)?;
     } else {
-        say::out(text(&comparison));
+        ui::out(text(&comparison));
     }
     Ok(if comparison.behaviour.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,14 +1,14 @@
 //! `cargo xtask diagnose`: why a user cannot log in.
 
 use crate::exit::Invalid;
-use crate::say;
+use crate::lab_context::{LabContext, case, scenario, unexplained};
 use crate::setup;
-use crate::stage::{Stage, cell, scenario, unexplained};
+use crate::ui;
 use crate::workbench::results;
 use harness::bounded;
-use harness::evidence::Run;
 use harness::mail::diagnosis::{COLLECTOR, Diagnosis, Evidence, Login, RootCause, Service, diagnose};
 use harness::network::become_root_of_own_user_namespace;
+use harness::results::Run;
 use harness::scenario::Examination;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -35,7 +35,7 @@ const LARGEST: u64 = 64 << 20;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Args {
-    /// A scenario that keeps a broken state, or one of its cells as `SCENARIO::CELL`
+    /// A scenario that keeps a broken state, or one of its cases as `SCENARIO::CASE`
     #[arg(required_unless_present_any = ["from", "print_collector"])]
     scenario: Option<String>,
     /// What the collector printed on the mail server; `-` is standard input
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (Some(name), _) => in_a_lab(args, name),
         (None, Some(mail)) => from_files(args, mail),
         (None, None) => {
-            say::out(format_args!("{COLLECTOR}"));
+            ui::out(format_args!("{COLLECTOR}"));
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -73,10 +73,10 @@ fn from_files(args: &Args, mail: &Path) -> anyhow::Result<ExitCode> {
     let by = |service| diagnose(Login { user: mail.user(), service }, &mail, directory.as_ref());
     let diagnoses = [Service::Imap, Service::Smtp].map(by);
     if args.json {
-        say::json(&diagnoses)?;
+        ui::json(&diagnoses)?;
     } else {
         for diagnosis in &diagnoses {
-            say::out(format_args!("{diagnosis}\n"));
+            ui::out(format_args!("{diagnosis}\n"));
         }
     }
     Ok(exit_code(diagnoses.iter()))
@@ -95,25 +95,25 @@ fn evidence(path: &Path) -> anyhow::Result<Evidence> {
 
 fn in_a_lab(args: &Args, name: &str) -> anyhow::Result<ExitCode> {
     let scenario = scenario(name, args.scenarios.as_deref())?;
-    let cell = cell(name, &scenario)?;
+    let case = case(name, &scenario)?;
     setup::ensure_tools(false)?;
     become_root_of_own_user_namespace()?;
-    let stage = Stage::open(&cell.lab.topology, |_| ())?;
+    let stage = LabContext::open(&case.lab.topology, |_| ())?;
     let run = Run::create(&results().join("diagnose"))?;
-    let engine = stage.engine(&run, &|text| say::note(text));
-    let examined = stage.wait(engine.examine(&scenario, cell));
+    let engine = stage.engine(&run, &|text| ui::note(text));
+    let examined = stage.wait(engine.examine(&scenario, case));
     stage.interrupted()?;
     let examined = examined.map_err(unexplained)?;
     if args.json {
-        say::json(&examined)?;
+        ui::json(&examined)?;
     } else {
-        say::out(text(&examined));
+        ui::out(text(&examined));
     }
     Ok(exit_code(examined.logins.iter().filter_map(|tried| tried.diagnosis.as_ref())))
 }
 
 fn text(examined: &Examination) -> String {
-    let mut text = format!("{}::{}, as kept in `{}`\n", examined.scenario, examined.cell, examined.checkpoint);
+    let mut text = format!("{}::{}, as kept in `{}`\n", examined.scenario, examined.case, examined.checkpoint);
     for tried in &examined.logins {
         text.extend([format!("\n{} → {}\n", tried.asked, tried.answered)]);
         text.extend(tried.diagnosis.iter().map(|diagnosis| format!("{diagnosis}\n")));

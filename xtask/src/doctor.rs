@@ -1,7 +1,7 @@
 //! `cargo xtask doctor`: what this host can do.
 
 use crate::exit::End;
-use crate::say;
+use crate::ui;
 use anyhow::Context;
 use harness::cache::Cache;
 use harness::host::doctor;
@@ -24,9 +24,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let cache = Cache::open_default().context("failed to open the cache")?;
     let report = doctor::examine(cache.root(), fresh);
     if json {
-        say::json(&report)?;
+        ui::json(&report)?;
     } else {
-        say::out(format_args!("{report}"));
+        ui::out(format_args!("{report}"));
     }
     Ok(if report.usable { ExitCode::SUCCESS } else { End::Host.into() })
 }

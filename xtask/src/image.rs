@@ -2,14 +2,14 @@
 
 mod carry;
 
-use crate::kept;
-use crate::say;
+use crate::cache_entry;
 use crate::setup;
+use crate::ui;
 use anyhow::Context as _;
 use clap::Subcommand;
 use harness::cache::{Cache, Kind, Trust};
+use harness::distro::Archive;
 use harness::image::{Asked, Catalogue, Image, Progress, Source, ensure};
-use harness::release::Archive;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -120,7 +120,7 @@ pub(crate) fn build(names: &[String], refresh: bool, cache: &Cache) -> anyhow::R
     names.iter().map(|name| one(&catalogue, name, refresh, cache)).collect()
 }
 
-/// Builds those of these images that packages make: not the images of releases, which take a release to be made first. A cell
+/// Builds those of these images that packages make: not the images of releases, which take a release to be made first. A case
 /// that wants one has it built.
 pub(crate) fn build_common(names: &BTreeSet<String>, cache: &Cache) -> anyhow::Result<()> {
     let catalogue = catalogue()?;
@@ -165,21 +165,21 @@ fn list(cache: &Cache, json: bool) -> anyhow::Result<()> {
     let asked = Asked::of(&catalogue()?, cache)?;
     let kept = cache.list(Kind::Image)?;
     if json {
-        let entries = kept.iter().map(|image| kept::as_json(image, Some(asked.standing(&image.name))));
-        say::json(&entries.collect::<Vec<_>>())?;
+        let entries = kept.iter().map(|image| cache_entry::as_json(image, Some(asked.standing(&image.name))));
+        ui::json(&entries.collect::<Vec<_>>())?;
         return Ok(());
     }
     for image in &kept {
-        print(&format!("{}  {}", kept::line(image), asked.standing(&image.name)));
+        print(&format!("{}  {}", cache_entry::line(image), asked.standing(&image.name)));
     }
-    print(&kept::total(&kept, &cache.entries(Kind::Image)));
+    print(&cache_entry::total(&kept, &cache.entries(Kind::Image)));
     Ok(())
 }
 
 fn print(line: &str) {
-    say::line(format_args!("{line}"));
+    ui::line(format_args!("{line}"));
 }
 
 pub(crate) fn say(line: &str) {
-    say::note(format_args!("{line}"));
+    ui::note(format_args!("{line}"));
 }

@@ -1,14 +1,14 @@
 //! `cargo xtask lab`: labs that are kept, booted and frozen.
 
+use crate::cache_entry;
 use crate::exit::Invalid;
-use crate::kept;
-use crate::say;
 use crate::setup;
+use crate::ui;
 use crate::workbench::{Workbench, lab_file};
 use anyhow::Context as _;
 use clap::Subcommand;
 use harness::cache::{Cache, Kind};
-use harness::lab::{Order, Topology};
+use harness::lab::{TemplateRequest, Topology};
 use harness::scenario::{LabFile, ReadySteps, Step};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -47,14 +47,14 @@ pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
 fn list(cache: &Cache, json: bool) -> anyhow::Result<()> {
     let labs = cache.list(Kind::Template)?;
     if json {
-        let entries: Vec<_> = labs.iter().map(|lab| kept::as_json(lab, None)).collect();
-        say::json(&entries)?;
+        let entries: Vec<_> = labs.iter().map(|lab| cache_entry::as_json(lab, None)).collect();
+        ui::json(&entries)?;
         return Ok(());
     }
     for lab in &labs {
-        say::line(kept::line(lab).trim_end());
+        ui::line(cache_entry::line(lab).trim_end());
     }
-    say::line(kept::total(&labs, &cache.entries(Kind::Template)));
+    ui::line(cache_entry::total(&labs, &cache.entries(Kind::Template)));
     Ok(())
 }
 
@@ -64,18 +64,18 @@ fn freeze(cache: Cache, lab: &str, only: Option<&str>) -> anyhow::Result<()> {
     setup::ensure_tools(false)?;
     let workbench = Workbench::open(cache, &topology)?;
     let begun = Instant::now();
-    let order = Order {
+    let order = TemplateRequest {
         topology: &topology,
         setup: &workbench.setup,
         budget: &workbench.budget,
         readiness: &ReadySteps { domain: &topology.domain, steps: &ready },
         logs: &workbench.scratch.path().join("template"),
         progress: &|progress| {
-            say::note(format_args!("{}: {progress} ({:.1} s)", topology.name, begun.elapsed().as_secs_f64()));
+            ui::note(format_args!("{}: {progress} ({:.1} s)", topology.name, begun.elapsed().as_secs_f64()));
         },
     };
     let template = tokio::runtime::Runtime::new()?.block_on(workbench.stock()?.template(&order))?;
-    say::line(template.directory().display());
+    ui::line(template.directory().display());
     Ok(())
 }
 

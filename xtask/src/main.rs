@@ -1,35 +1,35 @@
 //! The command line of Rehearsal.
 
-mod age;
 mod bench;
+mod bisect;
 mod byhand;
+mod cache_entry;
 mod check;
 mod clean;
 mod compare;
-mod coverage;
 mod diagnose;
+mod distro;
 mod docs;
 mod doctor;
 mod drift;
+mod duration;
 mod egress;
 mod exit;
-mod explain;
 mod image;
-mod kept;
 mod lab;
+mod lab_context;
 mod manual;
 mod mutants;
 #[cfg(test)]
 mod policy;
 mod predict;
 mod record;
-mod release;
 mod report;
-mod say;
+mod requirements;
 mod selftest;
 mod setup;
-mod stage;
 mod test;
+mod ui;
 mod workbench;
 #[cfg(test)]
 mod workflow;
@@ -67,7 +67,7 @@ enum Action {
     Image(image::Action),
     /// Build rpm distributions that guests are upgraded from and to
     #[command(subcommand)]
-    Release(release::Action),
+    Distro(distro::Action),
     /// Show the labs that are kept, booted and frozen
     #[command(subcommand)]
     Lab(lab::Action),
@@ -82,7 +82,7 @@ enum Action {
     Test(test::Args),
     /// Make the reports of a run again, and show them
     Report(report::Args),
-    /// Run one cell to a point, and hold its lab there for you
+    /// Run one case to a point, and hold its lab there for you
     Repro(byhand::ReproArgs),
     /// Show the labs that are held
     #[command(
@@ -122,7 +122,8 @@ enum Action {
     #[command(subcommand)]
     Egress(egress::Action),
     /// Say which changes of configuration are to blame for a scenario's symptoms
-    Explain(explain::Args),
+    #[command(alias = "explain")]
+    Bisect(bisect::Args),
     /// Say why a user cannot log in: in a kept state of a lab, or on a server of your own
     Diagnose(diagnose::Args),
     /// Say how a lab behaves otherwise with one configuration than with another
@@ -130,11 +131,11 @@ enum Action {
     /// Say whether the files of scenarios and labs are right, and where they are not
     #[command(after_help = "Example, while a scenario is written:\n\n    cargo xtask check scenarios/pam-loss.toml")]
     Check(check::Args),
-    /// Say which rows of the specification the scenarios drive
+    /// Say which requirements of the specification the scenarios drive
     #[command(
-        after_help = "Example, the rows that nobody drives yet:\n\n    cargo xtask coverage --json | jq -r '.uncovered[]'"
+        after_help = "Example, the requirements that nobody drives yet:\n\n    cargo xtask requirements --json | jq -r '.uncovered[]'"
     )]
-    Coverage(coverage::Args),
+    Requirements(requirements::Args),
     /// Write the pages and schemas that are made from the types
     #[command(after_help = "Example, after a verb was added:\n\n    cargo xtask docs")]
     Docs,
@@ -154,6 +155,26 @@ enum Action {
     /// Print the manual page, or write one for each command
     #[command(after_help = "Example, to read it:\n\n    cargo xtask man | man -l -")]
     Man(manual::ManArgs),
+    /// Called `requirements` now
+    #[command(hide = true, disable_help_flag = true)]
+    Coverage(Renamed),
+    /// Called `distro` now
+    #[command(hide = true, disable_help_flag = true)]
+    Release(Renamed),
+}
+
+/// Whatever is given to a command that has another name now.
+#[derive(clap::Args)]
+struct Renamed {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+impl Renamed {
+    fn refuse(&self, old: &str, new: &str) -> anyhow::Result<ExitCode> {
+        let line: Vec<_> = std::iter::once(new).chain(self.rest.iter().map(String::as_str)).collect();
+        Err(exit::Invalid(format!("`{old}` is called `{new}` now: run `cargo xtask {}`", line.join(" "))).into())
+    }
 }
 
 fn main() -> ExitCode {
@@ -164,11 +185,11 @@ fn main() -> ExitCode {
         let end = exit::of(&error);
         match end {
             // A backtrace, if one is asked for, helps only us.
-            End::Internal => say::note(format_args!("Error: {error:?}")),
+            End::Internal => ui::note(format_args!("Error: {error:?}")),
             // It shows, in colours, a file that a person wrote.
-            End::Invalid => say::own(format_args!("Error: {error:#}")),
-            End::Interrupted => say::note("interrupted"),
-            End::Failed | End::Host => say::note(format_args!("Error: {error:#}")),
+            End::Invalid => ui::own(format_args!("Error: {error:#}")),
+            End::Interrupted => ui::note("interrupted"),
+            End::Failed | End::Host => ui::note(format_args!("Error: {error:#}")),
         }
         end.into()
     });
@@ -180,7 +201,7 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Setup(args) => setup::run(args),
         Action::Doctor(args) => doctor::run(args),
         Action::Image(action) => image::run(action),
-        Action::Release(action) => release::run(&action),
+        Action::Distro(action) => distro::run(&action),
         Action::Lab(action) => lab::run(&action),
         Action::Clean(args) => clean::run(&args),
         Action::Selftest(action) => selftest::run(&action),
@@ -198,11 +219,13 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Down(choice) => byhand::down(&choice),
         Action::Drift(args) => drift::run(&args),
         Action::Egress(action) => egress::run(&action),
-        Action::Explain(args) => explain::run(&args),
+        Action::Bisect(args) => bisect::run(&args),
         Action::Diagnose(args) => diagnose::run(&args),
         Action::Compare(args) => compare::run(&args),
         Action::Check(args) => check::run(&args),
-        Action::Coverage(args) => coverage::run(&args),
+        Action::Requirements(args) => requirements::run(&args),
+        Action::Coverage(renamed) => renamed.refuse("coverage", "requirements"),
+        Action::Release(renamed) => renamed.refuse("release", "distro"),
         Action::Docs => docs::run(),
         Action::Record(args) => record::run(args),
         Action::Predict(args) => predict::run(&args),
@@ -227,7 +250,7 @@ mod tests {
     fn help(command: &Command, path: &str, all: &mut Vec<String>) {
         let mut own = command.clone().bin_name(path).disable_help_subcommand(true);
         all.push(format!("$ {path} --help\n\n{}", own.render_long_help()));
-        for below in command.get_subcommands() {
+        for below in command.get_subcommands().filter(|command| !command.is_hide_set()) {
             help(below, &format!("{path} {}", below.get_name()), all);
         }
     }

@@ -1,7 +1,7 @@
 //! `cargo xtask completions` and `cargo xtask man`: the command line, as shells and `man` know it.
 
 use crate::Cli;
-use crate::say;
+use crate::ui;
 use anyhow::Context as _;
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
@@ -52,7 +52,7 @@ pub(crate) fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
     };
     write_pages(directory).with_context(|| format!("failed to write manual pages into {}", directory.display()))?;
     let page = directory.join("xtask.1");
-    say::line(format_args!("manual pages are in {}: try `man -l {}`", directory.display(), page.display()));
+    ui::line(format_args!("manual pages are in {}: try `man -l {}`", directory.display(), page.display()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -86,7 +86,7 @@ mod tests {
         let mut text = Vec::new();
         clap_complete::generate(shell, &mut command(), "xtask", &mut text);
         let text = String::from_utf8(text).unwrap();
-        assert!(text.contains(words) && text.contains("coverage"), "{text}");
+        assert!(text.contains(words) && text.contains("requirements"), "{text}");
     }
 
     #[test]

@@ -3,9 +3,9 @@
 mod text;
 
 use crate::exit::End;
-use crate::say;
-use harness::packages::predict::wanted;
-use harness::packages::{COLLECTOR, Extent, Forecast, Plan, Repository, System, predict};
+use crate::ui;
+use harness::predict::model::wanted;
+use harness::predict::{COLLECTOR, Extent, Plan, Repository, System, UpgradePrediction, predict};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -45,7 +45,7 @@ pub(crate) struct Args {
 /// Prints the prediction.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (Some(system), Some(repo)) = (&args.system, &args.repo) else {
-        say::out(format_args!("{COLLECTOR}"));
+        ui::out(format_args!("{COLLECTOR}"));
         return Ok(ExitCode::SUCCESS);
     };
     let system = match System::read(system) {
@@ -59,18 +59,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let extent = if args.downloaded { Extent::Transaction } else { Extent::Repository };
     let forecast = predict(&system, &repository, &Plan::new(&system, &repository, extent));
     if args.json {
-        say::json(&forecast)?;
+        ui::json(&forecast)?;
     } else {
-        say::out(text::render(&forecast));
+        ui::out(text::render(&forecast));
     }
     Ok(exit_code(&forecast))
 }
 
 fn bad_input(error: &dyn std::error::Error) -> ExitCode {
-    say::note(format_args!("Error: {error}"));
+    ui::note(format_args!("Error: {error}"));
     End::Invalid.into()
 }
 
-fn exit_code(forecast: &Forecast) -> ExitCode {
+fn exit_code(forecast: &UpgradePrediction) -> ExitCode {
     if forecast.alarms().next().is_some() { End::Failed.into() } else { ExitCode::SUCCESS }
 }

@@ -1,8 +1,8 @@
 //! `cargo xtask record`: what steps show, as snapshots that a person has accepted.
 
 use crate::exit::End;
-use crate::say;
 use crate::test;
+use crate::ui;
 use crate::workbench::project;
 use anyhow::Context as _;
 use harness::record::pending;
@@ -19,15 +19,15 @@ Example, after a role's configuration was changed:
 
     cargo xtask record pam-loss
 
-Exit code: 0 if all is as recorded or was accepted, 1 if a cell failed or something was not accepted.";
+Exit code: 0 if all is as recorded or was accepted, 1 if a case failed or something was not accepted.";
 
 /// What to record.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Args {
-    /// Part of the name of a scenario or cell; all, if none is given
+    /// Part of the name of a scenario or case; all, if none is given
     filter: Option<String>,
-    /// Which cells: `quick` leaves out those that their files call `full`
+    /// Which cases: `quick` leaves out those that their files call `full`
     #[arg(long, value_enum, default_value_t = test::Tier::Quick)]
     tier: test::Tier,
     /// Accept all without asking
@@ -48,7 +48,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut open = 0;
     for (number, one) in waiting.iter().enumerate() {
         let name = one.path.strip_prefix(&snapshots).unwrap_or(&one.path).display();
-        say::out(format_args!("\n{} of {count}: {name}\n{}\n", number + 1, one.diff));
+        ui::out(format_args!("\n{} of {count}: {name}\n{}\n", number + 1, one.diff));
         match answer(args.accept, can_ask)? {
             Answer::Accept => one.accept()?,
             Answer::Reject => {
@@ -58,7 +58,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             Answer::Later => open += 1,
         }
     }
-    say::line(format_args!("\n{count} not as recorded, {} accepted", count - open));
+    ui::line(format_args!("\n{count} not as recorded, {} accepted", count - open));
     Ok(if open > 0 && ended == ExitCode::SUCCESS { End::Failed.into() } else { ended })
 }
 
@@ -75,7 +75,7 @@ fn answer(accept: bool, can_ask: bool) -> anyhow::Result<Answer> {
     if !can_ask {
         return Ok(Answer::Later);
     }
-    say::out(format_args!("Is that right? [y]es, [n]o, [l]ater: "));
+    ui::out(format_args!("Is that right? [y]es, [n]o, [l]ater: "));
     std::io::stdout().flush()?;
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
@@ -101,9 +101,9 @@ mod tests {
         let mut wanted = BTreeSet::new();
         for file in Scenario::files_in(&directory).unwrap() {
             let scenario = Scenario::load(&file).unwrap();
-            for cell in &scenario.cells {
-                for step in cell.steps.iter().filter(|step| step.record) {
-                    let path = snapshots.path(&scenario.name, &cell.name, step.name.get_ref());
+            for case in &scenario.cases {
+                for step in case.steps.iter().filter(|step| step.record) {
+                    let path = snapshots.path(&scenario.name, &case.name, step.name.get_ref());
                     assert!(wanted.insert(path.clone()), "two steps record {}", path.display());
                 }
             }

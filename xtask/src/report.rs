@@ -1,7 +1,7 @@
 //! `cargo xtask report`: the reports of a run, made again from what it left.
 
 use crate::exit::{HostLacks, Invalid};
-use crate::say;
+use crate::ui;
 use crate::workbench::results;
 use anyhow::Context as _;
 use harness::host::tools::which;
@@ -38,19 +38,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let report = read(&directory)?;
     report::write(&report, &directory)?;
     if args.github {
-        say::out(github::annotations(&report));
+        ui::out(github::annotations(&report));
         github::append_summary(&report).context("failed to append to the summary of the job")?;
     }
-    say::out(summary::render(&report));
+    ui::out(summary::render(&report));
     let page = std::path::absolute(directory.join("report.html"))?;
-    say::line(format_args!("report: {}", page.display()));
+    ui::line(format_args!("report: {}", page.display()));
     if args.open {
         open(&page)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the cells of the run have left counts; without that, the report that was made of it.
+/// What the cases of the run have left counts; without that, the report that was made of it.
 fn read(directory: &Path) -> anyhow::Result<Report> {
     let found = match report::collect(directory) {
         Err(ReportError::NoRun(_)) if directory.join("report.json").is_file() => report::load(directory),

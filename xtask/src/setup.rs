@@ -5,7 +5,7 @@
 pub(crate) mod crates;
 
 use crate::exit::{End, HostLacks};
-use crate::say;
+use crate::ui;
 use anyhow::{Context, bail};
 use harness::host::install::{self, CommandLine, OnFailure, Plan, Step};
 use harness::host::tools::{self, Finding, Tool};
@@ -40,10 +40,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     } else if let Err(error) = ensure(yes, all) {
-        say::line(format_args!("\n{error:#}"));
+        ui::line(format_args!("\n{error:#}"));
         return Ok(End::Host.into());
     }
-    say::line(format_args!(
+    ui::line(format_args!(
         "All programs that Rehearsal needs are here{}.",
         if all { ", and those that it can use" } else { "" }
     ));
@@ -73,25 +73,25 @@ fn look(all: bool) -> Vec<Finding> {
 }
 
 fn show(missing: &[Finding]) -> anyhow::Result<Plan> {
-    say::line(format_args!("These programs are missing on this host:"));
+    ui::line(format_args!("These programs are missing on this host:"));
     for finding in missing {
         let tool = finding.tool();
         let state = match finding {
             Finding::Outdated { version, minimum, .. } => format!(" ({version} is here, {minimum} at least is needed)"),
             _ => String::new(),
         };
-        say::line(format_args!("  {}, needed to {}{state}", tool.name, tool.purpose));
+        ui::line(format_args!("  {}, needed to {}{state}", tool.name, tool.purpose));
     }
     let tools: Vec<&'static Tool> = missing.iter().map(Finding::tool).collect();
     let plan = install::plan_for_host(Path::new("/"), &tools)?;
-    say::line(format_args!("\nTo be done as root:\n\n{plan}"));
+    ui::line(format_args!("\nTo be done as root:\n\n{plan}"));
     Ok(plan)
 }
 
 fn show_crates(missing: &[&crates::Crate]) {
     for program in missing {
-        say::line(format_args!("\n{program} is missing, needed to {}", program.purpose));
-        say::line(format_args!("To be done as this user, in minutes:\n\n{}", program.command()));
+        ui::line(format_args!("\n{program} is missing, needed to {}", program.purpose));
+        ui::line(format_args!("To be done as this user, in minutes:\n\n{}", program.command()));
     }
 }
 
@@ -116,14 +116,14 @@ fn install(plan: &Plan, yes: bool, all: bool) -> anyhow::Result<()> {
         bail!("nothing was done; run the commands above, or `cargo xtask setup --yes`");
     }
     for step in &plan.steps {
-        say::line(format_args!("\n+ {}", step.to_string().lines().next().unwrap_or_default()));
+        ui::line(format_args!("\n+ {}", step.to_string().lines().next().unwrap_or_default()));
         power.perform(step)?;
     }
     let left: Vec<&str> = look(all).iter().map(|finding| finding.tool().name).collect();
     if !left.is_empty() {
         bail!("all commands ran, but these are still missing: {}", left.join(", "));
     }
-    say::line("");
+    ui::line("");
     Ok(())
 }
 
@@ -136,7 +136,7 @@ fn agreed() -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Ok(false);
     }
-    say::out(format_args!("\nDo this now? [y/N] "));
+    ui::out(format_args!("\nDo this now? [y/N] "));
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
@@ -183,7 +183,7 @@ impl Power {
         match line.on_failure {
             _ if status.success() => Ok(()),
             OnFailure::GoOn => {
-                say::line(format_args!("That ended with {status}; going on, as the next step may do without it."));
+                ui::line(format_args!("That ended with {status}; going on, as the next step may do without it."));
                 Ok(())
             }
             OnFailure::Stop => bail!("`{}` ended with {status}; its own words are above", words.join(" ")),

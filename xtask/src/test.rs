@@ -2,14 +2,14 @@
 
 use crate::exit::End;
 use crate::workbench::project;
-use crate::{image, say, setup};
+use crate::{image, setup, ui};
 use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
 use harness::cache::Cache;
 use harness::etc::OwnEtc;
 use harness::host::raw::tie_to_thread;
 use harness::scenario::Scenario;
-use harness::scenario::choice::Choice;
+use harness::scenario::format::case_filter::CaseFilter;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ Examples:
 
     cargo xtask test --yes                 all that is quick; builds what is missing
     cargo xtask test pam-loss              one scenario
-    cargo xtask test pam-loss::control     one cell
+    cargo xtask test pam-loss::control     one case
     cargo xtask test egress relay          several
     cargo xtask test --tier full           everything
     cargo xtask test logins --etc my-etc   whether logins work with files of your own
@@ -34,19 +34,19 @@ Examples:
 #[derive(ClapArgs, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Args {
-    /// Parts of names of scenarios or cells, such as `pam-loss` or `pam-loss::control`; all, if none is given
+    /// Parts of names of scenarios or cases, such as `pam-loss` or `pam-loss::control`; all, if none is given
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
     /// Install missing programs without asking
     #[arg(long)]
     yes: bool,
-    /// Cells that run at once; three for two cores of this host, if it is not given. Runs beside each other share them
+    /// Cases that run at once; three for two cores of this host, if it is not given. Runs beside each other share them
     #[arg(long, short, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Another directory with scenario files, and their labs in labs/ below it
     #[arg(long, value_name = "DIRECTORY")]
     scenarios: Option<PathBuf>,
-    /// Which cells: `quick` leaves out those that their files call `full`
+    /// Which cases: `quick` leaves out those that their files call `full`
     #[arg(long, value_enum, default_value_t = Tier::Quick)]
     tier: Tier,
     /// A directory like /etc with a configuration of your own, laid over the mail machine before the first step (docs/own-etc.md)
@@ -61,7 +61,7 @@ pub(crate) struct Args {
     /// Run it again and again until something fails; with --repeat, at most so many times
     #[arg(long, conflicts_with = "list")]
     until_failure: bool,
-    /// Only list the cells
+    /// Only list the cases
     #[arg(long)]
     list: bool,
     /// Where results go; standard output is for something else then
@@ -70,7 +70,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// A run of cells that measure, one at a time, with results of its own; what it says goes to standard error.
+    /// A run of cases that measure, one at a time, with results of its own; what it says goes to standard error.
     pub(crate) fn measuring(filter: String, results: PathBuf) -> Self {
         Self { filters: vec![filter], tier: Tier::Full, jobs: Some(1), aside: Some(results), ..Self::default() }
     }
@@ -150,14 +150,14 @@ pub(crate) fn run_for(args: Args, purpose: Purpose) -> anyhow::Result<ExitCode> 
     repeated(rounds, || runner.run(&mut command))
 }
 
-/// The images of the cells that may run. What is wrong with a file or a filter is the runner's to tell.
+/// The images of the cases that may run. What is wrong with a file or a filter is the runner's to tell.
 fn images_for(args: &Args) -> BTreeSet<String> {
     let directory = args.scenarios.clone().unwrap_or_else(|| project("scenarios"));
     let files = Scenario::files_in(&directory).unwrap_or_default();
     let scenarios: Vec<_> = files.iter().filter_map(|file| Scenario::load(file).ok()).collect();
     let full = args.tier == Tier::Full;
-    let (chosen, _) = Choice { filters: args.filters.clone(), full, ..Choice::default() }.of(&scenarios);
-    chosen.iter().flat_map(|(_, cell)| cell.lab.topology.images()).map(str::to_owned).collect()
+    let (chosen, _) = CaseFilter { filters: args.filters.clone(), full, ..CaseFilter::default() }.of(&scenarios);
+    chosen.iter().flat_map(|(_, case)| case.lab.topology.images()).map(str::to_owned).collect()
 }
 
 /// Compiles the runner and says where it is.
@@ -223,7 +223,7 @@ fn repeated(rounds: Rounds, mut round: impl FnMut() -> anyhow::Result<u8>) -> an
         *count += 1;
         worst = if worst == 0 { code } else { worst };
         let seconds = begun.elapsed().as_secs_f64();
-        say::note(format_args!(
+        ui::note(format_args!(
             "round {}{of}: {word}, {seconds:.1} s; {passed} passed, {failed} failed",
             passed + failed
         ));
@@ -296,7 +296,7 @@ mod tests {
     #[case::everything_of_it(&["encrypted-close"], Tier::Full, &["directory", "nested-mail", "virthost"])]
     #[case::named_in_full(&["encrypted-close::main"], Tier::Quick, &["directory", "nested-mail", "virthost"])]
     #[case::no_such(&["pam-los\u{e9}"], Tier::Full, &[])]
-    fn only_images_that_cells_need_are_built(#[case] filters: &[&str], #[case] tier: Tier, #[case] images: &[&str]) {
+    fn only_images_that_cases_need_are_built(#[case] filters: &[&str], #[case] tier: Tier, #[case] images: &[&str]) {
         let filters = filters.iter().map(ToString::to_string).collect();
         let found = images_for(&Args { filters, tier, ..Args::default() });
         assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), images);

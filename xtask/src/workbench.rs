@@ -3,11 +3,11 @@
 use crate::image;
 use anyhow::Context as _;
 use harness::cache::Cache;
+use harness::distro::Archive;
 use harness::host::accelerator::{self, Selection};
 use harness::host::workspace::Workspace;
 use harness::image::Image;
-use harness::lab::{Budget, Media, Setup, Stock, Topology, usual_cells};
-use harness::release::Archive;
+use harness::lab::{Budget, Media, Setup, TemplateStore, Topology, usual_cases};
 use harness::scenario::LabFile;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ pub(crate) struct Workbench {
     pub(crate) scratch: Workspace,
     /// Held, so that nobody removes them meanwhile.
     _images: Vec<Image>,
-    _disks: Vec<harness::release::Media>,
+    _disks: Vec<harness::distro::Media>,
 }
 
 /// A directory of the project.
@@ -51,15 +51,15 @@ impl Workbench {
         }
         setup.media = images.iter().map(|image| (image.name.clone(), Media::from(image))).collect();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let budget = Budget::shared(&cache.shares(), usual_cells(cores), cores)
+        let budget = Budget::shared(&cache.shares(), usual_cases(cores), cores)
             .context("failed to share this host with other runs")?;
         let scratch = Workspace::create(&cache.labs(), "scratch").context("failed to make a directory for logs")?;
         Ok(Self { cache, selection, setup, budget, scratch, _images: images, _disks: disks })
     }
 
     /// A new stock: one that trusts nothing yet.
-    pub(crate) fn stock(&self) -> anyhow::Result<Stock> {
-        Stock::open(self.cache.clone()).context("failed to open the templates of labs")
+    pub(crate) fn stock(&self) -> anyhow::Result<TemplateStore> {
+        TemplateStore::open(self.cache.clone()).context("failed to open the templates of labs")
     }
 }
 

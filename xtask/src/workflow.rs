@@ -31,11 +31,11 @@ fn each_command_is_one(#[case] file: &str, #[case] at_least: usize) {
 
 /// A job of GitHub's that runs scenarios is not root, and cannot make images.
 #[test]
-fn the_workflow_builds_and_exports_what_quick_cells_need() {
+fn the_workflow_builds_and_exports_what_quick_cases_need() {
     let files = Scenario::files_in(&project("scenarios")).unwrap();
-    let cells = files.iter().flat_map(|file| Scenario::load(file).unwrap().cells);
-    let quick: Vec<_> = cells.filter(|cell| cell.tier == Tier::Quick).collect();
-    let needed: BTreeSet<_> = quick.iter().flat_map(|cell| cell.lab.topology.images()).collect();
+    let cases = files.iter().flat_map(|file| Scenario::load(file).unwrap().cases);
+    let quick: Vec<_> = cases.filter(|case| case.tier == Tier::Quick).collect();
+    let needed: BTreeSet<_> = quick.iter().flat_map(|case| case.lab.topology.images()).collect();
     let commands = commands(".github/workflows/rehearsal.yml");
     for verb in ["build", "export"] {
         let words = commands.iter().find(|words| words.starts_with(&["image".into(), verb.into()])).unwrap();

@@ -151,7 +151,7 @@ fn every_command_refuses_a_flag_that_it_does_not_have() {
 #[case("diagnose no-such", "there is no scenario `no-such`")]
 #[case("explain no-such", "there is no scenario `no-such`")]
 #[case("repro no-such", "there is no scenario `no-such`")]
-#[case("repro pam-loss::no-such", "has no such cell")]
+#[case("repro pam-loss::no-such", "has no such case")]
 #[case("repro pam-loss --until no-such", "no-such")]
 #[case("drift before after", "there is no run in")]
 #[case("drift before after --results %/empty-results", "moments there: none")]
@@ -166,7 +166,7 @@ fn every_command_refuses_a_flag_that_it_does_not_have() {
 #[case("image build no-such", "no-such")]
 #[case("image export --output %/archive no-such", "no-such")]
 #[case("image import %/missing", "missing")]
-#[case("release build no-such", "no-such")]
+#[case("distro build no-such", "no-such")]
 #[case("egress learn --from %/empty-results", "has captured packets")]
 #[case("egress learn --from %/missing", "missing")]
 #[case("egress learn no-such", "there is no scenario `no-such`")]
@@ -199,7 +199,7 @@ fn a_wrong_variable_ends_with_2() {
 
 /// Commands that need the cache, and no guest.
 const OF_CACHE: [&str; 8] =
-    ["status", "clean", "lab list", "image list", "release list", "doctor", "shell mail", "image import %/text"];
+    ["status", "clean", "lab list", "image list", "distro list", "doctor", "shell mail", "image import %/text"];
 
 #[rstest::rstest]
 #[case::a_file("file")]
@@ -230,7 +230,7 @@ fn a_cache_without_a_place_ends_with_3() {
 #[case("repro pam-loss")]
 #[case("lab freeze mail-lan")]
 #[case("image build mail")]
-#[case("explain culprits")]
+#[case("bisect culprits")]
 #[case("diagnose culprits")]
 #[case("compare %/good %/good")]
 #[case("setup")]
@@ -245,8 +245,8 @@ fn programs_that_are_missing_are_named_and_end_with_3(#[case] words: &str) {
 
 #[rstest::rstest]
 #[case("check")]
-#[case("coverage")]
-#[case("coverage --json")]
+#[case("requirements")]
+#[case("requirements --json")]
 #[case("man")]
 #[case("completions bash")]
 #[case("lab list")]
@@ -264,7 +264,7 @@ fn output_without_room_ends_with_4(#[case] words: &str) {
 }
 
 #[rstest::rstest]
-#[case("coverage")]
+#[case("requirements")]
 #[case("man")]
 #[case("completions bash")]
 fn a_reader_that_has_gone_is_no_failure(#[case] words: &str) {

@@ -1,7 +1,7 @@
 //! What goes when a person asks for it.
 
 use super::evict::Removal;
-use super::list::Kept;
+use super::list::CacheEntry;
 use super::name::EntryName;
 use super::place::{Cache, Kind};
 use super::sweep::REMOVED;
@@ -23,9 +23,9 @@ pub enum Reason {
 #[derive(Debug, Default)]
 pub struct Cleaned {
     /// What it removed.
-    pub removed: Vec<Kept>,
+    pub removed: Vec<CacheEntry>,
     /// What was asked for and stays, and why.
-    pub stayed: Vec<(Kept, Reason)>,
+    pub stayed: Vec<(CacheEntry, Reason)>,
 }
 
 impl Cache {
@@ -95,7 +95,7 @@ mod tests {
         entry
     }
 
-    fn names(entries: &[Kept]) -> Vec<&str> {
+    fn names(entries: &[CacheEntry]) -> Vec<&str> {
         entries.iter().map(|entry| entry.name.name()).collect()
     }
 

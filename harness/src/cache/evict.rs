@@ -1,6 +1,6 @@
 //! What goes when the cache grows too large: least recently used first, and never what is in use.
 
-use super::list::Kept;
+use super::list::CacheEntry;
 use super::name::EntryName;
 use super::place::{Cache, Kind};
 use crate::size::{Size, SizeError};
@@ -28,7 +28,7 @@ pub enum Removal {
 #[derive(Debug, Default)]
 pub struct Shrunk {
     /// What it removed, in that order.
-    pub removed: Vec<Kept>,
+    pub removed: Vec<CacheEntry>,
     /// What is left.
     pub size: Size,
 }
@@ -84,8 +84,8 @@ impl Cache {
 }
 
 /// The least recently used of those that may go.
-fn next_to_go(kept: &[Kept]) -> Option<usize> {
-    let carries = |image: &Kept| kept.iter().any(|template| template.stands_on(image));
+fn next_to_go(kept: &[CacheEntry]) -> Option<usize> {
+    let carries = |image: &CacheEntry| kept.iter().any(|template| template.stands_on(image));
     let may_go = kept.iter().enumerate().filter(|(_, entry)| !entry.in_use && !carries(entry));
     may_go.min_by_key(|(_, entry)| entry.used).map(|(index, _)| index)
 }

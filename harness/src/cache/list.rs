@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 /// An entry that is in the cache.
 #[derive(Debug, Clone)]
-pub struct Kept {
+pub struct CacheEntry {
     /// What it is.
     pub kind: Kind,
     /// What it is called.
@@ -40,7 +40,7 @@ pub fn declare_foundations<'a>(new: &Path, images: impl IntoIterator<Item = &'a 
     fs_err::write(new.join(FOUNDATIONS), lines)
 }
 
-impl Kept {
+impl CacheEntry {
     /// The entries that a template says it stands on.
     pub fn foundations(&self) -> impl Iterator<Item = &EntryName> {
         self.foundations.iter().flatten()
@@ -56,7 +56,7 @@ impl Kept {
 
 impl Cache {
     /// All finished entries of a kind, by name. Directories that are no entries are left out.
-    pub fn list(&self, kind: Kind) -> io::Result<Vec<Kept>> {
+    pub fn list(&self, kind: Kind) -> io::Result<Vec<CacheEntry>> {
         let mut kept = Vec::new();
         for entry in fs_err::read_dir(self.entries(kind))? {
             let entry = entry?;
@@ -73,7 +73,7 @@ impl Cache {
     }
 }
 
-fn look_at(kind: Kind, name: EntryName, directory: PathBuf) -> io::Result<Option<Kept>> {
+fn look_at(kind: Kind, name: EntryName, directory: PathBuf) -> io::Result<Option<CacheEntry>> {
     let used = fs_err::symlink_metadata(&directory)?.modified()?;
     let in_use = match lock::alone(&directory)? {
         Alone::Yes(_) => false,
@@ -84,7 +84,7 @@ fn look_at(kind: Kind, name: EntryName, directory: PathBuf) -> io::Result<Option
     let built = newest_file(&directory)?.unwrap_or(used);
     let text = std::fs::read_to_string(directory.join(FOUNDATIONS)).ok();
     let foundations = text.map(|text| text.lines().filter_map(EntryName::parse).collect());
-    Ok(Some(Kept { kind, name, size: Size::on_disk(&directory), directory, built, used, in_use, foundations }))
+    Ok(Some(CacheEntry { kind, name, size: Size::on_disk(&directory), directory, built, used, in_use, foundations }))
 }
 
 fn newest_file(directory: &Path) -> io::Result<Option<SystemTime>> {

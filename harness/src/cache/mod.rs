@@ -29,7 +29,7 @@ pub use archive::{ArchiveError, Exported, ImportProgress, Imported, Trust, expor
 pub use claim::{Claim, InUse};
 pub use clean::{Cleaned, Reason};
 pub use evict::{LIMIT_VARIABLE, Removal, Shrunk, limit};
-pub use list::{Kept, declare_foundations};
+pub use list::{CacheEntry, declare_foundations};
 pub use name::{ContentKey, EntryName, PlanName};
 pub use place::{Cache, CacheError, Kind};
 pub use provide::Provided;

@@ -4,7 +4,7 @@ use super::inventory::{Entry, Inventory, What};
 use super::second::{Holds, Second, first_of, seconds_of};
 use crate::bounded::Comparer;
 use crate::guest_path::GuestPath;
-use crate::packages::Transaction;
+use crate::predict::Transaction;
 use crate::secrets::find;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -197,7 +197,7 @@ impl Change {
 
 impl DoneBy {
     fn of(path: &GuestPath, transaction: &Transaction) -> Option<Self> {
-        use crate::packages::transaction::Verb;
+        use crate::predict::transaction::Verb;
         let step = transaction.changed(path)?;
         let number = (step.verb != Verb::Posttrans).then_some(step.number);
         Some(Self { number, of: transaction.len(), package: step.package.clone() })

@@ -2,8 +2,8 @@ use super::super::claim::Claim;
 use super::super::inventory::{Digest, Inventory, Manager, What};
 use super::*;
 use crate::guest_path::GuestPath;
-use crate::packages::Transaction;
-use crate::packages::transaction::{TransactionStep, Verb};
+use crate::predict::Transaction;
+use crate::predict::transaction::{TransactionStep, Verb};
 use std::collections::BTreeMap;
 
 fn file(text: &str, claims: &[(&str, &str)]) -> Entry {

@@ -2,7 +2,7 @@
 
 use super::tree::{OwnEtc, Shown};
 use crate::bounded::Comparer;
-use crate::evidence::{StepOutcome, StepResult};
+use crate::results::{StepOutcome, StepResult};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -87,7 +87,7 @@ mod tests {
             answered: "after 1.0 s".into(),
             diagnosis: diagnosis.map(str::to_owned),
             number: None,
-            part: crate::evidence::Part::Plain,
+            part: crate::results::Part::Plain,
             phase: None,
             line: None,
             started: None,

@@ -1,6 +1,6 @@
 //! What of somebody's configuration must be something else in a lab: the file `rehearsal.toml` beside it.
 
-use crate::mistake::{Flaws, Mistakes};
+use crate::diagnostic::{Diagnostics, FileDiagnostics};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -121,10 +121,10 @@ impl Mapping {
         Ok(Self::parse(&path, &text)?)
     }
 
-    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, Mistakes> {
-        let mut flaws = Flaws::default();
-        let mapping: Option<Self> = flaws.take(toml::from_str(text));
-        flaws.or_value(mapping, path, text)
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, FileDiagnostics> {
+        let mut diagnostics = Diagnostics::default();
+        let mapping: Option<Self> = diagnostics.take(toml::from_str(text));
+        diagnostics.or_value(mapping, path, text)
     }
 
     /// What the value of a key is in a lab.
@@ -137,7 +137,7 @@ impl Mapping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mistake::plain_text;
+    use crate::diagnostic::plain_text;
 
     #[test]
     fn keys_are_known_set_or_kept() {

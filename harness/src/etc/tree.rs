@@ -3,7 +3,7 @@
 use super::mapping::{Dress, FILE, Mapping};
 use super::places;
 use super::substitute::{Facts, substitute};
-use crate::mistake::Mistakes;
+use crate::diagnostic::FileDiagnostics;
 use crate::secrets::find;
 use miette::Diagnostic;
 use secrecy::SecretString;
@@ -33,7 +33,7 @@ pub enum EtcError {
     /// Its `rehearsal.toml` is wrong.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Mapping(#[from] Mistakes),
+    Mapping(#[from] FileDiagnostics),
 }
 
 /// A file of the directory.

@@ -3,7 +3,7 @@
 use super::probe::{self, Shortfall};
 use super::probe_memory::{Age, ProbeMemory};
 use super::tools;
-use crate::time::Pace;
+use crate::time::TimeoutScale;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -60,7 +60,7 @@ pub struct Selection {
     /// Why this one: a sentence for people.
     pub reason: String,
     /// How much slower than with KVM on an idle host a guest runs here now.
-    pub pace: Pace,
+    pub pace: TimeoutScale,
     /// Whether that was measured, and not given by a person.
     pub is_measured: bool,
     /// How long ago, if not now: whoever waits should measure the pace again.
@@ -91,7 +91,7 @@ pub enum ChoiceError {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Wishes {
     accelerator: Option<Accelerator>,
-    pace: Option<Pace>,
+    pace: Option<TimeoutScale>,
 }
 
 impl Wishes {
@@ -109,10 +109,10 @@ impl Wishes {
     }
 }
 
-fn parse_pace(text: &str) -> Result<Pace, ChoiceError> {
+fn parse_pace(text: &str) -> Result<TimeoutScale, ChoiceError> {
     let bad = || ChoiceError::BadPace(text.to_owned());
     let factor: f64 = text.trim().parse().map_err(|_| bad())?;
-    let pace = Pace::from_factor(factor);
+    let pace = TimeoutScale::from_factor(factor);
     // The constructor holds a factor within belief; a person's number that it had to change is a mistake.
     if (pace.factor() - factor).abs() < f64::EPSILON { Ok(pace) } else { Err(bad()) }
 }
@@ -153,8 +153,8 @@ pub(crate) fn measure_again(cache: &Path, accelerator: Accelerator) -> Result<Du
 }
 
 /// The pace when the probe's busy work takes so long.
-pub(crate) fn pace_of(work: Duration) -> Pace {
-    Pace::from_factor(work.div_duration_f64(probe::REFERENCE_WORK))
+pub(crate) fn pace_of(work: Duration) -> TimeoutScale {
+    TimeoutScale::from_factor(work.div_duration_f64(probe::REFERENCE_WORK))
 }
 
 pub(crate) fn decide(

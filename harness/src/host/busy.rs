@@ -2,7 +2,7 @@
 
 use super::accelerator::{self, Selection};
 use super::probe::Shortfall;
-use crate::time::{Pace, Tempo};
+use crate::time::{LiveTimeoutScale, TimeoutScale};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,11 +12,17 @@ const EVERY: Duration = Duration::from_secs(30);
 /// So many times slower than at first is worth a word, and each doubling after it.
 const NOTABLE: f64 = 4.0;
 
-/// Measures the pace for ever, so that whoever begins to wait waits as long as this host needs then. `own` is by how much the cells
+/// Measures the pace for ever, so that whoever begins to wait waits as long as this host needs then. `own` is by how much the cases
 /// that run here may slow each other down: waits have reckoned with that already. `tell` hears of a host that has become much slower.
 ///
 /// A pace that somebody gave is left as it is. What was remembered in the directory `cache` is replaced at once.
-pub async fn keep_measuring(selection: Selection, cache: PathBuf, tempo: Tempo, own: f64, tell: impl Fn(Pace)) {
+pub async fn keep_measuring(
+    selection: Selection,
+    cache: PathBuf,
+    tempo: LiveTimeoutScale,
+    own: f64,
+    tell: impl Fn(TimeoutScale),
+) {
     if !selection.is_measured {
         return;
     }
@@ -51,9 +57,9 @@ pub async fn keep_measuring(selection: Selection, cache: PathBuf, tempo: Tempo, 
 /// What a probe tells of the pace.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Seen {
-    Exactly(Pace),
+    Exactly(TimeoutScale),
     /// The probe did not end: this host is at least so slow.
-    AtLeast(Pace),
+    AtLeast(TimeoutScale),
 }
 
 impl Seen {
@@ -66,22 +72,22 @@ impl Seen {
         }
     }
 
-    fn pace(self) -> Pace {
+    fn pace(self) -> TimeoutScale {
         let (Self::Exactly(pace) | Self::AtLeast(pace)) = self;
         pace
     }
 }
 
-/// What of a measured pace is not the work of cells here.
-fn by_others(measured: Pace, own: f64) -> Pace {
-    Pace::from_factor(measured.factor() / own.max(1.0))
+/// What of a measured pace is not the work of cases here.
+fn by_others(measured: TimeoutScale, own: f64) -> TimeoutScale {
+    TimeoutScale::from_factor(measured.factor() / own.max(1.0))
 }
 
-/// By how much so many cells at once may slow each other down, with the probe that measures.
+/// By how much so many cases at once may slow each other down, with the probe that measures.
 #[must_use]
-pub fn own_load(cells: usize, cores: usize) -> f64 {
-    let [cells, cores] = [cells, cores].map(|count| f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
-    ((cells + 1.0) / cores.max(1.0)).max(1.0)
+pub fn own_load(cases: usize, cores: usize) -> f64 {
+    let [cases, cores] = [cases, cores].map(|count| f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+    ((cases + 1.0) / cores.max(1.0)).max(1.0)
 }
 
 #[cfg(test)]
@@ -90,25 +96,25 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case::one_cell_on_two_cores(1, 2, 1.0)]
+    #[case::one_case_on_two_cores(1, 2, 1.0)]
     #[case::the_usual(3, 2, 2.0)]
     #[case::a_single_core(1, 1, 2.0)]
     #[case::many_cores(4, 16, 1.0)]
-    fn cells_slow_each_other_down(#[case] cells: usize, #[case] cores: usize, #[case] expected: f64) {
-        assert!((own_load(cells, cores) - expected).abs() < 1e-9);
+    fn cases_slow_each_other_down(#[case] cases: usize, #[case] cores: usize, #[case] expected: f64) {
+        assert!((own_load(cases, cores) - expected).abs() < 1e-9);
     }
 
     #[rstest]
-    #[case::our_own_cells(12.0, 2.0, 6.0)]
+    #[case::our_own_cases(12.0, 2.0, 6.0)]
     #[case::others_too(26.0, 2.0, 13.0)]
     #[case::nobody_else(6.0, 1.0, 6.0)]
     fn what_others_take_makes_a_host_slower(#[case] measured: f64, #[case] own: f64, #[case] expected: f64) {
-        assert!((by_others(Pace::from_factor(measured), own).factor() - expected).abs() < 1e-9);
+        assert!((by_others(TimeoutScale::from_factor(measured), own).factor() - expected).abs() < 1e-9);
     }
 
     #[rstest]
-    #[case::it_ends(Ok(Duration::from_millis(900)), Some(Seen::Exactly(Pace::from_factor(10.0))))]
-    #[case::it_does_not_end(hung(), Some(Seen::AtLeast(Pace::from_factor(20.0))))]
+    #[case::it_ends(Ok(Duration::from_millis(900)), Some(Seen::Exactly(TimeoutScale::from_factor(10.0))))]
+    #[case::it_does_not_end(hung(), Some(Seen::AtLeast(TimeoutScale::from_factor(20.0))))]
     #[case::it_does_not_run(Err(Shortfall::NoDevice), None)]
     fn a_probe_that_does_not_end_tells_of_a_slow_host(
         #[case] probed: Result<Duration, Shortfall>,
@@ -123,7 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pace_that_somebody_gave_stays() {
-        let pace = Pace::from_factor(7.0);
+        let pace = TimeoutScale::from_factor(7.0);
         let accelerator = accelerator::Accelerator::Tcg;
         let selection = Selection { accelerator, reason: String::new(), pace, is_measured: false, remembered: None };
         let measuring = keep_measuring(selection, PathBuf::new(), pace.into(), 1.0, |_| panic!("nothing is measured"));

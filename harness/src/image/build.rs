@@ -1,15 +1,15 @@
 //! From a recipe to an image in the cache.
 
-use super::answer::Freshness;
 use super::error::ImageError;
-use super::foreign;
-use super::ingredients::{self, disk_name, tree_name};
 use super::plan::{self, Plan};
 use super::progress::Progress;
 use super::recipe::{Catalogue, Foreign, Recipe, RecipeError, Source};
 use super::tool;
 use crate::cache::{self, Cache, ContentKey, EntryName, InUse, Kind, Size};
 use crate::host::workspace::Workspace;
+use crate::image::apt_cache::CachePolicy;
+use crate::image::external;
+use crate::image::key_inputs::{self, disk_name, tree_name};
 use crate::machine::Boot;
 use crate::qcow2::Header;
 use crate::shell::{quoted, quoted_all, quoted_path};
@@ -53,7 +53,7 @@ pub fn ensure(
 ) -> Result<Image, ImageError> {
     let recipe = catalogue.get(name)?;
     let (key, in_use) =
-        Site::work(catalogue, cache, Freshness::asked_for(refresh), progress, |site| match &recipe.source {
+        Site::work(catalogue, cache, CachePolicy::asked_for(refresh), progress, |site| match &recipe.source {
             Source::Disk(files) => site.foreign_disk(recipe, files),
             Source::Base(_) => site.not_overtaken(|site| site.disk(recipe)),
             Source::Release(release) => site.release_disk(recipe, release),
@@ -70,7 +70,7 @@ pub fn ensure_base(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Option<InUse>, ImageError> {
     let recipe = catalogue.get(name)?;
-    let base = Site::work(catalogue, cache, Freshness::Day, progress, |site| {
+    let base = Site::work(catalogue, cache, CachePolicy::Day, progress, |site| {
         site.not_overtaken(|site| site.base_tree(recipe, site.freshness))
     })?;
     Ok(base.map(|base| base.in_use))
@@ -95,9 +95,9 @@ pub(super) struct Site<'a> {
     pub(super) catalogue: &'a Catalogue,
     cache: &'a Cache,
     /// How old an answer may be by which something is looked for in the cache.
-    freshness: Freshness,
+    freshness: CachePolicy,
     /// The same for what is installed.
-    to_fetch: Freshness,
+    to_fetch: CachePolicy,
     pub(super) progress: &'a mut dyn FnMut(Progress),
     /// What the entry that is being built takes while it is built, if that is known.
     needed: Option<Size>,
@@ -112,7 +112,7 @@ impl<'a> Site<'a> {
     fn work<T>(
         catalogue: &'a Catalogue,
         cache: &'a Cache,
-        freshness: Freshness,
+        freshness: CachePolicy,
         progress: &'a mut dyn FnMut(Progress),
         work: impl FnOnce(&mut Self) -> Result<T, ImageError>,
     ) -> Result<T, ImageError> {
@@ -122,7 +122,7 @@ impl<'a> Site<'a> {
             catalogue,
             cache,
             freshness,
-            to_fetch: Freshness::ToFetch,
+            to_fetch: CachePolicy::ToFetch,
             progress,
             needed: None,
             built: false,
@@ -143,7 +143,7 @@ impl<'a> Site<'a> {
         match work(self) {
             Err(ImageError::Overtaken { packages, .. }) => {
                 (self.progress)(Progress::Overtaken { packages });
-                (self.freshness, self.to_fetch) = (Freshness::Now, Freshness::Now);
+                (self.freshness, self.to_fetch) = (CachePolicy::Now, CachePolicy::Now);
                 work(self)
             }
             done => done,
@@ -165,7 +165,7 @@ impl<'a> Site<'a> {
 
     /// The tree that a recipe builds on. Versions in it are not changed by what is installed over it: they must be those of
     /// the same time.
-    fn base_tree(&mut self, recipe: &Recipe, freshness: Freshness) -> Result<Option<Base>, ImageError> {
+    fn base_tree(&mut self, recipe: &Recipe, freshness: CachePolicy) -> Result<Option<Base>, ImageError> {
         let Source::Base(base) = &recipe.source else { return Ok(None) };
         let recipe = self.catalogue.get(base)?;
         let (key, plan) = self.ingredients(recipe, freshness, tree_name)?;
@@ -181,11 +181,11 @@ impl<'a> Site<'a> {
 
     /// A disk that somebody else made.
     fn foreign_disk(&mut self, recipe: &Recipe, files: &Foreign) -> Result<(ContentKey, InUse), ImageError> {
-        let key = ingredients::foreign(recipe)?;
+        let key = key_inputs::foreign(recipe)?;
         let in_use = self.provide(&disk_name(recipe, &key), |site, workspace, new| {
-            site.needed = foreign::size(files);
+            site.needed = external::size(files);
             let mut fetching = |what: &str| (site.progress)(Progress::Fetching(what.to_owned()));
-            foreign::fetch(recipe, files, new, workspace.path(), &mut fetching)
+            external::fetch(recipe, files, new, workspace.path(), &mut fetching)
         })?;
         Ok((key, in_use))
     }
@@ -194,21 +194,21 @@ impl<'a> Site<'a> {
     fn ingredients(
         &mut self,
         recipe: &Recipe,
-        freshness: Freshness,
+        freshness: CachePolicy,
         name: fn(&Recipe, &ContentKey) -> EntryName,
     ) -> Result<(ContentKey, Plan), ImageError> {
         let (key, plan) = self.planned(recipe, freshness)?;
         if self.cache.place(Kind::Image, &name(recipe, &key)).exists() {
             return Ok((key, plan));
         }
-        self.planned(recipe, Freshness::ToFetch)
+        self.planned(recipe, CachePolicy::ToFetch)
     }
 
     /// An archive that does not answer is asked only once: to wait for it takes long.
-    fn planned(&mut self, recipe: &Recipe, freshness: Freshness) -> Result<(ContentKey, Plan), ImageError> {
+    fn planned(&mut self, recipe: &Recipe, freshness: CachePolicy) -> Result<(ContentKey, Plan), ImageError> {
         let Self { catalogue, cache, progress, silent, .. } = self;
-        let freshness = if *silent { Freshness::Any } else { freshness };
-        ingredients::installed(catalogue, recipe, cache, freshness, &mut |event| {
+        let freshness = if *silent { CachePolicy::Any } else { freshness };
+        key_inputs::installed(catalogue, recipe, cache, freshness, &mut |event| {
             *silent |= event == Progress::OldPlan;
             progress(event);
         })
@@ -273,7 +273,7 @@ impl<'a> Site<'a> {
             }
         };
         let tree = base.map(|base| base.in_use.place().join("tree.tar"));
-        let suite = ingredients::suite(self.catalogue, recipe)?;
+        let suite = key_inputs::suite(self.catalogue, recipe)?;
         install(recipe, suite, tree.as_deref(), format, target, workspace.path(), &mut watch)?;
         let installed = plan::installed(&fs_err::read_to_string(workspace.path().join(INSTALLED))?);
         let packages = plan.overtaken(&installed);

@@ -9,28 +9,28 @@
 //!
 //! This room knows package archives and disks. It does not know labs.
 
-mod answer;
+mod apt_cache;
 mod build;
 mod error;
-mod foreign;
-mod ingredients;
-mod of_release;
+mod external;
+mod freshness;
+mod key_inputs;
 mod plan;
 mod progress;
 mod recipe;
-mod standing;
+mod rpm_image;
 mod tool;
 
-pub use answer::forget_plans;
-pub(crate) use answer::{Answer, Freshness};
+pub use apt_cache::forget_plans;
+pub(crate) use apt_cache::{Answer, CachePolicy};
 pub(crate) use build::LEFT_OUT;
 pub use build::{Image, ensure, ensure_base};
 pub use error::ImageError;
-pub use of_release::{ReleaseTree, Releases};
+pub use freshness::{Asked, Freshness};
 pub(crate) use plan::mirror;
 pub use progress::Progress;
 #[cfg(any(test, fuzzing))]
 pub(crate) use recipe::fuzz;
 pub use recipe::{Catalogue, Recipe, RecipeError, Source};
-pub use standing::{Asked, Standing};
+pub use rpm_image::{ReleaseTree, Releases};
 pub(crate) use tool::{run as run_tool, version as tool_version};

@@ -3,12 +3,12 @@
 // What is counted here comes from others: a number too large must not end the run.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
-use super::answer::{Answer, Freshness};
 use super::error::ImageError;
 use super::progress::Progress;
 use super::tool;
 use crate::cache::{Cache, Size};
 use crate::host::workspace::Workspace;
+use crate::image::apt_cache::{Answer, CachePolicy};
 use crate::shell::{quoted_all, quoted_path};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -69,7 +69,7 @@ impl Wanted<'_> {
     pub(super) fn resolve(
         &self,
         cache: &Cache,
-        freshness: Freshness,
+        freshness: CachePolicy,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Plan, ImageError> {
         let progress = RefCell::new(progress);

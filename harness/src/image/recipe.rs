@@ -1,8 +1,7 @@
 //! Recipes of images, as files.
 
-use super::of_release::Releases;
-use crate::mistake::{Flaw, Mistake};
-use miette::Diagnostic;
+use crate::diagnostic::{Diagnostic, FileDiagnostic};
+use crate::image::rpm_image::Releases;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -107,7 +106,7 @@ fn default_size() -> u32 {
 }
 
 /// What is wrong with the recipes.
-#[derive(Debug, thiserror::Error, Diagnostic)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum RecipeError {
     /// A file or directory cannot be read.
     #[error(transparent)]
@@ -115,7 +114,7 @@ pub enum RecipeError {
     /// A recipe is not what it must be.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Content(#[from] Mistake),
+    Content(#[from] FileDiagnostic),
     /// There is no such recipe.
     #[error("there is no image recipe `{name}`; there are: {}", known.join(", "))]
     Unknown {
@@ -160,7 +159,7 @@ impl Catalogue {
         for entry in fs_err::read_dir(directory)? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "toml") {
-                let recipe = parse(&path, &crate::bounded::read_text(&path, crate::mistake::LARGEST)?)?;
+                let recipe = parse(&path, &crate::bounded::read_text(&path, crate::diagnostic::LARGEST)?)?;
                 recipes.insert(recipe.name.clone(), recipe);
             }
         }
@@ -209,10 +208,10 @@ impl Recipe {
 }
 
 fn parse(path: &Path, text: &str) -> Result<Recipe, RecipeError> {
-    parse_text(path, text).map_err(|flaw| flaw.in_file(path, text).into())
+    parse_text(path, text).map_err(|diagnostic| diagnostic.in_file(path, text).into())
 }
 
-fn parse_text(path: &Path, text: &str) -> Result<Recipe, Flaw> {
+fn parse_text(path: &Path, text: &str) -> Result<Recipe, Diagnostic> {
     let file: File = toml::from_str(text)?;
     let directory = path.parent().unwrap_or(Path::new("."));
     let source = match (file.suite, file.base, file.release, file.from) {
@@ -220,15 +219,18 @@ fn parse_text(path: &Path, text: &str) -> Result<Recipe, Flaw> {
         (None, Some(base), None, None) => Source::Base(base),
         (None, None, Some(release), None) => Source::Release(release),
         (None, None, None, Some(from)) => {
-            Source::Disk(resolved(from, directory).map_err(|message| Flaw::new(message, None))?)
+            Source::Disk(resolved(from, directory).map_err(|message| Diagnostic::new(message, None))?)
         }
-        _ => return Err(Flaw::new("a recipe needs one of `suite`, `base`, `release` and `[from]`", None)),
+        _ => return Err(Diagnostic::new("a recipe needs one of `suite`, `base`, `release` and `[from]`", None)),
     };
     if matches!(source, Source::Release(_)) && !(file.packages.is_empty() && file.debconf.is_empty()) {
-        return Err(Flaw::new("what is in a release is said in its definition: no `packages`, no `debconf`", None));
+        return Err(Diagnostic::new(
+            "what is in a release is said in its definition: no `packages`, no `debconf`",
+            None,
+        ));
     }
     if matches!(source, Source::Disk(_)) && !(file.packages.is_empty() && file.files.is_none()) {
-        return Err(Flaw::new("a foreign disk is taken as it is: no `packages`, no `files`", None));
+        return Err(Diagnostic::new("a foreign disk is taken as it is: no `packages`, no `files`", None));
     }
     Ok(Recipe {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
@@ -278,7 +280,7 @@ mod tests {
 
     fn message(text: &str) -> String {
         let error = parse(Path::new("images/x.toml"), text).unwrap_err();
-        crate::mistake::plain_text(&error)
+        crate::diagnostic::plain_text(&error)
     }
 
     #[rstest::rstest]

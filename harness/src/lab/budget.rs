@@ -1,8 +1,8 @@
-//! How many labs may run at once: as many as memory holds, no more cells than a run has jobs, and no more guests that boot or are
-//! upgraded than cores can carry. All processes of one cache share these, as under nextest, where each cell is a process.
+//! How many labs may run at once: as many as memory holds, no more cases than a run has jobs, and no more guests that boot or are
+//! upgraded than cores can carry. All processes of one cache share these, as under nextest, where each case is a process.
 
-use super::ledger::{Ask, Ledger, Turn};
 use crate::host::memory::{self, Available, Limit};
+use crate::lab::shared_budget::{Ask, SharedBudget, Turn};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,15 +18,15 @@ const LOOK: Duration = Duration::from_millis(200);
 /// the same thing, so nobody waits for ever.
 #[derive(Debug)]
 pub struct Budget {
-    cells: Pot,
+    cases: Pot,
     memory: Pot,
     boots: Pot,
 }
 
-/// Cells that run at once unless the user says otherwise: three for two cores, as they also wait, for what a server does after a
+/// Cases that run at once unless the user says otherwise: three for two cores, as they also wait, for what a server does after a
 /// wrong password, say.
 #[must_use]
-pub fn usual_cells(cores: usize) -> usize {
+pub fn usual_cases(cores: usize) -> usize {
     cores + cores.div_ceil(2)
 }
 
@@ -53,7 +53,7 @@ pub enum BudgetError {
     },
     /// Who has what cannot be read or written.
     #[error("failed to take a share of this host's {what} in {}", directory.display())]
-    Ledger {
+    SharedBudget {
         /// Of what.
         what: &'static str,
         /// Where it is written down.
@@ -97,18 +97,21 @@ impl Measure {
 #[derive(Debug)]
 struct Pot {
     what: &'static str,
-    ledger: Ledger,
+    ledger: SharedBudget,
     measure: Measure,
 }
 
 impl Pot {
     fn open(what: &'static str, directory: PathBuf, measure: Measure) -> io::Result<Self> {
-        Ok(Self { what, ledger: Ledger::open(directory)?, measure })
+        Ok(Self { what, ledger: SharedBudget::open(directory)?, measure })
     }
 
     async fn take(&self, wanted: u32, waiting: &(dyn Fn(&Wait) + Sync)) -> Result<Permit, BudgetError> {
-        let broken =
-            |source| BudgetError::Ledger { what: self.what, directory: self.ledger.directory().to_owned(), source };
+        let broken = |source| BudgetError::SharedBudget {
+            what: self.what,
+            directory: self.ledger.directory().to_owned(),
+            source,
+        };
         let mut ask = self.ledger.ask(wanted).map_err(broken)?;
         let mut looks = 0_u32;
         loop {
@@ -146,16 +149,16 @@ impl fmt::Display for Wait {
 }
 
 impl Budget {
-    /// So many cells at once, this host's RAM for guests, and its cores for those that boot. Who has what stands in `directory`, for
-    /// all processes that share it; how many cells there are, is said by who takes the first.
-    pub fn shared(directory: &Path, cells: usize, cores: usize) -> io::Result<Self> {
-        let [cells, cores] = [cells, cores].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
-        Self::of(directory, cells, Measure::Memory, cores)
+    /// So many cases at once, this host's RAM for guests, and its cores for those that boot. Who has what stands in `directory`, for
+    /// all processes that share it; how many cases there are, is said by who takes the first.
+    pub fn shared(directory: &Path, cases: usize, cores: usize) -> io::Result<Self> {
+        let [cases, cores] = [cases, cores].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        Self::of(directory, cases, Measure::Memory, cores)
     }
 
-    fn of(directory: &Path, cells: u32, memory: Measure, cores: u32) -> io::Result<Self> {
+    fn of(directory: &Path, cases: u32, memory: Measure, cores: u32) -> io::Result<Self> {
         Ok(Self {
-            cells: Pot::open("of the cells that run at once", directory.join("cells"), Measure::Fixed(cells))?,
+            cases: Pot::open("of the cases that run at once", directory.join("cases"), Measure::Fixed(cases))?,
             memory: Pot::open("MiB of memory", directory.join("memory"), memory)?,
             boots: Pot::open("cores for booting guests", directory.join("boots"), Measure::Fixed(cores))?,
         })
@@ -167,10 +170,10 @@ impl Budget {
         self.memory.measure.take().0
     }
 
-    /// A cell's turn to run, for as long as the permit lives. Two runs at once have no more cells between them than one: a guest whose
+    /// A case's turn to run, for as long as the permit lives. Two runs at once have no more cases between them than one: a guest whose
     /// processor is shared by twice as many takes daemons that are slow for dead ones, by limits of its own that no pace stretches.
-    pub async fn cell(&self, waiting: &(dyn Fn(&Wait) + Sync)) -> Result<Permit, BudgetError> {
-        self.cells.take(1, waiting).await
+    pub async fn case(&self, waiting: &(dyn Fn(&Wait) + Sync)) -> Result<Permit, BudgetError> {
+        self.cases.take(1, waiting).await
     }
 
     /// RAM for a lab, for as long as the permit lives. `waiting` is called once if it cannot be had at
@@ -221,18 +224,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn two_runs_have_no_more_cells_than_one() {
+    async fn two_runs_have_no_more_cases_than_one() {
         let directory = tempfile::tempdir().unwrap();
         let [one, other] = [(); 2].map(|()| budget(directory.path(), 1000, Limit::Host));
         let mut held = Vec::new();
         for budget in [&one, &other, &one] {
-            held.push(budget.cell(&|_| panic!("there are three")).await.unwrap());
+            held.push(budget.case(&|_| panic!("there are three")).await.unwrap());
         }
         let (waits, mut hears) = tokio::sync::mpsc::unbounded_channel();
         let fourth =
-            tokio::spawn(async move { other.cell(&|wait| waits.send(wait.to_string()).unwrap()).await.unwrap() });
+            tokio::spawn(async move { other.case(&|wait| waits.send(wait.to_string()).unwrap()).await.unwrap() });
         let words = hears.recv().await.unwrap();
-        assert_eq!(words, "waits for 1 of the cells that run at once: 0 of 3 are free");
+        assert_eq!(words, "waits for 1 of the cases that run at once: 0 of 3 are free");
         held.pop();
         fourth.await.unwrap();
     }

@@ -167,7 +167,7 @@ fn names_of(hosts: &[Host]) -> Names {
     names
 }
 
-/// Whether a file of a cell that is called so is a capture of its lab.
+/// Whether a file of a case that is called so is a capture of its lab.
 #[must_use]
 pub fn is_capture(file: &str) -> bool {
     file.strip_prefix("capture-").is_some_and(|name| name.strip_suffix(".pcap").is_some())

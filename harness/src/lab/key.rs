@@ -103,7 +103,7 @@ mod tests {
     use crate::machine::Boot;
     use crate::network::Segment;
     use crate::seed::Templates;
-    use crate::time::Pace;
+    use crate::time::TimeoutScale;
     use std::collections::BTreeMap;
 
     fn setup() -> Setup {
@@ -120,7 +120,7 @@ mod tests {
             qemu_version: "QEMU emulator version 10.0.2".into(),
             accelerator: Accelerator::Tcg,
             counter: None,
-            tempo: Pace::REFERENCE.into(),
+            tempo: TimeoutScale::REFERENCE.into(),
             workspaces: "/cache/labs".into(),
         }
     }
@@ -150,7 +150,7 @@ mod tests {
     fn a_key_covers_all_that_went_in() {
         let changes: [(&str, Change, bool); 12] = [
             ("nothing", |_, _, _| (), true),
-            ("pace", |_, setup, _| setup.tempo = Pace::from_factor(9.0).into(), true),
+            ("pace", |_, setup, _| setup.tempo = TimeoutScale::from_factor(9.0).into(), true),
             ("workspaces", |_, setup, _| setup.workspaces = "/elsewhere".into(), true),
             ("QEMU", |_, setup, _| setup.qemu_version = "QEMU emulator version 10.0.3".into(), false),
             ("accelerator", |_, setup, _| setup.accelerator = Accelerator::Kvm, false),

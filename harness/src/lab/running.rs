@@ -5,10 +5,10 @@ use super::setup::LabError;
 use super::template::Template;
 use super::topology::Topology;
 use crate::host::workspace::Workspace;
-use crate::machine::{Logs, Machine, MachineName, Origin, Spec, Trouble, ssh};
+use crate::machine::{Logs, Machine, MachineFailure, MachineName, Origin, Spec, ssh};
 use crate::network::Namespace;
 use crate::seed::{Host, Identity};
-use crate::time::{Deadline, Pace, Tempo};
+use crate::time::{Deadline, LiveTimeoutScale, TimeoutScale};
 use futures_util::future::{select_all, try_join_all};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ pub struct Lab {
     /// Machines that others run, each with the one that does.
     pub(super) inside: BTreeMap<MachineName, MachineName>,
     pub(super) identity: Identity,
-    pub(super) tempo: Tempo,
+    pub(super) tempo: LiveTimeoutScale,
     workspace: Workspace,
     /// How often a machine of it was switched on again.
     pub(super) boots: u32,
@@ -45,7 +45,7 @@ impl Lab {
         topology: &Topology,
         specs: Vec<Spec>,
         identity: Identity,
-        tempo: Tempo,
+        tempo: LiveTimeoutScale,
         workspace: Workspace,
         logs: &Path,
     ) -> Result<Self, LabError> {
@@ -112,7 +112,7 @@ impl Lab {
     }
 
     /// How slow this host is now.
-    pub fn pace(&self) -> Pace {
+    pub fn pace(&self) -> TimeoutScale {
         self.tempo.pace()
     }
 
@@ -129,7 +129,7 @@ impl Lab {
     }
 
     /// Completes when something befalls any machine.
-    pub async fn trouble(&self) -> (MachineName, Trouble) {
+    pub async fn trouble(&self) -> (MachineName, MachineFailure) {
         if self.machines.is_empty() {
             return std::future::pending().await;
         }

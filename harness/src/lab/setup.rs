@@ -1,7 +1,7 @@
 //! What labs are made with, and what can go wrong.
 
 use super::budget::{BudgetError, Wait};
-use super::template::TemplateFlaw;
+use super::template::TemplateError;
 use super::topology::{Definition, Topology};
 use crate::cache::{Cache, EntryName};
 use crate::host::accelerator::{Accelerator, Selection};
@@ -10,11 +10,11 @@ use crate::host::tools;
 use crate::host::workspace::Workspace;
 use crate::image::Image;
 use crate::machine::ssh::SshError;
-use crate::machine::{Boot, Guest, MachineError, MachineName, Origin, Spec, Trouble, VerbError};
+use crate::machine::{Boot, Guest, MachineError, MachineFailure, MachineName, Origin, Spec, VerbError};
 use crate::network::NetworkError;
 use crate::seed::{IdentityError, SeedError, Templates};
 use crate::size::Size;
-use crate::time::{Expired, Tempo};
+use crate::time::{Expired, LiveTimeoutScale};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ pub struct Setup {
     /// How fast the time-stamp counter of guests runs; none where their kernel knows.
     pub counter: Option<Frequency>,
     /// How slow this host is.
-    pub tempo: Tempo,
+    pub tempo: LiveTimeoutScale,
     /// Where working directories of labs are made.
     pub workspaces: PathBuf,
 }
@@ -279,7 +279,7 @@ pub enum LabError {
     },
     /// A fresh template is wrong, so freezing itself is.
     #[error("the template that was just made is of no use: {0}")]
-    Template(#[from] TemplateFlaw),
+    Template(#[from] TemplateError),
     /// This host is too small.
     #[error(transparent)]
     Budget(#[from] BudgetError),
@@ -308,10 +308,10 @@ pub enum LabError {
 
 impl LabError {
     /// What befell a machine, if that is what the error says.
-    pub(crate) fn trouble(&self) -> Option<(&MachineName, &Trouble)> {
+    pub(crate) fn trouble(&self) -> Option<(&MachineName, &MachineFailure)> {
         match self {
-            Self::Machine(MachineError::Trouble { machine, trouble })
-            | Self::Verb(VerbError::Trouble { machine, trouble }) => Some((machine, trouble)),
+            Self::Machine(MachineError::MachineFailure { machine, trouble })
+            | Self::Verb(VerbError::MachineFailure { machine, trouble }) => Some((machine, trouble)),
             Self::StaysAway { source, .. } => source.trouble(),
             _ => None,
         }
@@ -319,7 +319,7 @@ impl LabError {
 
     /// Whether QEMU gave itself up: an assertion in it failed.
     pub(super) fn is_abort_of_qemu(&self) -> bool {
-        matches!(self.trouble(), Some((_, Trouble::Exited { how })) if how.contains("SIGABRT"))
+        matches!(self.trouble(), Some((_, MachineFailure::Exited { how })) if how.contains("SIGABRT"))
     }
 
     /// Whether QEMU did not take the state of a frozen machine: its template is of no use here.

@@ -28,7 +28,7 @@ const MANIFEST: &str = "manifest.json";
 
 /// Why a template is not used.
 #[derive(Debug, thiserror::Error)]
-pub enum TemplateFlaw {
+pub enum TemplateError {
     /// A file is missing or cannot be read.
     #[error("{} cannot be read: {source}", path.display())]
     Unreadable {
@@ -190,15 +190,18 @@ impl Manifest {
         std::fs::write(&path, text).map_err(LabError::file(&path))
     }
 
-    pub(super) fn read(directory: &Path) -> Result<Self, TemplateFlaw> {
+    pub(super) fn read(directory: &Path) -> Result<Self, TemplateError> {
         let path = directory.join(MANIFEST);
-        let text = std::fs::read(&path).map_err(|source| TemplateFlaw::Unreadable { path: path.clone(), source })?;
+        let text = std::fs::read(&path).map_err(|source| TemplateError::Unreadable { path: path.clone(), source })?;
         // Of a manifest of another format only the format is read.
         let unreadable =
-            |error: serde_json::Error| TemplateFlaw::Manifest { path: path.clone(), reason: error.to_string() };
+            |error: serde_json::Error| TemplateError::Manifest { path: path.clone(), reason: error.to_string() };
         let value: serde_json::Value = serde_json::from_slice(&text).map_err(unreadable)?;
         if value["format"] != FORMAT {
-            return Err(TemplateFlaw::Foreign(format!("by another version of Rehearsal (format {})", value["format"])));
+            return Err(TemplateError::Foreign(format!(
+                "by another version of Rehearsal (format {})",
+                value["format"]
+            )));
         }
         serde_json::from_value(value).map_err(unreadable)
     }
@@ -207,14 +210,14 @@ impl Manifest {
 impl Template {
     /// Reads the template in `directory`, all of it: whether nothing was changed since it was made, and it stands on the
     /// disks that are there now.
-    pub(super) fn verified(directory: &Path, topology: &Topology, setup: &Setup) -> Result<Manifest, TemplateFlaw> {
+    pub(super) fn verified(directory: &Path, topology: &Topology, setup: &Setup) -> Result<Manifest, TemplateError> {
         let manifest = Manifest::read(directory)?;
         for (_, machine) in topology.present() {
             let now = setup.media.get(&machine.image).map(|media| &media.disk);
             let then = manifest.below.get(machine.name.get_ref());
             if now != then {
                 let place = then.map_or("nothing".into(), |path| path.display().to_string());
-                return Err(TemplateFlaw::Foreign(format!("for a machine {} on {place}", machine.name.get_ref())));
+                return Err(TemplateError::Foreign(format!("for a machine {} on {place}", machine.name.get_ref())));
             }
         }
         check_disks(directory, &manifest.below)?;
@@ -229,10 +232,10 @@ impl Template {
         topology: &Topology,
         secret: &CacheSecret,
         holds: Holds,
-    ) -> Result<Self, TemplateFlaw> {
+    ) -> Result<Self, TemplateError> {
         let accounts = topology.accounts.iter().map(String::as_str);
         let identity = Identity::recall(&secret.lab(&manifest.nonce), manifest.authority.clone(), accounts)
-            .map_err(|error| TemplateFlaw::Identity(error.to_string()))?;
+            .map_err(|error| TemplateError::Identity(error.to_string()))?;
         Ok(Self { directory: directory.to_owned(), manifest, identity, holds })
     }
 
@@ -278,15 +281,15 @@ impl Template {
 }
 
 /// Every disk stands on the one that it was frozen on: the files of a template may have been imported, and its manifest with them.
-fn check_disks(directory: &Path, below: &BTreeMap<MachineName, PathBuf>) -> Result<(), TemplateFlaw> {
+fn check_disks(directory: &Path, below: &BTreeMap<MachineName, PathBuf>) -> Result<(), TemplateError> {
     below.iter().try_for_each(|(machine, image)| {
         let (_, disk) = files_of(directory, machine);
-        Header::of_overlay(&disk, image).map(drop).map_err(|source| TemplateFlaw::Disk { path: disk, source })
+        Header::of_overlay(&disk, image).map(drop).map_err(|source| TemplateError::Disk { path: disk, source })
     })
 }
 
 /// Every file is what it was. The files are read in parallel.
-fn verify(directory: &Path, files: &BTreeMap<PlainPath, Digest>) -> Result<(), TemplateFlaw> {
+fn verify(directory: &Path, files: &BTreeMap<PlainPath, Digest>) -> Result<(), TemplateError> {
     std::thread::scope(|scope| {
         let checks: Vec<_> = files
             .iter()
@@ -295,8 +298,8 @@ fn verify(directory: &Path, files: &BTreeMap<PlainPath, Digest>) -> Result<(), T
                     let path = name.below(directory);
                     match digest(&path) {
                         Ok(found) if found == *expected => Ok(()),
-                        Ok(_) => Err(TemplateFlaw::Changed { path }),
-                        Err(source) => Err(TemplateFlaw::Unreadable { path, source }),
+                        Ok(_) => Err(TemplateError::Changed { path }),
+                        Err(source) => Err(TemplateError::Unreadable { path, source }),
                     }
                 })
             })
@@ -304,7 +307,7 @@ fn verify(directory: &Path, files: &BTreeMap<PlainPath, Digest>) -> Result<(), T
         checks.into_iter().try_for_each(|check| {
             check.join().unwrap_or_else(|_| {
                 let source = io::Error::other("the check panicked");
-                Err(TemplateFlaw::Unreadable { path: directory.to_owned(), source })
+                Err(TemplateError::Unreadable { path: directory.to_owned(), source })
             })
         })
     })
@@ -361,7 +364,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let files = files(directory.path());
         harm(directory.path());
-        let outcome = verify(directory.path(), &files).map_or_else(|flaw| flaw.to_string(), |()| String::new());
+        let outcome =
+            verify(directory.path(), &files).map_or_else(|diagnostic| diagnostic.to_string(), |()| String::new());
         assert!(if words.is_empty() { outcome.is_empty() } else { outcome.contains(words) }, "{outcome}");
     }
 
@@ -385,7 +389,7 @@ mod tests {
         std::fs::write(directory.path().join("mail.qcow2"), crate::qcow2::tests::disk(Some(backing))).unwrap();
         let below = (MachineName::try_from("mail".to_owned()).unwrap(), "/cache/images/mail/disk.qcow2".into());
         let checked = check_disks(directory.path(), &[below].into());
-        let said = checked.map_or_else(|flaw| flaw.to_string(), |()| String::new());
+        let said = checked.map_or_else(|diagnostic| diagnostic.to_string(), |()| String::new());
         assert!(if words.is_empty() { said.is_empty() } else { said.contains(words) }, "{said}");
     }
 
@@ -399,7 +403,7 @@ mod tests {
         if !text.is_empty() {
             std::fs::write(directory.path().join(MANIFEST), text).unwrap();
         }
-        let flaw = Manifest::read(directory.path()).unwrap_err().to_string();
-        assert!(flaw.contains(words), "{flaw}");
+        let diagnostic = Manifest::read(directory.path()).unwrap_err().to_string();
+        assert!(diagnostic.contains(words), "{diagnostic}");
     }
 }

@@ -1,7 +1,7 @@
 //! What a lab consists of, as data.
 
+use crate::diagnostic::Diagnostic;
 use crate::machine::{MachineName, NetworkCard};
-use crate::mistake::Flaw;
 use crate::network::{MacAddress, Segment, SegmentName, TapName};
 use crate::seed::{Card, Host, Wiring};
 use schemars::JsonSchema;
@@ -94,7 +94,7 @@ impl Topology {
         accounts: Vec<String>,
         segments: Vec<Segment>,
         machines: Vec<Definition>,
-    ) -> Result<Self, Flaw> {
+    ) -> Result<Self, Diagnostic> {
         let topology = Self { name, domain, accounts, segments, machines };
         let mut names = BTreeSet::new();
         let mut addresses = BTreeSet::new();
@@ -102,19 +102,19 @@ impl Topology {
             for (segment, address) in machine.places() {
                 topology.check_address(segment, address)?;
                 if !addresses.insert(*address.get_ref()) {
-                    return Err(Flaw::new("two machines have this address", address.span()));
+                    return Err(Diagnostic::new("two machines have this address", address.span()));
                 }
             }
             let own: BTreeSet<_> = machine.places().map(|(_, address)| *address.get_ref()).collect();
             for address in machine.names.values() {
                 topology.check_address(&machine.segment, address)?;
                 if addresses.contains(address.get_ref()) && !own.contains(address.get_ref()) {
-                    return Err(Flaw::new("another machine has this address", address.span()));
+                    return Err(Diagnostic::new("another machine has this address", address.span()));
                 }
             }
             addresses.extend(machine.names.values().map(|address| *address.get_ref()));
             if !names.insert(machine.name.get_ref().clone()) {
-                return Err(Flaw::new("two machines have this name", machine.name.span()));
+                return Err(Diagnostic::new("two machines have this name", machine.name.span()));
             }
         }
         topology.machines.iter().try_for_each(|machine| topology.check_inside(machine))?;
@@ -123,43 +123,44 @@ impl Topology {
     }
 
     /// Who runs a machine is a machine that the lab itself runs.
-    fn check_inside(&self, machine: &Definition) -> Result<(), Flaw> {
+    fn check_inside(&self, machine: &Definition) -> Result<(), Diagnostic> {
         let Some(inside) = &machine.inside else { return Ok(()) };
         let name = inside.get_ref();
         let Some(host) = self.machine(name.as_str()) else {
-            return Err(Flaw::new(format!("there is no machine `{name}` to run it"), inside.span()));
+            return Err(Diagnostic::new(format!("there is no machine `{name}` to run it"), inside.span()));
         };
         if host.inside.is_some() || host.name.get_ref() == machine.name.get_ref() {
-            let flaw = Flaw::new(format!("`{name}` is no machine that the lab itself starts"), inside.span());
-            return Err(flaw.with_help("name a machine without `inside`"));
+            let diagnostic =
+                Diagnostic::new(format!("`{name}` is no machine that the lab itself starts"), inside.span());
+            return Err(diagnostic.with_help("name a machine without `inside`"));
         }
         if let Some(packages) = &machine.packages {
-            return Err(Flaw::new("a machine inside another one has no disk of packages", packages.span()));
+            return Err(Diagnostic::new("a machine inside another one has no disk of packages", packages.span()));
         }
         Ok(())
     }
 
-    fn check_address(&self, segment: &Spanned<SegmentName>, address: &Spanned<Ipv4Addr>) -> Result<(), Flaw> {
+    fn check_address(&self, segment: &Spanned<SegmentName>, address: &Spanned<Ipv4Addr>) -> Result<(), Diagnostic> {
         let Some(known) = self.segment(segment.get_ref()) else {
             let known: Vec<_> = self.segments.iter().map(|segment| segment.name.to_string()).collect();
-            let flaw = Flaw::new(format!("there is no segment `{}`", segment.get_ref()), segment.span());
-            return Err(flaw.with_help(format!("segments: {}", known.join(", "))));
+            let diagnostic = Diagnostic::new(format!("there is no segment `{}`", segment.get_ref()), segment.span());
+            return Err(diagnostic.with_help(format!("segments: {}", known.join(", "))));
         };
         if known.prefix.holds(*address.get_ref()) {
             return Ok(());
         }
         let message = format!("{} is no address for a machine in {}", address.get_ref(), known.prefix);
         let help = format!("{} is the lab's own address", known.prefix.observer());
-        Err(Flaw::new(message, address.span()).with_help(help))
+        Err(Diagnostic::new(message, address.span()).with_help(help))
     }
 
     /// A gateway is in the machine's own network, and a resolver where the machine can send packets.
-    fn check_routes(&self, machine: &Definition) -> Result<(), Flaw> {
+    fn check_routes(&self, machine: &Definition) -> Result<(), Diagnostic> {
         let known = self.machines.iter().map(|machine| machine.name.get_ref().as_str());
         for peer in [&machine.gateway, &machine.resolver].into_iter().flatten() {
             if self.machine(peer.get_ref().as_str()).is_none() {
                 let message = format!("there is no machine `{}`", peer.get_ref());
-                return Err(Flaw::unknown(message, peer.span(), peer.get_ref().as_str(), known));
+                return Err(Diagnostic::unknown(message, peer.span(), peer.get_ref().as_str(), known));
             }
         }
         let segment = machine.segment.get_ref();
@@ -167,7 +168,7 @@ impl Topology {
             && self.address_in(gateway.get_ref(), segment).is_none()
         {
             let message = format!("{} has no card in segment {segment}: it is no way out of it", gateway.get_ref());
-            return Err(Flaw::new(message, gateway.span()).with_help("give it a [[machine.card]] there"));
+            return Err(Diagnostic::new(message, gateway.span()).with_help("give it a [[machine.card]] there"));
         }
         if let Some(resolver) = &machine.resolver
             && machine.gateway.is_none()
@@ -175,7 +176,9 @@ impl Topology {
         {
             let message =
                 format!("{} has no route to {}: it has no gateway", machine.name.get_ref(), resolver.get_ref());
-            return Err(Flaw::new(message, resolver.span()).with_help("name a machine of its network as its `gateway`"));
+            return Err(
+                Diagnostic::new(message, resolver.span()).with_help("name a machine of its network as its `gateway`")
+            );
         }
         Ok(())
     }
@@ -372,7 +375,7 @@ memory_mib = 256
 processors = 1
 "#;
 
-    fn lab(text: &str) -> Result<Topology, Flaw> {
+    fn lab(text: &str) -> Result<Topology, Diagnostic> {
         let Parts { segment, machine } = toml::from_str(text).unwrap();
         Topology::new("lab".into(), "lan.test".into(), Vec::new(), segment, machine)
     }
@@ -416,8 +419,8 @@ processors = 1
     )]
     #[case::taken("10.20.1.2\"", "10.20.1.10\"", "two machines have this address")]
     fn what_has_no_way_is_named(#[case] good: &str, #[case] bad: &str, #[case] words: &str) {
-        let flaw = lab(&LAB.replace(good, bad)).unwrap_err();
-        assert!(flaw.message.contains(words), "{}", flaw.message);
-        assert!(flaw.span.is_some());
+        let diagnostic = lab(&LAB.replace(good, bad)).unwrap_err();
+        assert!(diagnostic.message.contains(words), "{}", diagnostic.message);
+        assert!(diagnostic.span.is_some());
     }
 }

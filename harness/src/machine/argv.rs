@@ -147,7 +147,7 @@ fn channels(arguments: &mut Arguments, descriptors: Descriptors) {
     arguments.option("-chardev", format!("socket,id=agent,fd={}", descriptors.agent));
     arguments.option("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0");
     arguments.option("-chardev", format!("socket,id=waker,fd={}", descriptors.waker));
-    arguments.option("-device", format!("virtserialport,chardev=waker,name={}", super::waker::PORT));
+    arguments.option("-device", format!("virtserialport,chardev=waker,name={}", crate::machine::clock_sync::PORT));
     arguments.option("-chardev", format!("socket,id=console,fd={}", descriptors.console));
     arguments.option("-serial", "chardev:console");
     arguments.option("-chardev", format!("socket,id=qmp,fd={}", descriptors.qmp));

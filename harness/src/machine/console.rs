@@ -5,7 +5,7 @@
 
 use super::log::Log;
 use super::terminal::Terminal;
-use crate::harmless::{Shows, Sieve};
+use crate::sanitize::{Shows, TerminalSanitizer};
 use crate::secrets::Secrets;
 use crate::size::Size;
 use std::fmt;
@@ -38,14 +38,14 @@ pub const FATAL_PATTERNS: &[FatalPattern] = &[
 
 /// A fatal line that was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Badness {
+pub struct ConsoleFault {
     /// What it means.
     pub meaning: &'static str,
     /// The line, made harmless, and without secrets.
     pub line: String,
 }
 
-impl fmt::Display for Badness {
+impl fmt::Display for ConsoleFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.meaning, self.line)
     }
@@ -63,11 +63,11 @@ pub(super) async fn follow(
     mut console: OwnedReadHalf,
     terminal: &Terminal,
     mut log: Log,
-    found: watch::Sender<Option<Badness>>,
+    found: watch::Sender<Option<ConsoleFault>>,
 ) -> std::io::Result<()> {
     let mut scanner = Scanner { secrets: log.secrets().clone(), line: Vec::new() };
     let mut buffer = vec![0; 16 << 10];
-    let mut publish = |badness: Badness| {
+    let mut publish = |badness: ConsoleFault| {
         found.send_if_modified(|seen| seen.is_none() && seen.replace(badness).is_none());
     };
     loop {
@@ -104,7 +104,7 @@ struct Scanner {
 
 impl Scanner {
     /// Takes what came, and hands back the first fatal line that ends in it.
-    fn scan(&mut self, bytes: &[u8]) -> Option<Badness> {
+    fn scan(&mut self, bytes: &[u8]) -> Option<ConsoleFault> {
         let mut found = None;
         for &byte in bytes {
             if byte == b'\n' {
@@ -118,12 +118,12 @@ impl Scanner {
     }
 
     /// The line as it is so far, if it is fatal already.
-    fn judge(&self) -> Option<Badness> {
+    fn judge(&self) -> Option<ConsoleFault> {
         let text = String::from_utf8_lossy(&self.line);
         let pattern = FATAL_PATTERNS.iter().find(|pattern| text.contains(pattern.text))?;
-        let mut sieve = Sieve::new(Shows::Text);
+        let mut sieve = TerminalSanitizer::new(Shows::Text);
         let line = sieve.pass(text.as_bytes()) + &sieve.end();
-        Some(Badness { meaning: pattern.meaning, line: self.secrets.redact(line.trim()) })
+        Some(ConsoleFault { meaning: pattern.meaning, line: self.secrets.redact(line.trim()) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Logs of a machine: what its guest prints, and what its QEMU says. Neither is trusted: a log has an upper bound, is made harmless
 //! for whoever looks into it, and holds no secret at any time, so that a run that is killed leaves none.
 
-use crate::harmless::{Shows, Sieve};
+use crate::sanitize::{Shows, TerminalSanitizer};
 use crate::secrets::{Redaction, Secrets};
 use crate::size::Size;
 use std::io;
@@ -31,7 +31,7 @@ impl Logs<'_> {
 #[derive(Debug)]
 pub(super) struct Log {
     file: File,
-    sieve: Sieve,
+    sieve: TerminalSanitizer,
     redaction: Redaction,
     limit: Size,
     /// How many bytes fit in.
@@ -42,7 +42,7 @@ impl Log {
     /// An empty one, which ends with a note when it has reached the limit.
     pub(super) async fn create(path: &Path, limit: Size, secrets: &Secrets) -> io::Result<Self> {
         let file = File::create(path).await?;
-        let (sieve, redaction) = (Sieve::new(Shows::Text), Redaction::of(secrets));
+        let (sieve, redaction) = (TerminalSanitizer::new(Shows::Text), Redaction::of(secrets));
         Ok(Self { file, sieve, redaction, limit, room: limit.as_bytes() })
     }
 

@@ -1,7 +1,7 @@
 //! A guest that ends by its own will: its services stop, its file systems are written, and then QEMU is gone.
 
 use super::process::{Machine, MachineError};
-use super::trouble::Trouble;
+use crate::machine::failure::MachineFailure;
 use crate::time::Deadline;
 use qapi::qmp;
 
@@ -21,8 +21,8 @@ impl Machine {
     pub async fn ended(self, deadline: Deadline) -> Result<(), MachineError> {
         let machine = || self.name().clone();
         match deadline.bound("the guest to shut down", self.trouble()).await {
-            Ok(Trouble::Exited { how }) if how.starts_with(CLEAN) => self.stop(deadline).await,
-            Ok(trouble) => Err(MachineError::Trouble { machine: machine(), trouble }),
+            Ok(MachineFailure::Exited { how }) if how.starts_with(CLEAN) => self.stop(deadline).await,
+            Ok(trouble) => Err(MachineError::MachineFailure { machine: machine(), trouble }),
             Err(source) => Err(MachineError::Expired { machine: machine(), source }),
         }
     }

@@ -3,7 +3,7 @@
 use super::agent::{Agent, AgentError, Commands};
 use super::argv::{Descriptors, argv};
 use super::capture;
-use super::console::{self, Badness};
+use super::console::{self, ConsoleFault};
 use super::freeze;
 use super::log::{Log, Logs};
 use super::memory::Ram;
@@ -11,11 +11,11 @@ use super::qmp::{Qmp, QmpError};
 use super::reach::reach;
 use super::spec::{MachineName, Origin, Spec};
 use super::terminal::Terminal;
-use super::trouble::{Trouble, ending};
-use super::waker::Waker;
 use crate::host::core_meter;
 use crate::host::memory::Kills;
 use crate::host::raw::{confine, tie_to_thread};
+use crate::machine::clock_sync::ClockSync;
+use crate::machine::failure::{MachineFailure, ending};
 use crate::network::{Keeper, NetworkError};
 use crate::size::Size;
 use crate::time::{Deadline, Expired};
@@ -71,11 +71,11 @@ pub enum MachineError {
     },
     /// The machine ended or broke.
     #[error("machine {machine}: {trouble}")]
-    Trouble {
+    MachineFailure {
         /// The machine.
         machine: MachineName,
         /// What happened to it.
-        trouble: Trouble,
+        trouble: MachineFailure,
     },
     /// QEMU's control channel failed.
     #[error("machine {machine}: {source}")]
@@ -119,7 +119,9 @@ impl MachineError {
         match self {
             Self::Control { source: QmpError::Refused { command, .. }, .. } => *command == freeze::LOAD,
             // A QEMU before 9.1 ends, whatever it is asked to do then.
-            Self::Trouble { trouble: Trouble::Exited { how }, .. } => how.contains("load of migration failed"),
+            Self::MachineFailure { trouble: MachineFailure::Exited { how }, .. } => {
+                how.contains("load of migration failed")
+            }
             _ => false,
         }
     }
@@ -131,7 +133,7 @@ pub struct Machine {
     name: MachineName,
     pub(super) qmp: Arc<Qmp>,
     pub(super) agent: Agent,
-    pub(super) waker: Waker,
+    pub(super) waker: ClockSync,
     pub(super) ram: Option<Ram>,
     /// Where QEMU may write the state of processors and devices.
     pub(super) devices: PathBuf,
@@ -142,7 +144,7 @@ pub struct Machine {
     pub(super) linked: AtomicBool,
     pid: Option<u32>,
     exited: watch::Receiver<Option<String>>,
-    badness: watch::Receiver<Option<Badness>>,
+    badness: watch::Receiver<Option<ConsoleFault>>,
     kill: Option<oneshot::Sender<()>>,
     supervisor: JoinHandle<()>,
 }
@@ -197,7 +199,7 @@ impl Machine {
             Err(source) => return Err(died_or(name, exited, source).await),
         };
         let agent = Agent::new(agent);
-        let waker = Waker::new(asynchronous(waker).map_err(prepare("its waker's port"))?);
+        let waker = ClockSync::new(asynchronous(waker).map_err(prepare("its waker's port"))?);
         let kill = Some(kill);
         Ok(Self {
             name,
@@ -251,7 +253,7 @@ impl Machine {
         let machine = || self.name.clone();
         match self.unless_trouble(self.agent.commands.ready(deadline)).await {
             Ok(answer) => answer.map_err(|source| MachineError::Agent { machine: machine(), source }),
-            Err(trouble) => Err(MachineError::Trouble { machine: machine(), trouble }),
+            Err(trouble) => Err(MachineError::MachineFailure { machine: machine(), trouble }),
         }
     }
 
@@ -260,7 +262,7 @@ impl Machine {
     pub(super) async fn unless_trouble<T>(
         &self,
         work: impl Future<Output = Result<T, AgentError>>,
-    ) -> Result<Result<T, AgentError>, Trouble> {
+    ) -> Result<Result<T, AgentError>, MachineFailure> {
         let done = tokio::select! {
             done = work => done,
             trouble = self.trouble() => return Err(trouble),
@@ -275,21 +277,21 @@ impl Machine {
     }
 
     /// Completes when something befalls the machine; never, if nothing does.
-    pub async fn trouble(&self) -> Trouble {
+    pub async fn trouble(&self) -> MachineFailure {
         let (mut exited, mut badness) = (self.exited.clone(), self.badness.clone());
         let mut ended = self.exited.clone();
         tokio::select! {
             biased;
-            Ok(how) = exited.wait_for(Option::is_some) => Trouble::Exited { how: how.clone().unwrap_or_default() },
+            Ok(how) = exited.wait_for(Option::is_some) => MachineFailure::Exited { how: how.clone().unwrap_or_default() },
             Ok(seen) = badness.wait_for(Option::is_some) => {
                 let seen = seen.clone();
-                seen.map_or_else(|| Trouble::Exited { how: String::new() }, Trouble::Console)
+                seen.map_or_else(|| MachineFailure::Exited { how: String::new() }, MachineFailure::Console)
             }
             () = self.qmp.closed() => {
                 // A QEMU that ends does so, too.
                 let how = tokio::time::timeout(ENDING, ended.wait_for(Option::is_some)).await;
                 let how = how.ok().and_then(Result::ok).map(|how| how.clone().unwrap_or_default());
-                how.map_or(Trouble::Uncontrolled, |how| Trouble::Exited { how })
+                how.map_or(MachineFailure::Uncontrolled, |how| MachineFailure::Exited { how })
             }
             else => std::future::pending().await,
         }
@@ -302,7 +304,7 @@ impl Machine {
         match done {
             Ok(answer) => Ok(answer),
             Err(source @ QmpError::Broken { .. }) => match tokio::time::timeout(2 * ENDING, self.trouble()).await {
-                Ok(trouble) => Err(MachineError::Trouble { machine: machine(), trouble }),
+                Ok(trouble) => Err(MachineError::MachineFailure { machine: machine(), trouble }),
                 Err(_) => Err(MachineError::Control { machine: machine(), source }),
             },
             Err(source) => Err(MachineError::Control { machine: machine(), source }),
@@ -408,9 +410,10 @@ async fn supervise(
 async fn died_or(machine: MachineName, mut exited: watch::Receiver<Option<String>>, source: QmpError) -> MachineError {
     let patience = Deadline::after(Duration::from_secs(2));
     match patience.bound("QEMU to end", exited.wait_for(Option::is_some)).await {
-        Ok(Ok(how)) => {
-            MachineError::Trouble { machine, trouble: Trouble::Exited { how: how.clone().unwrap_or_default() } }
-        }
+        Ok(Ok(how)) => MachineError::MachineFailure {
+            machine,
+            trouble: MachineFailure::Exited { how: how.clone().unwrap_or_default() },
+        },
         _ => MachineError::Control { machine, source },
     }
 }

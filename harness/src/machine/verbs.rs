@@ -5,7 +5,7 @@
 use super::agent::{AgentError, Output, summary};
 use super::process::Machine;
 use super::spec::MachineName;
-use super::trouble::Trouble;
+use crate::machine::failure::MachineFailure;
 use crate::shell::quoted;
 use crate::time::{Deadline, Expired};
 
@@ -14,11 +14,11 @@ use crate::time::{Deadline, Expired};
 pub enum VerbError {
     /// The machine ended or broke meanwhile.
     #[error("machine {machine}: {trouble}")]
-    Trouble {
+    MachineFailure {
         /// The machine.
         machine: MachineName,
         /// What happened.
-        trouble: Trouble,
+        trouble: MachineFailure,
     },
     /// The guest agent failed.
     #[error("machine {machine}: {source}")]
@@ -194,7 +194,7 @@ impl Machine {
         let machine = || self.name().clone();
         match self.unless_trouble(work).await {
             Ok(done) => done.map_err(|source| VerbError::Agent { machine: machine(), source }),
-            Err(trouble) => Err(VerbError::Trouble { machine: machine(), trouble }),
+            Err(trouble) => Err(VerbError::MachineFailure { machine: machine(), trouble }),
         }
     }
 

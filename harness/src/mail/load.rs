@@ -9,7 +9,7 @@ use super::imap::{self, MailboxName, Session};
 use super::mailbox::message_id;
 use super::message::{Address, Message, MessageId};
 use super::smtp::{self, TransportTls};
-use crate::time::{Deadline, Pace};
+use crate::time::{Deadline, TimeoutScale};
 use futures_util::future::join_all;
 use rand::RngExt as _;
 use serde::Serialize;
@@ -120,7 +120,7 @@ pub type Bodies = BTreeMap<String, Vec<blake3::Hash>>;
 
 impl Load {
     /// Sends until its time is over, and waits for the last answers. `told` hears of the ledger now and then.
-    pub async fn carry_out(&self, client: &Client, pace: Pace, told: &(dyn Fn(&Ledger) + Sync)) -> Ledger {
+    pub async fn carry_out(&self, client: &Client, pace: TimeoutScale, told: &(dyn Fn(&Ledger) + Sync)) -> Ledger {
         let began = Instant::now();
         let ledger = Mutex::new(Ledger::default());
         let run = Run { load: self, client, pace, began, ledger: &ledger, told };
@@ -139,7 +139,7 @@ impl Load {
 struct Run<'a> {
     load: &'a Load,
     client: &'a Client,
-    pace: Pace,
+    pace: TimeoutScale,
     began: Instant,
     ledger: &'a Mutex<Ledger>,
     told: &'a (dyn Fn(&Ledger) + Sync),

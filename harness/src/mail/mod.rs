@@ -10,7 +10,6 @@
 //! The room may use time and the host's sockets, which it reaches only through a [`Dialer`]. It must not know guests,
 //! labs or scenarios. Whatever a server says is untrusted: it is bounded, escaped, and cleared of the password before it is kept.
 
-pub mod causes;
 pub mod client;
 mod conversation;
 pub mod delivery;

@@ -3,7 +3,7 @@
 use super::address::{MacAddress, Prefix, Segment, TapName};
 use super::flows::clock;
 use super::keeper::Keeper;
-use crate::time::{Deadline, Pace};
+use crate::time::{Deadline, TimeoutScale};
 use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -57,7 +57,11 @@ impl Namespace {
     /// Makes a namespace with a bridge for every segment and the given taps attached to them. On every bridge the lab
     /// itself has the segment's first address: that is where probes come from. A machine has no route for them that does not say its
     /// hardware address in three seconds, which are stretched by the `pace`.
-    pub async fn create(segments: &[Segment], taps: &[(TapName, Segment)], pace: Pace) -> Result<Self, NetworkError> {
+    pub async fn create(
+        segments: &[Segment],
+        taps: &[(TapName, Segment)],
+        pace: TimeoutScale,
+    ) -> Result<Self, NetworkError> {
         let keeper = Keeper::start()?;
         let script = batch(segments, taps, pace);
         keeper.run(move || run_batch(script)).await??;
@@ -112,7 +116,7 @@ impl Namespace {
 }
 
 /// The commands of ip(8) that build the network, for `ip -batch -`.
-fn batch(segments: &[Segment], taps: &[(TapName, Segment)], pace: Pace) -> String {
+fn batch(segments: &[Segment], taps: &[(TapName, Segment)], pace: TimeoutScale) -> String {
     // The kernel asks three times, a second apart (arp(7), `mcast_solicit` and `ucast_solicit`).
     let probes = (3.0 * pace.factor()).ceil();
     let mut script = String::from("link set lo up\n");
@@ -167,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_batch_builds_bridges_before_taps() {
-        let pace = Pace::from_factor(7.1);
+        let pace = TimeoutScale::from_factor(7.1);
         insta::assert_snapshot!(batch(&[lan()], &[(TapName::numbered(0), lan())], pace), @r"
         link set lo up
         link add br-lan address 52:54:00:4d:00:00 type bridge stp_state 0 forward_delay 0 mcast_snooping 0

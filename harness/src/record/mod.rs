@@ -14,8 +14,8 @@ pub use snapshots::{OnDifference, Snapshots, pending};
 pub struct Record {
     /// The scenario.
     pub scenario: String,
-    /// Its cell.
-    pub cell: String,
+    /// Its case.
+    pub case: String,
     /// The step's sentence.
     pub step: String,
     /// What it has shown, without secrets and in its normal form.

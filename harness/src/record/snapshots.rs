@@ -1,4 +1,4 @@
-//! A directory of snapshots: `<scenario>/<cell>/<step>.snap`, in the form of insta.
+//! A directory of snapshots: `<scenario>/<case>/<step>.snap`, in the form of insta.
 //!
 //! Source of the form: insta's documentation, "Snapshot Files": YAML between two lines of three hyphens, then the content. A
 //! file beside it that ends with `.snap.new` is not accepted yet.
@@ -33,13 +33,13 @@ impl Snapshots {
 
     /// The file of a step's snapshot.
     #[must_use]
-    pub fn path(&self, scenario: &str, cell: &str, step: &str) -> PathBuf {
-        self.directory.join(scenario).join(cell).join(format!("{}.snap", file_name(step)))
+    pub fn path(&self, scenario: &str, case: &str, step: &str) -> PathBuf {
+        self.directory.join(scenario).join(case).join(format!("{}.snap", file_name(step)))
     }
 
     /// Compares a record with its snapshot. What differs is handed back, unless it was proposed.
     pub fn compare(&self, record: &Record) -> io::Result<Option<String>> {
-        let path = self.path(&record.scenario, &record.cell, &record.step);
+        let path = self.path(&record.scenario, &record.case, &record.step);
         let proposal = path.with_extension("snap.new");
         let accepted = if path.is_file() { Some(content(&fs_err::read_to_string(&path)?)) } else { None };
         if accepted.as_deref() == Some(record.text.trim_end()) {
@@ -148,7 +148,7 @@ mod tests {
     fn record(text: &str) -> Record {
         Record {
             scenario: "pam-loss".into(),
-            cell: "fault".into(),
+            case: "fault".into(),
             step: "alice's login: \"refused\"".into(),
             text: text.into(),
         }

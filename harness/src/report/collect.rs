@@ -1,13 +1,13 @@
 //! From the files of a run to its report, and from the report to files.
 
-use super::model::{CellReport, FORMAT, Host, LogFile, NamedDrift, Report};
+use super::model::{CaseReport, FORMAT, Host, LogFile, NamedDrift, Report};
 use super::{html, junit};
 use crate::bounded;
-use crate::evidence::{RESULT, ScenarioResult};
 use crate::figures::{self, Figure};
-use crate::harmless;
 use crate::host::output::{self, Readers};
 use crate::network::flows::record;
+use crate::results::{RESULT, ScenarioResult};
+use crate::sanitize;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 const HEAD: &str = "run.json";
 /// The file that the report itself is in.
 const REPORT: &str = "report.json";
-/// Held locked while reports are made: cells that are processes of their own end at the same time.
+/// Held locked while reports are made: cases that are processes of their own end at the same time.
 const LOCK: &str = ".report-lock";
 
-/// What is known of a run beside its cells.
+/// What is known of a run beside its cases.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
@@ -33,7 +33,7 @@ pub struct Head {
     pub interrupted: bool,
     /// Where it ran.
     pub host: Host,
-    /// Cells that did not run.
+    /// Cases that did not run.
     pub left_out: Vec<ScenarioResult>,
 }
 
@@ -98,53 +98,53 @@ pub fn finish(run: &Path, interrupted: bool, left_out: Vec<ScenarioResult>) -> R
     Ok(report)
 }
 
-/// Makes the report of the run in a directory from what its cells have left.
+/// Makes the report of the run in a directory from what its cases have left.
 pub fn collect(run: &Path) -> Result<Report, ReportError> {
     let head = run.join(HEAD);
     if !head.is_file() {
         return Err(ReportError::NoRun(run.to_owned()));
     }
     let head: Head = read(&head)?;
-    let mut cells = Vec::new();
+    let mut cases = Vec::new();
     for entry in fs_err::read_dir(run)? {
         let directory = entry?.path();
         // A link would lead out of the run, to whatever its maker chose.
         let is_own = fs_err::symlink_metadata(&directory)?.is_dir();
         if is_own && directory.join(RESULT).is_file() {
-            cells.push(cell(run, &directory)?);
+            cases.push(case(run, &directory)?);
         }
     }
     let never_ran =
-        |result| CellReport { result, drifts: Vec::new(), flows: None, figures: Vec::new(), files: Vec::new() };
-    cells.extend(head.left_out.into_iter().map(never_ran));
-    sort(&mut cells);
+        |result| CaseReport { result, drifts: Vec::new(), flows: None, figures: Vec::new(), files: Vec::new() };
+    cases.extend(head.left_out.into_iter().map(never_ran));
+    sort(&mut cases);
     // Of a run that was killed nobody has written down how long it took.
     let seconds = head.seconds.unwrap_or_else(|| {
-        let ends = cells.iter().filter_map(|cell| {
-            let length = SignedDuration::try_from_secs_f64(cell.result.seconds).ok()?;
-            cell.result.started?.checked_add(length).ok()
+        let ends = cases.iter().filter_map(|case| {
+            let length = SignedDuration::try_from_secs_f64(case.result.seconds).ok()?;
+            case.result.started?.checked_add(length).ok()
         });
         ends.max().map_or(0.0, |end| end.duration_since(head.started).as_secs_f64())
     });
-    Ok(Report { format: FORMAT, started: head.started, seconds, interrupted: head.interrupted, host: head.host, cells })
+    Ok(Report { format: FORMAT, started: head.started, seconds, interrupted: head.interrupted, host: head.host, cases })
 }
 
 /// Those of one scenario together: the scenario that began first comes first, and what never ran comes last in it.
-fn sort(cells: &mut [CellReport]) {
-    let began = |cell: &CellReport| cell.result.started.unwrap_or(Timestamp::MAX);
+fn sort(cases: &mut [CaseReport]) {
+    let began = |case: &CaseReport| case.result.started.unwrap_or(Timestamp::MAX);
     let first =
-        |name: &str, cells: &[CellReport]| cells.iter().filter(|cell| cell.result.name == name).map(began).min();
+        |name: &str, cases: &[CaseReport]| cases.iter().filter(|case| case.result.name == name).map(began).min();
     let mut keys: Vec<_> =
-        cells.iter().map(|cell| (first(&cell.result.name, cells), cell.result.name.clone())).collect();
+        cases.iter().map(|case| (first(&case.result.name, cases), case.result.name.clone())).collect();
     keys.sort();
     keys.dedup();
-    cells.sort_by_key(|cell| {
-        let place = keys.iter().position(|(_, name)| *name == cell.result.name);
-        (place, began(cell), cell.result.cell.clone())
+    cases.sort_by_key(|case| {
+        let place = keys.iter().position(|(_, name)| *name == case.result.name);
+        (place, began(case), case.result.case.clone())
     });
 }
 
-fn cell(run: &Path, directory: &Path) -> Result<CellReport, ReportError> {
+fn case(run: &Path, directory: &Path) -> Result<CaseReport, ReportError> {
     let result: ScenarioResult = read(&directory.join(RESULT))?;
     let mut drifts: Vec<NamedDrift> = Vec::new();
     for file in result.steps.iter().flat_map(|step| &step.files) {
@@ -170,7 +170,7 @@ fn cell(run: &Path, directory: &Path) -> Result<CellReport, ReportError> {
     }
     let flows = directory.join(record::FILE);
     let flows = if flows.is_file() { Some(read(&flows)?) } else { None };
-    Ok(CellReport { result, drifts, flows, figures, files })
+    Ok(CaseReport { result, drifts, flows, figures, files })
 }
 
 /// Reads the `report.json` of a run.
@@ -201,7 +201,7 @@ pub fn write(report: &Report, run: &Path) -> Result<(), ReportError> {
 
 fn to_json(value: &impl Serialize) -> Result<Vec<u8>, ReportError> {
     let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
-    Ok(harmless::json(&text).into_bytes())
+    Ok(sanitize::json(&text).into_bytes())
 }
 
 /// No run has a larger file.
@@ -225,10 +225,10 @@ fn lock(run: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::samples::{cell, mixed, step};
+    use super::super::model::samples::{case, mixed, step};
     use super::*;
     use crate::drift::Drift;
-    use crate::evidence::{Run, StepOutcome, Verdict};
+    use crate::results::{Run, StepOutcome, Verdict};
 
     fn begun() -> (tempfile::TempDir, Run) {
         let parent = tempfile::tempdir().unwrap();
@@ -238,23 +238,23 @@ mod tests {
     }
 
     #[test]
-    fn what_cells_left_becomes_a_report_with_drift_and_links() {
+    fn what_cases_left_becomes_a_report_with_drift_and_links() {
         let (_parent, run) = begun();
         let at = Timestamp::now();
         let drift = Drift { machine: "mail".into(), before: at, after: at, changes: Vec::new(), packages: Vec::new() };
         let mut with_drift = step(1, StepOutcome::Passed, "OK in");
         with_drift.files.push("drift-before-mail.json".into());
-        let directory = run.cell("pam-loss", "fault").unwrap();
+        let directory = run.case("pam-loss", "fault").unwrap();
         std::fs::write(directory.join("drift-before-mail.json"), serde_json::to_vec(&drift).unwrap()).unwrap();
         std::fs::write(directory.join("console-mail.log"), "boot").unwrap();
-        run.add(cell("fault", Verdict::Passed, None, vec![with_drift]).result).unwrap();
-        let left_out = cell("slow", Verdict::Skipped, Some("for full runs only"), Vec::new()).result;
+        run.add(case("fault", Verdict::Passed, None, vec![with_drift]).result).unwrap();
+        let left_out = case("slow", Verdict::Skipped, Some("for full runs only"), Vec::new()).result;
         finish(run.directory(), true, vec![left_out]).unwrap();
         let report = load(run.directory()).unwrap();
         assert!(report.interrupted);
-        assert_eq!(report.cells.len(), 2);
-        assert_eq!(report.cells[0].drifts[0].drift, drift);
-        let paths: Vec<_> = report.cells[0].files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(report.cases.len(), 2);
+        assert_eq!(report.cases[0].drifts[0].drift, drift);
+        let paths: Vec<_> = report.cases[0].files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["pam-loss::fault/console-mail.log", "pam-loss::fault/drift-before-mail.json"]);
         for file in ["junit.xml", "report.html"] {
             assert!(run.directory().join(file).is_file(), "{file}");
@@ -264,9 +264,9 @@ mod tests {
     #[test]
     fn a_run_that_was_killed_has_a_report_of_what_there_was() {
         let (_parent, run) = begun();
-        run.add(cell("fault", Verdict::Passed, None, Vec::new()).result).unwrap();
+        run.add(case("fault", Verdict::Passed, None, Vec::new()).result).unwrap();
         let report = collect(run.directory()).unwrap();
-        assert_eq!(report.cells.len(), 1);
+        assert_eq!(report.cases.len(), 1);
     }
 
     #[test]
@@ -274,10 +274,10 @@ mod tests {
         let (_parent, run) = begun();
         for name in ["fault", "control"] {
             Head::new(mixed().host).begin(run.directory()).unwrap();
-            run.add(cell(name, Verdict::Passed, None, Vec::new()).result).unwrap();
+            run.add(case(name, Verdict::Passed, None, Vec::new()).result).unwrap();
             finish(run.directory(), false, Vec::new()).unwrap();
         }
-        assert_eq!(load(run.directory()).unwrap().cells.len(), 2);
+        assert_eq!(load(run.directory()).unwrap().cases.len(), 2);
     }
 
     #[rstest::rstest]
@@ -302,12 +302,12 @@ mod tests {
 
     #[test]
     fn scenarios_stay_together_in_the_order_of_their_begin() {
-        let mut cells = mixed().cells;
-        cells[0].result.name = "rewind".into();
-        cells[0].result.started = Some("2026-01-02T03:03:00Z".parse().unwrap());
-        cells.reverse();
-        sort(&mut cells);
-        let titles: Vec<_> = cells.iter().map(|cell| cell.result.title()).collect();
+        let mut cases = mixed().cases;
+        cases[0].result.name = "rewind".into();
+        cases[0].result.started = Some("2026-01-02T03:03:00Z".parse().unwrap());
+        cases.reverse();
+        sort(&mut cases);
+        let titles: Vec<_> = cases.iter().map(|case| case.result.title()).collect();
         assert_eq!(titles, ["rewind::control", "pam-loss::fault", "pam-loss::slow-one", "pam-loss::slow-two"]);
     }
 }

@@ -5,15 +5,15 @@
 
 use super::model::Report;
 use super::text;
-use crate::evidence::{ScenarioResult, Verdict};
 use crate::host::output;
+use crate::results::{ScenarioResult, Verdict};
 use std::fmt::Write as _;
 use std::path::Path;
 
 /// Bytes of a job's summary that GitHub takes (1 MiB), less what a closing line needs.
 const SUMMARY_LIMIT: usize = (1 << 20) - 1024;
 
-/// One annotation for each cell that failed, as lines for standard output.
+/// One annotation for each case that failed, as lines for standard output.
 #[must_use]
 pub fn annotations(report: &Report) -> String {
     report.with(Verdict::Failed).map(annotation).collect()
@@ -53,7 +53,7 @@ pub fn job_summary(report: &Report) -> String {
     if report.interrupted {
         lines.push_str("The run was interrupted: this is what there was.\n\n");
     }
-    lines.push_str("| | cell | time | why |\n|---|---|---:|---|\n");
+    lines.push_str("| | case | time | why |\n|---|---|---:|---|\n");
     // What failed stands first, should there be too much.
     for verdict in [Verdict::Failed, Verdict::Passed] {
         for result in report.with(verdict) {
@@ -65,8 +65,8 @@ pub fn job_summary(report: &Report) -> String {
             lines.push_str(&row);
         }
     }
-    for (reason, cells) in report.skips() {
-        let _ = writeln!(lines, "| ⏭ | {} | | {} |", text::count(cells.len(), "cell", "cells"), cell(reason));
+    for (reason, cases) in report.skips() {
+        let _ = writeln!(lines, "| ⏭ | {} | | {} |", text::count(cases.len(), "case", "cases"), case(reason));
     }
     lines
 }
@@ -84,14 +84,14 @@ fn row(result: &ScenarioResult) -> String {
     let reason = result.reason.as_deref().unwrap_or_default();
     format!(
         "| {mark} | {} | {} | {} |\n",
-        cell(&result.title()),
+        case(&result.title()),
         text::seconds(result.seconds),
-        cell(&format!("{place}{reason}"))
+        case(&format!("{place}{reason}"))
     )
 }
 
 /// Text in a table of Markdown: nothing in it is markup.
-fn cell(said: &str) -> String {
+fn case(said: &str) -> String {
     let mut escaped = String::new();
     for c in text::lines(said).trim_end().chars() {
         match c {
@@ -116,7 +116,7 @@ fn cell(said: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::samples::{cell as cell_of, mixed, report};
+    use super::super::model::samples::{case as case_of, mixed, report};
     use super::*;
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_guest_writes_neither_commands_nor_markup() {
         let said = "NO\n::set-output name=x::y 100%\u{1b}[2J <script>alert(1)</script> [a](http://x) | @all #1 ![x](y)";
-        let report = report(vec![cell_of("fault", Verdict::Failed, Some(said), Vec::new())]);
+        let report = report(vec![case_of("fault", Verdict::Failed, Some(said), Vec::new())]);
         let annotations = annotations(&report);
         assert_eq!(annotations.lines().count(), 1, "{annotations}");
         assert!(annotations.contains("NO%0A::set-output"), "{annotations}");

@@ -1,8 +1,8 @@
-//! `JUnit` XML: a suite for each scenario, a case for each cell.
+//! `JUnit` XML: a suite for each scenario, a test case for each case.
 
 use super::model::Report;
 use super::text;
-use crate::evidence::{ScenarioResult, StarvedRun, StepOutcome, StepResult, Verdict};
+use crate::results::{ScenarioResult, StarvedRun, StepOutcome, StepResult, Verdict};
 use quick_junit::{NonSuccessKind, Report as Junit, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,14 +12,14 @@ pub fn render(report: &Report) -> Result<String, SerializeError> {
     let mut junit = Junit::new("rehearsal");
     junit.set_time(duration(report.seconds));
     let mut suites: Vec<TestSuite> = Vec::new();
-    for cell in &report.cells {
-        let case = case(&cell.result);
+    for case in &report.cases {
+        let test_case = test_case(&case.result);
         match suites.last_mut() {
-            Some(suite) if suite.name.as_str() == cell.result.name => drop(suite.add_test_case(case)),
+            Some(suite) if suite.name.as_str() == case.result.name => drop(suite.add_test_case(test_case)),
             _ => {
-                let mut suite = TestSuite::new(cell.result.name.as_str());
+                let mut suite = TestSuite::new(case.result.name.as_str());
                 suite.add_property(("accelerator", report.host.accelerator.as_str()));
-                suite.add_test_case(case);
+                suite.add_test_case(test_case);
                 suites.push(suite);
             }
         }
@@ -28,7 +28,7 @@ pub fn render(report: &Report) -> Result<String, SerializeError> {
     junit.to_string()
 }
 
-fn case(result: &ScenarioResult) -> TestCase {
+fn test_case(result: &ScenarioResult) -> TestCase {
     let reason = result.reason.as_deref().unwrap_or_default().trim_end();
     // An attribute has one line; the others, as of a difference from a snapshot, stand before what the server said.
     let (message, others) = reason.split_once('\n').unwrap_or((reason, ""));
@@ -56,7 +56,7 @@ fn case(result: &ScenarioResult) -> TestCase {
     if let Some(starved) = &result.starved {
         status.add_rerun(rerun(starved));
     }
-    let mut case = TestCase::new(result.cell.as_str(), status);
+    let mut case = TestCase::new(result.case.as_str(), status);
     case.set_classname(result.name.as_str()).set_time(duration(result.seconds));
     if let Some(started) = result.started {
         case.extra.insert("timestamp".into(), format!("{started:.3}").into());
@@ -113,9 +113,9 @@ mod tests {
     #[rstest::rstest]
     #[case::then_it_passed(0, "flakyFailure")]
     #[case::then_it_failed_too(1, "rerunFailure")]
-    fn a_starved_run_stands_beside_the_verdict(#[case] cell: usize, #[case] element: &str) {
+    fn a_starved_run_stands_beside_the_verdict(#[case] case: usize, #[case] element: &str) {
         let mut report = mixed();
-        report.cells[cell].result.starved = Some(starved());
+        report.cases[case].result.starved = Some(starved());
         let text = super::render(&report).unwrap();
         let words = "starved (in 10.0 s machine mail had a core for 2.0 s and waited 7.5 s for one): step 1 on mail";
         let line = text.lines().find(|line| line.contains(&format!("<{element} "))).unwrap_or_default();
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_difference_keeps_its_lines() {
         let mut report = mixed();
-        report.cells[1].result.reason = Some("it is not as recorded:\n-a\n+b\n".into());
+        report.cases[1].result.reason = Some("it is not as recorded:\n-a\n+b\n".into());
         let text = super::render(&report).unwrap();
         assert!(text.contains("message=\"it is not as recorded:\">-a\n+b\n"), "{text}");
     }

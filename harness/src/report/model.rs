@@ -1,10 +1,10 @@
 //! A whole run, as data: `report.json`.
 
 use crate::drift::Drift;
-use crate::evidence::{ScenarioResult, StarvedRun, Verdict};
 use crate::figures::Figure;
 use crate::host::accelerator::Selection;
 use crate::network::flows::FlowsOfLab;
+use crate::results::{ScenarioResult, StarvedRun, Verdict};
 use crate::time::CloseCall;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,8 +27,8 @@ pub struct Report {
     pub interrupted: bool,
     /// Where it ran.
     pub host: Host,
-    /// Its cells: those of one scenario together, in the order in which they began.
-    pub cells: Vec<CellReport>,
+    /// Its cases: those of one scenario together, in the order in which they began.
+    pub cases: Vec<CaseReport>,
 }
 
 /// The host of a run.
@@ -49,10 +49,10 @@ pub struct Host {
     pub qemu: String,
 }
 
-/// One cell, with what it left.
+/// One case, with what it left.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CellReport {
+pub struct CaseReport {
     /// What became of it.
     pub result: ScenarioResult,
     /// What changed in the configuration of machines, where a step asked.
@@ -73,13 +73,13 @@ pub struct CellReport {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedDrift {
-    /// The file, in the directory of the cell.
+    /// The file, in the directory of the case.
     pub file: String,
     /// What changed.
     pub drift: Drift,
 }
 
-/// A file of a cell.
+/// A file of a case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogFile {
@@ -89,14 +89,14 @@ pub struct LogFile {
     pub bytes: u64,
 }
 
-/// How many cells came to what.
+/// How many cases came to what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Cells that passed.
+    /// Cases that passed.
     pub passed: usize,
-    /// Cells that failed.
+    /// Cases that failed.
     pub failed: usize,
-    /// Cells that did not run.
+    /// Cases that did not run.
     pub skipped: usize,
 }
 
@@ -116,28 +116,28 @@ impl Host {
 }
 
 impl Report {
-    /// How many cells came to what.
+    /// How many cases came to what.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let count = |verdict| self.with(verdict).count();
         Counts { passed: count(Verdict::Passed), failed: count(Verdict::Failed), skipped: count(Verdict::Skipped) }
     }
 
-    /// Cells that ran twice, by title, since their guests were starved the first time.
+    /// Cases that ran twice, by title, since their guests were starved the first time.
     pub fn starved(&self) -> impl Iterator<Item = (String, &StarvedRun)> {
-        self.cells.iter().filter_map(|cell| Some((cell.result.title(), cell.result.starved.as_ref()?)))
+        self.cases.iter().filter_map(|case| Some((case.result.title(), case.result.starved.as_ref()?)))
     }
 
-    /// The cells with this verdict.
+    /// The cases with this verdict.
     pub fn with(&self, verdict: Verdict) -> impl Iterator<Item = &ScenarioResult> {
-        self.cells.iter().map(|cell| &cell.result).filter(move |result| result.outcome == verdict)
+        self.cases.iter().map(|case| &case.result).filter(move |result| result.outcome == verdict)
     }
 
-    /// Waits that took most of their time, with the cells that they are of: the closest first.
+    /// Waits that took most of their time, with the cases that they are of: the closest first.
     #[must_use]
     pub fn close_calls(&self) -> Vec<(String, &CloseCall)> {
         let mut close: Vec<_> = Vec::new();
-        for CellReport { result, .. } in &self.cells {
+        for CaseReport { result, .. } in &self.cases {
             close.extend(result.close_calls.iter().map(|call| (result.title(), call)));
         }
         close.sort_by(|(_, one), (_, other)| (other.waited / other.allowed).total_cmp(&(one.waited / one.allowed)));
@@ -147,12 +147,12 @@ impl Report {
     /// Controls that have left steps out, each with how many.
     #[must_use]
     pub fn left_out_of_controls(&self) -> Vec<(String, usize)> {
-        let controls = self.cells.iter().map(|cell| &cell.result).filter(|result| result.control);
+        let controls = self.cases.iter().map(|case| &case.result).filter(|result| result.control);
         let counted = controls.map(|result| (result.title(), result.not_carried_out().count()));
         counted.filter(|(_, steps)| *steps > 0).collect()
     }
 
-    /// Why cells did not run: each reason with the cells that it concerns.
+    /// Why cases did not run: each reason with the cases that it concerns.
     #[must_use]
     pub fn skips(&self) -> BTreeMap<&str, Vec<String>> {
         let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -166,8 +166,8 @@ impl Report {
 #[cfg(test)]
 pub(crate) mod samples {
     use super::*;
-    use crate::evidence::{Part, StarvedRun, StepOutcome, StepResult};
     use crate::host::core_meter::CoreShare;
+    use crate::results::{Part, StarvedRun, StepOutcome, StepResult};
 
     /// A step that a guest has answered.
     pub(crate) fn step(number: usize, outcome: StepOutcome, answered: &str) -> StepResult {
@@ -197,14 +197,14 @@ pub(crate) mod samples {
         StarvedRun { reason: "step 1 on mail: sssd\u{1b}[2J has failed".into(), seconds: 30.0, share, steps }
     }
 
-    /// A cell of these steps.
-    pub(crate) fn cell(cell: &str, outcome: Verdict, reason: Option<&str>, steps: Vec<StepResult>) -> CellReport {
+    /// A case of these steps.
+    pub(crate) fn case(case: &str, outcome: Verdict, reason: Option<&str>, steps: Vec<StepResult>) -> CaseReport {
         let result = ScenarioResult {
             name: "pam-loss".into(),
-            cell: cell.into(),
+            case: case.into(),
             summary: "the loss of two files".into(),
             file: "scenarios/pam-loss.toml".into(),
-            control: cell == "control",
+            control: case == "control",
             outcome,
             reason: reason.map(str::to_owned),
             started: (outcome != Verdict::Skipped).then(|| "2026-01-02T03:04:00Z".parse().unwrap()),
@@ -219,11 +219,11 @@ pub(crate) mod samples {
             starved: None,
             steps,
         };
-        CellReport { result, drifts: Vec::new(), flows: None, figures: Vec::new(), files: Vec::new() }
+        CaseReport { result, drifts: Vec::new(), flows: None, figures: Vec::new(), files: Vec::new() }
     }
 
-    /// A run of these cells.
-    pub(crate) fn report(cells: Vec<CellReport>) -> Report {
+    /// A run of these cases.
+    pub(crate) fn report(cases: Vec<CaseReport>) -> Report {
         let host = Host {
             accelerator: "tcg".into(),
             reason: "there is no /dev/kvm".into(),
@@ -233,22 +233,22 @@ pub(crate) mod samples {
             qemu: "QEMU emulator version 10.0.2".into(),
         };
         let started = "2026-01-02T03:04:00Z".parse().unwrap();
-        Report { format: FORMAT, started, seconds: 75.0, interrupted: false, host, cells }
+        Report { format: FORMAT, started, seconds: 75.0, interrupted: false, host, cases }
     }
 
-    /// One cell that passed, one that failed, two that were left out.
+    /// One case that passed, one that failed, two that were left out.
     pub(crate) fn mixed() -> Report {
         let failed = "step 2 on mail, \"step 2\": IMAP alice Login port 993 → NO refused";
         report(vec![
-            cell("control", Verdict::Passed, None, vec![step(1, StepOutcome::Passed, "OK in")]),
-            cell(
+            case("control", Verdict::Passed, None, vec![step(1, StepOutcome::Passed, "OK in")]),
+            case(
                 "fault",
                 Verdict::Failed,
                 Some(failed),
                 vec![step(1, StepOutcome::Passed, "OK in"), step(2, StepOutcome::Failed, "NO refused")],
             ),
-            cell("slow-one", Verdict::Skipped, Some("for full runs only"), Vec::new()),
-            cell("slow-two", Verdict::Skipped, Some("for full runs only"), Vec::new()),
+            case("slow-one", Verdict::Skipped, Some("for full runs only"), Vec::new()),
+            case("slow-two", Verdict::Skipped, Some("for full runs only"), Vec::new()),
         ])
     }
 

@@ -1,6 +1,6 @@
 //! Words of a report: what a guest said is made harmless, numbers are as a person reads them.
 
-pub use crate::harmless::{line, lines, quoted};
+pub use crate::sanitize::{line, lines, quoted};
 use std::time::Duration;
 
 /// Seconds as a person reads them.

@@ -1,6 +1,6 @@
-//! How long cells and their steps usually take on this host: medians of earlier runs, for whoever waits.
+//! How long cases and their steps usually take on this host: medians of earlier runs, for whoever waits.
 
-use crate::evidence::{ScenarioResult, StepOutcome, Verdict};
+use crate::results::{ScenarioResult, StepOutcome, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,11 +14,11 @@ const REMEMBERED: usize = 9;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Typical {
-    /// By accelerator and cell.
-    cells: BTreeMap<String, Times>,
+    /// By accelerator and case.
+    cases: BTreeMap<String, Times>,
 }
 
-/// What one cell took in earlier runs, in seconds, the newest last.
+/// What one case took in earlier runs, in seconds, the newest last.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Times {
@@ -34,22 +34,22 @@ impl Typical {
         std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
-    /// The median of a whole cell, named as `scenario::cell`, in seconds.
+    /// The median of a whole case, named as `scenario::case`, in seconds.
     #[must_use]
-    pub fn cell(&self, accelerator: &str, cell: &str) -> Option<f64> {
-        median(&self.cells.get(&key(accelerator, cell))?.whole)
+    pub fn case(&self, accelerator: &str, case: &str) -> Option<f64> {
+        median(&self.cases.get(&key(accelerator, case))?.whole)
     }
 
     /// The median of one of its steps, in seconds.
     #[must_use]
-    pub fn step(&self, accelerator: &str, cell: &str, step: &str) -> Option<f64> {
-        median(self.cells.get(&key(accelerator, cell))?.steps.get(step)?)
+    pub fn step(&self, accelerator: &str, case: &str, step: &str) -> Option<f64> {
+        median(self.cases.get(&key(accelerator, case))?.steps.get(step)?)
     }
 
-    /// Takes note of cells that passed. Steps that this run did not carry out itself say nothing about it.
+    /// Takes note of cases that passed. Steps that this run did not carry out itself say nothing about it.
     pub fn learn<'r>(&mut self, accelerator: &str, results: impl IntoIterator<Item = &'r ScenarioResult>) {
         for result in results.into_iter().filter(|result| result.outcome == Verdict::Passed) {
-            let times = self.cells.entry(key(accelerator, &result.title())).or_default();
+            let times = self.cases.entry(key(accelerator, &result.title())).or_default();
             remember(&mut times.whole, result.seconds);
             // Steps that are no longer in the file are forgotten.
             times.steps.retain(|name, _| result.steps.iter().any(|step| step.name == *name));
@@ -59,7 +59,7 @@ impl Typical {
         }
     }
 
-    /// Adds cells to what the file knows; other processes may do the same.
+    /// Adds cases to what the file knows; other processes may do the same.
     pub fn update<'r>(
         path: &Path,
         accelerator: &str,
@@ -77,8 +77,8 @@ impl Typical {
     }
 }
 
-fn key(accelerator: &str, cell: &str) -> String {
-    format!("{accelerator} {cell}")
+fn key(accelerator: &str, case: &str) -> String {
+    format!("{accelerator} {case}")
 }
 
 fn remember(times: &mut Vec<f64>, seconds: f64) {
@@ -96,11 +96,11 @@ fn median(times: &[f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::samples::{cell, step};
+    use super::super::model::samples::{case, step};
     use super::*;
 
     fn took(seconds: f64, verdict: Verdict) -> ScenarioResult {
-        let mut result = cell("fault", verdict, None, vec![step(1, StepOutcome::Passed, "OK")]).result;
+        let mut result = case("fault", verdict, None, vec![step(1, StepOutcome::Passed, "OK")]).result;
         (result.seconds, result.steps[0].seconds) = (seconds, seconds / 10.0);
         result
     }
@@ -114,9 +114,9 @@ mod tests {
         }
         Typical::update(&path, "tcg", [&took(1.0, Verdict::Failed)]).unwrap();
         let typical = Typical::load(&path);
-        assert_eq!(typical.cell("tcg", "pam-loss::fault"), Some(30.0));
+        assert_eq!(typical.case("tcg", "pam-loss::fault"), Some(30.0));
         assert_eq!(typical.step("tcg", "pam-loss::fault", "step 1"), Some(3.0));
-        assert_eq!(typical.cell("kvm", "pam-loss::fault"), None);
+        assert_eq!(typical.case("kvm", "pam-loss::fault"), None);
     }
 
     #[test]
@@ -128,12 +128,12 @@ mod tests {
         for _ in 0..REMEMBERED {
             typical.learn("tcg", [&took(5.0, Verdict::Passed)]);
         }
-        assert_eq!(typical.cell("tcg", "pam-loss::fault"), Some(5.0));
+        assert_eq!(typical.case("tcg", "pam-loss::fault"), Some(5.0));
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("times.json");
-        std::fs::write(&path, "{\"cells\": {").unwrap();
+        std::fs::write(&path, "{\"cases\": {").unwrap();
         assert_eq!(Typical::load(&path), Typical::default());
         Typical::update(&path, "tcg", [&took(7.0, Verdict::Passed)]).unwrap();
-        assert_eq!(Typical::load(&path).cell("tcg", "pam-loss::fault"), Some(7.0));
+        assert_eq!(Typical::load(&path).case("tcg", "pam-loss::fault"), Some(7.0));
     }
 }

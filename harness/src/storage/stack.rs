@@ -68,15 +68,16 @@ impl Stack {
         let mut in_group = false;
         let mut room = 0;
         for (index, layer) in layers.iter().enumerate() {
-            let flaw = |reason: String| StackFlaw { number: index.saturating_add(1), layer: layer.to_string(), reason };
-            check(layer).map_err(flaw)?;
+            let diagnostic =
+                |reason: String| StackFlaw { number: index.saturating_add(1), layer: layer.to_string(), reason };
+            check(layer).map_err(diagnostic)?;
             if layers[..index].iter().any(|below| below.to_string() == layer.to_string()) {
-                return Err(flaw("a layer below it has this name".into()));
+                return Err(diagnostic("a layer below it has this name".into()));
             }
             let standing = if in_group && matches!(layer, Layer::Volume(_)) { Ground::Group } else { ground };
-            ground = stands(layer, standing).map_err(flaw)?;
+            ground = stands(layer, standing).map_err(diagnostic)?;
             in_group |= matches!(layer, Layer::Group(_));
-            room = take(layer, room, &layers).map_err(flaw)?;
+            room = take(layer, room, &layers).map_err(diagnostic)?;
         }
         if layers.is_empty() {
             return Err(StackFlaw { number: 1, layer: "none".into(), reason: "there is no layer".into() });

@@ -109,7 +109,7 @@ proptest! {
     fn any_layers_are_refused_or_planned(layers in prop::collection::vec(layer(), 0..7)) {
         let count = layers.len();
         match Stack::new(layers) {
-            Err(flaw) => prop_assert!((1..=count.max(1)).contains(&flaw.number)),
+            Err(diagnostic) => prop_assert!((1..=count.max(1)).contains(&diagnostic.number)),
             Ok(stack) => {
                 let work = plan(&stack);
                 prop_assert_eq!(work.len(), count);

@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: how long things take here, side by side in one run.
 
+mod distro;
 mod figures;
 mod flows;
-mod release;
 mod storage;
 mod thaw;
 
@@ -17,7 +17,7 @@ pub(crate) enum Action {
     Thaw(thaw::Args),
     /// All packages of a release, made by us and by rpmbuild
     #[command(after_help = "Example, of another release:\n\n    cargo xtask bench release leap-15.0-like --repeat 1")]
-    Release(release::Args),
+    Distro(distro::Args),
     /// A capture of packets, turned into flows
     #[command(after_help = "Example, of a larger one:\n\n    cargo xtask bench flows --megabytes 1000")]
     Flows(flows::Args),
@@ -30,7 +30,7 @@ pub(crate) enum Action {
 pub(crate) fn run(action: &Action) -> anyhow::Result<ExitCode> {
     match action {
         Action::Thaw(args) => thaw::run(args),
-        Action::Release(args) => release::run(args),
+        Action::Distro(args) => distro::run(args),
         Action::Flows(args) => flows::run(args),
         Action::Storage(args) => storage::run(args),
     }

@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "the command's result")]
 
 use crate::workbench::results;
-use crate::{say, test};
+use crate::{test, ui};
 use harness::figures::{Comparison, compared, told};
 use harness::report::{Report, load};
 use serde_json::json;
@@ -20,34 +20,34 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// The part of the cells' names that says so.
-    fn cells(&self) -> &'static str {
+    /// The part of the cases' names that says so.
+    fn cases(&self) -> &'static str {
         if self.quick { "measured=2s" } else { "measured=8s" }
     }
 }
 
-/// Measures, and prints. Cells run one after the other: nothing disturbs a figure but the host itself.
+/// Measures, and prints. Cases run one after the other: nothing disturbs a figure but the host itself.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // Other runs may end meanwhile, and have the last results.
     let own = results().join("bench");
-    let ended = test::run(test::Args::measuring(args.cells().to_owned(), own.clone()))?;
+    let ended = test::run(test::Args::measuring(args.cases().to_owned(), own.clone()))?;
     let directory = own.join("latest");
     let report = load(&directory)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&as_json(&report))?);
     } else {
         print!("{}", table(&report));
-        say::note(format_args!("the same, drawn: {}", directory.join("report.html").display()));
+        ui::note(format_args!("the same, drawn: {}", directory.join("report.html").display()));
     }
     Ok(ended)
 }
 
 fn comparisons(report: &Report) -> Vec<Comparison<'_>> {
-    compared(report.cells.iter().flat_map(|cell| &cell.figures))
+    compared(report.cases.iter().flat_map(|case| &case.figures))
 }
 
 fn as_json(report: &Report) -> serde_json::Value {
-    let figures: Vec<_> = report.cells.iter().flat_map(|cell| &cell.figures).collect();
+    let figures: Vec<_> = report.cases.iter().flat_map(|case| &case.figures).collect();
     json!({ "host": report.host, "seconds": report.seconds, "figures": figures })
 }
 
@@ -81,7 +81,7 @@ mod tests {
     fn report() -> Report {
         let figure = |subject: &str, quantity: &str, value: f64| json!({ "subject": subject, "quantity": quantity, "value": value, "unit": "MiB a second" });
         let result = json!({
-            "name": "storage-figures", "cell": "measured=2s", "summary": "s", "file": "f", "control": false, "outcome": "passed",
+            "name": "storage-figures", "case": "measured=2s", "summary": "s", "file": "f", "control": false, "outcome": "passed",
             "reason": null, "started": null, "seconds": 1.0, "lab_seconds": 1.0, "lab": [], "steps": [], "covers": [], "kept": null,
         });
         let figures = [
@@ -93,7 +93,7 @@ mod tests {
         serde_json::from_value(json!({
             "format": 1, "started": "2026-01-02T03:04:05Z", "seconds": 100.0, "interrupted": false,
             "host": { "accelerator": "tcg", "reason": "", "pace": 20.0, "cores": 2, "memory_mib": 4000, "qemu": "" },
-            "cells": [{ "result": result, "figures": figures }],
+            "cases": [{ "result": result, "figures": figures }],
         }))
         .unwrap()
     }
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_run_without_figures_says_so() {
         let mut report = report();
-        report.cells.clear();
+        report.cases.clear();
         assert_eq!(table(&report), "nothing was measured\n");
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use futures_util::future::try_join_all;
 use harness::cache::Cache;
 use harness::host::workspace::Workspace;
-use harness::lab::{Lab, Order, Progress, Purpose, Stock, Template, Topology};
+use harness::lab::{Lab, Progress, Purpose, Template, TemplateRequest, TemplateStore, Topology};
 use harness::scenario::{Action, LabFile, ReadySteps, Step, holds};
 use harness::seed::{Identity, LabSecret};
 use serde_json::json;
@@ -59,7 +59,7 @@ struct Bench<'a> {
     file: &'a LabFile,
     args: &'a Args,
     workbench: &'a Workbench,
-    stock: Stock,
+    stock: TemplateStore,
 }
 
 /// Seconds from the decision to have a machine or a lab.
@@ -231,7 +231,7 @@ impl Bench<'_> {
     }
 
     async fn template(&self, topology: &Topology, ready: &[Step]) -> anyhow::Result<Arc<Template>> {
-        let order = Order {
+        let order = TemplateRequest {
             topology,
             setup: &self.workbench.setup,
             budget: &self.workbench.budget,

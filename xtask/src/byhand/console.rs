@@ -3,9 +3,9 @@
 use super::screen::Screen;
 use super::terminal::Raw;
 use super::{Choice, wait_for};
-use crate::say;
+use crate::ui;
 use anyhow::Context as _;
-use harness::hold::Request;
+use harness::session::Request;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -42,7 +42,7 @@ pub(crate) fn console(args: &ConsoleArgs) -> anyhow::Result<ExitCode> {
     }
     let is_terminal = std::io::stdin().is_terminal();
     if is_terminal {
-        say::note(format_args!(
+        ui::note(format_args!(
             "the console of {}; Ctrl-] leaves it; root has no password there until somebody gives it one",
             args.machine
         ));
@@ -53,7 +53,7 @@ pub(crate) fn console(args: &ConsoleArgs) -> anyhow::Result<ExitCode> {
     output.leave()?;
     drop(raw);
     if is_terminal {
-        say::note("");
+        ui::note("");
     }
     ended.map(|()| ExitCode::SUCCESS)
 }

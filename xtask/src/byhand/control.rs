@@ -2,10 +2,10 @@
 
 use super::{Choice, Reached, talk_error, unexpected, wait_for, words};
 use crate::exit::{End, Invalid};
-use crate::say;
+use crate::ui;
 use anyhow::Context as _;
 use harness::cache::Cache;
-use harness::hold::{Card, Conversation, Reply, Request, Status, held};
+use harness::session::{Conversation, Reply, Request, SessionRecord, Status, held};
 use harness::time::Deadline;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -53,7 +53,7 @@ pub(crate) struct ResumeArgs {
 #[derive(Serialize)]
 struct Entry {
     #[serde(flatten)]
-    card: Card,
+    card: SessionRecord,
     status: Status,
 }
 
@@ -70,15 +70,15 @@ pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if args.json {
-        say::json(&entries)?;
+        ui::json(&entries)?;
     } else if let [only] = entries.as_slice() {
-        say::out(words::entry(&only.card, &only.status) + &words::standing(&only.card, &only.status, false));
+        ui::out(words::entry(&only.card, &only.status) + &words::standing(&only.card, &only.status, false));
     } else {
         for Entry { card, status } in &entries {
-            say::out(words::entry(card, status));
+            ui::out(words::entry(card, status));
         }
         if entries.is_empty() {
-            say::line(format_args!("no lab is held; `cargo xtask repro SCENARIO` holds one"));
+            ui::line(format_args!("no lab is held; `cargo xtask repro SCENARIO` holds one"));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -92,11 +92,11 @@ pub(crate) fn passwords(args: &PasswordsArgs) -> anyhow::Result<ExitCode> {
         let known = || accounts.iter().map(|account| account.name.as_str()).collect::<Vec<_>>().join(", ");
         let found = accounts.iter().find(|account| account.name == *name);
         let found = found.ok_or_else(|| Invalid(format!("there is no account `{name}`; there are: {}", known())))?;
-        say::line(&found.password.0);
+        ui::line(&found.password.0);
         return Ok(ExitCode::SUCCESS);
     }
     for account in accounts {
-        say::line(format_args!("{:<12} {}", account.name, account.password.0));
+        ui::line(format_args!("{:<12} {}", account.name, account.password.0));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -119,14 +119,14 @@ fn follow(lab: &Reached, request: &Request) -> anyhow::Result<ExitCode> {
         let mut conversation = Conversation::begin(&lab.directory, request).await.map_err(talk_error)?;
         loop {
             match conversation.next().await.map_err(talk_error)? {
-                Reply::Says(line) => say::note(line),
+                Reply::Says(line) => ui::note(line),
                 Reply::Done => break,
                 Reply::Failed(_) => return Ok(End::Failed.into()),
                 _ => return unexpected(),
             }
         }
         let Reply::Status(status) = lab.ask(&Request::Status).await? else { return unexpected() };
-        say::out(words::headline(&lab.card, &status) + "\n");
+        ui::out(words::headline(&lab.card, &status) + "\n");
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -142,7 +142,7 @@ pub(crate) fn down(choice: &Choice) -> anyhow::Result<ExitCode> {
         conversation.closed().await;
         let is_gone = || async { if lab.directory.exists() { Err("it is there".to_owned()) } else { Ok(()) } };
         Deadline::after(GOING).poll(format!("{} to be gone", lab.directory.display()), is_gone).await?;
-        say::line(format_args!("{} is gone; its logs are in {}", lab.card.name, lab.card.results.display()));
+        ui::line(format_args!("{} is gone; its logs are in {}", lab.card.name, lab.card.results.display()));
         Ok(ExitCode::SUCCESS)
     })
 }

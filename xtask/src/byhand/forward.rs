@@ -2,9 +2,9 @@
 
 use super::{Choice, Reached, talk_error, unexpected, wait_for};
 use crate::exit::{End, Invalid};
-use crate::say;
+use crate::ui;
 use anyhow::Context as _;
-use harness::hold::{Conversation, Reply, Request, Status};
+use harness::session::{Conversation, Reply, Request, Status};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,7 +46,7 @@ pub(crate) fn forward(args: &ForwardArgs) -> anyhow::Result<ExitCode> {
             let listener = listen(target).await?;
             // What cannot be reached is told now, and not to a mail program.
             drop(lab.pipe(&target.request()).await?);
-            say::line(explained(target, listener.local_addr()?, &status));
+            ui::line(explained(target, listener.local_addr()?, &status));
             let (directory, target) = (lab.directory.clone(), target.clone());
             tokio::spawn(async move { serve(listener, directory, target).await });
         }
@@ -66,7 +66,7 @@ async fn serve(listener: TcpListener, directory: PathBuf, target: Target) {
             match Conversation::pipe(&directory, &target.request()).await {
                 // Whichever end breaks off, the connection is over.
                 Ok(mut there) => drop(tokio::io::copy_bidirectional(&mut here, &mut there).await),
-                Err(error) => say::note(format_args!("connection from {peer}: {error}")),
+                Err(error) => ui::note(format_args!("connection from {peer}: {error}")),
             }
         });
     }
@@ -77,7 +77,7 @@ async fn ended(lab: &Reached) -> anyhow::Result<ExitCode> {
     let mut watch = Conversation::begin(&lab.directory, &Request::Watch).await.map_err(talk_error)?;
     tokio::select! {
         () = watch.closed() => {
-            say::note(format_args!("lab {} has ended", lab.card.name));
+            ui::note(format_args!("lab {} has ended", lab.card.name));
             Ok(End::Internal.into())
         }
         pressed = tokio::signal::ctrl_c() => {

@@ -19,7 +19,7 @@ pub(crate) use shell::{ExecArgs, ShellArgs, exec, shell};
 use crate::exit::Invalid;
 use anyhow::Context as _;
 use harness::cache::Cache;
-use harness::hold::{Card, Conversation, FindError, Refusal, Reply, Request, TalkError, find};
+use harness::session::{Conversation, FindError, Refusal, Reply, Request, SessionRecord, TalkError, find};
 use std::path::PathBuf;
 
 /// Which lab is meant.
@@ -33,7 +33,7 @@ pub(crate) struct Choice {
 /// A lab that is held by another process.
 struct Reached {
     directory: PathBuf,
-    card: Card,
+    card: SessionRecord,
 }
 
 impl Choice {
@@ -55,7 +55,7 @@ impl Reached {
         Conversation::ask(&self.directory, request).await.map_err(talk_error)
     }
 
-    async fn pipe(&self, request: &Request) -> anyhow::Result<harness::hold::Pipe> {
+    async fn pipe(&self, request: &Request) -> anyhow::Result<harness::session::Pipe> {
         Conversation::pipe(&self.directory, request).await.map_err(talk_error)
     }
 }

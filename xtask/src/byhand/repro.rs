@@ -1,20 +1,20 @@
-//! `cargo xtask repro`: carries a cell out to a point, and holds its lab there.
+//! `cargo xtask repro`: carries a case out to a point, and holds its lab there.
 
 use super::words;
 use crate::exit::{End, Invalid};
+use crate::lab_context::{LabContext, case, scenario};
 use crate::setup;
-use crate::stage::{Stage, cell, scenario};
 use crate::workbench::{project, results};
 use anyhow::{Context as _, anyhow};
 use harness::cache::Cache;
 use harness::etc::OwnEtc;
-use harness::evidence::{Run, Verdict};
-use harness::harmless;
-use harness::hold::{HoldError, Lines, Place, Plan, State, Status, held, hold};
 use harness::host::memory;
 use harness::network::become_root_of_own_user_namespace;
 use harness::report::{self, Head, Host};
-use harness::scenario::{Cell, Course, Engine, Scenario};
+use harness::results::{Run, Verdict};
+use harness::sanitize;
+use harness::scenario::{Case, Engine, RunOptions, Scenario};
+use harness::session::{HoldError, Place, Plan, ProgressSender, State, Status, held, hold};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -35,7 +35,7 @@ Exit code: 0 if the steps passed, 1 if one failed.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReproArgs {
-    /// A scenario, or one of its cells as `SCENARIO::CELL`; of a scenario, the first cell that is no control
+    /// A scenario, or one of its cases as `SCENARIO::CASE`; of a scenario, the first case that is no control
     scenario: String,
     /// The last step that is carried out: its number (0: none), or a part of its name
     #[arg(long, value_name = "STEP", conflicts_with = "break_on_failure")]
@@ -64,8 +64,8 @@ const DETACHED: &str = "REHEARSAL_DETACHED";
 pub(crate) fn repro(args: &ReproArgs) -> anyhow::Result<ExitCode> {
     let in_background = std::env::var_os(DETACHED).is_some();
     let scenario = scenario(&args.scenario, args.scenarios.as_deref())?;
-    let cell = cell(&args.scenario, &scenario)?;
-    let ends = args.until.as_deref().map_or(Ok(cell.steps.len()), |meant| cell.steps_until(meant));
+    let case = case(&args.scenario, &scenario)?;
+    let ends = args.until.as_deref().map_or(Ok(case.steps.len()), |meant| case.steps_until(meant));
     let ends = ends.map_err(|error| Invalid(error.to_string()))?;
     let etc = args.etc.as_deref().map(OwnEtc::load).transpose().map_err(crate::report)?;
     if !in_background {
@@ -80,14 +80,14 @@ pub(crate) fn repro(args: &ReproArgs) -> anyhow::Result<ExitCode> {
         nix::unistd::setsid().context("failed to leave the terminal's session")?;
     }
     let plan = Plan { ends, only_on_failure: args.break_on_failure };
-    Stand { args, scenario: &scenario, cell, etc, plan, in_background }.hold()
+    Stand { args, scenario: &scenario, case, etc, plan, in_background }.hold()
 }
 
 /// What is held, and how.
 struct Stand<'a> {
     args: &'a ReproArgs,
     scenario: &'a Scenario,
-    cell: &'a Cell,
+    case: &'a Case,
     etc: Option<OwnEtc>,
     plan: Plan,
     in_background: bool,
@@ -95,21 +95,21 @@ struct Stand<'a> {
 
 impl Stand<'_> {
     fn hold(&self) -> anyhow::Result<ExitCode> {
-        let stage = Stage::open(&self.cell.lab.topology, |_| say("interrupted: taking the lab down"))?;
+        let stage = LabContext::open(&self.case.lab.topology, |_| say("interrupted: taking the lab down"))?;
         let workbench = &stage.workbench;
         let run = Run::create(&results().join("repro"))?.seen_from(&project("."));
         let memory = memory::available().map_or(0, memory::Available::mib);
         Head::new(Host::of(&workbench.selection, &workbench.setup.qemu_version, memory)).begin(run.directory())?;
         let labs = workbench.cache.labs();
-        let logs = run.cell(&self.scenario.name, &self.cell.name)?;
-        let place = Place::create(&labs, &self.scenario.name, &self.cell.name, &logs)?;
+        let logs = run.case(&self.scenario.name, &self.case.name)?;
+        let place = Place::create(&labs, &self.scenario.name, &self.case.name, &logs)?;
         let card = place.card.clone();
-        let lines = Lines::new();
+        let lines = ProgressSender::new();
         let say_too = |line: &str| {
             say(line);
             lines.say(line);
         };
-        let course = Course { etc: self.etc.as_ref(), ..Course::default() };
+        let course = RunOptions { etc: self.etc.as_ref(), ..RunOptions::default() };
         let engine = Engine { fresh: self.args.fresh, course, ..stage.engine(&run, &say_too) };
         let is_alone = AtomicBool::new(false);
         let told = |status: &Status| {
@@ -120,7 +120,7 @@ impl Stand<'_> {
                 let _ = leave_streams(&card.results.join("held.log"));
             }
         };
-        let ended = hold(&engine, self.scenario, self.cell, self.plan, place, &lines, &told);
+        let ended = hold(&engine, self.scenario, self.case, self.plan, place, &lines, &told);
         let ended = match stage.wait(ended) {
             Ok(ended) => ended,
             Err(HoldError::Lab(_)) if stage.interrupt.asked() => return Ok(End::Interrupted.into()),
@@ -139,13 +139,13 @@ impl Stand<'_> {
 
 /// Progress. Who reads it may have gone.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", harmless::lines(line));
+    let _ = writeln!(std::io::stderr(), "{}", sanitize::lines(line));
 }
 
 /// The result.
 fn tell(text: &str) {
     let mut output = std::io::stdout();
-    let _ = output.write_all(harmless::lines(text).as_bytes()).and_then(|()| output.flush());
+    let _ = output.write_all(sanitize::lines(text).as_bytes()).and_then(|()| output.flush());
 }
 
 /// From now on nothing is written to the streams of whoever started this process.
@@ -177,8 +177,8 @@ fn detach() -> anyhow::Result<ExitCode> {
         let _ = progress.join();
         return Ok(ExitCode::from(code.unwrap_or(End::Internal as u8)));
     };
-    let asked = harness::hold::Conversation::ask(&directory, &harness::hold::Request::Status);
+    let asked = harness::session::Conversation::ask(&directory, &harness::session::Request::Status);
     let has_failed = super::wait_for(async { Ok(asked.await?) })
-        .is_ok_and(|reply| matches!(reply, harness::hold::Reply::Status(Status { state: State::Failed(_), .. })));
+        .is_ok_and(|reply| matches!(reply, harness::session::Reply::Status(Status { state: State::Failed(_), .. })));
     Ok(if has_failed { End::Failed.into() } else { ExitCode::SUCCESS })
 }

@@ -1,18 +1,18 @@
 //! Where a guest's bytes go: to a terminal through a sieve, else as they are.
 
-use harness::harmless::{LEFT, Shows, Sieve};
+use harness::sanitize::{LEFT, Shows, TerminalSanitizer};
 use std::io::{self, IsTerminal, Write};
 
 /// One of our own streams.
 pub(super) struct Screen<W> {
     stream: W,
     /// Where a person looks.
-    sieve: Option<Sieve>,
+    sieve: Option<TerminalSanitizer>,
 }
 
 impl<W: Write + IsTerminal> Screen<W> {
     pub(super) fn new(stream: W) -> Self {
-        let sieve = stream.is_terminal().then(|| Sieve::new(Shows::Screen));
+        let sieve = stream.is_terminal().then(|| TerminalSanitizer::new(Shows::Screen));
         Self { stream, sieve }
     }
 }
@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn a_pipe_gets_all_bytes_and_a_terminal_what_is_harmless() {
         for (sieve, expected) in
-            [(None, &b"a\x1b[6n\xff\n"[..]), (Some(Sieve::new(Shows::Screen)), "a\u{fffd}\n".as_bytes())]
+            [(None, &b"a\x1b[6n\xff\n"[..]), (Some(TerminalSanitizer::new(Shows::Screen)), "a\u{fffd}\n".as_bytes())]
         {
             let mut screen = Screen { stream: Vec::new(), sieve };
             screen.show(b"a\x1b[6").unwrap();

@@ -5,8 +5,8 @@ use super::screen::Screen;
 use super::terminal::{Raw, Size};
 use super::{Choice, Reached, unexpected, wait_for};
 use anyhow::Context as _;
-use harness::hold::{Refusal, Reply, Request, TalkError};
 use harness::machine::quoted;
+use harness::session::{Refusal, Reply, Request, TalkError};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 

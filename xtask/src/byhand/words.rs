@@ -1,10 +1,10 @@
 //! What a person reads of a lab that is held.
 
-use harness::hold::{Card, State, Status};
+use harness::session::{SessionRecord, State, Status};
 use std::fmt::Write as _;
 
 /// How things stand, and what one can do now.
-pub(super) fn standing(card: &Card, status: &Status, several: bool) -> String {
+pub(super) fn standing(card: &SessionRecord, status: &Status, several: bool) -> String {
     let mut text = format!("\n{}\n\n", headline(card, status));
     for machine in &status.machines {
         let off = match &machine.inside {
@@ -38,8 +38,8 @@ pub(super) fn standing(card: &Card, status: &Status, several: bool) -> String {
 }
 
 /// How things stand, in a line or two.
-pub(super) fn headline(card: &Card, status: &Status) -> String {
-    let what = format!("{}::{}", card.scenario, card.cell);
+pub(super) fn headline(card: &SessionRecord, status: &Status) -> String {
+    let what = format!("{}::{}", card.scenario, card.case);
     let next = status.next.as_ref().map(|next| format!("; next is step {}, \"{}\"", next.number, next.name));
     let next = next.unwrap_or_default();
     match &status.state {
@@ -50,7 +50,7 @@ pub(super) fn headline(card: &Card, status: &Status) -> String {
 }
 
 /// One line of the list of labs.
-pub(super) fn entry(card: &Card, status: &Status) -> String {
+pub(super) fn entry(card: &SessionRecord, status: &Status) -> String {
     let machines: Vec<_> = status.machines.iter().map(|it| format!("{} {}", it.name, it.address)).collect();
     let since = card.since.strftime("%Y-%m-%d %H:%M:%S UTC");
     format!(
@@ -66,14 +66,14 @@ pub(super) fn entry(card: &Card, status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use harness::hold::{Machine, NextStep};
+    use harness::session::{Machine, NextStep};
 
-    fn card() -> Card {
-        Card {
+    fn card() -> SessionRecord {
+        SessionRecord {
             format: 1,
             name: "pam-loss-2".into(),
             scenario: "pam-loss".into(),
-            cell: "fault".into(),
+            case: "fault".into(),
             pid: 4711,
             since: "2026-11-25T17:00:00Z".parse().unwrap(),
             results: "/results".into(),

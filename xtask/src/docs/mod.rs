@@ -2,11 +2,11 @@
 
 mod reference;
 
-use crate::say;
 use crate::selftest::mutants::{definition::Mutants, page};
+use crate::ui;
 use crate::workbench::project;
 use anyhow::Context as _;
-use harness::scenario::schema;
+use harness::scenario::format::schema;
 use serde_json::Value;
 use std::process::ExitCode;
 
@@ -29,11 +29,11 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     for (name, text) in files()? {
         let path = project(name);
         if fs_err::read_to_string(&path).is_ok_and(|old| old == text) {
-            say::line(format_args!("{name} is current"));
+            ui::line(format_args!("{name} is current"));
             continue;
         }
         fs_err::write(&path, text).with_context(|| format!("failed to write {name}"))?;
-        say::line(format_args!("{name} is written"));
+        ui::line(format_args!("{name} is written"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,9 +14,9 @@ with Even Better TOML (or any other client of taplo) do so while you write: `.ta
 ";
 
 const VARIABLES: &str = "\
-Texts of steps, of invariants and of `lab` may use the matrix: `${variant}` stands for the value of `variant` in a cell. There are no other
-variables; `$${HOME}` is `${HOME}` for a shell, and `$HOME` is as it stands. Cells are named by their values, as in
-`pam-loss::variant=dropped`. A step with `when = { variant = [\"dropped\", \"moved\"] }` is there only in cells with one of these values.
+Texts of steps, of invariants and of `lab` may use the matrix: `${variant}` stands for the value of `variant` in a case. There are no other
+variables; `$${HOME}` is `${HOME}` for a shell, and `$HOME` is as it stands. Cases are named by their values, as in
+`pam-loss::variant=dropped`. A step with `when = { variant = [\"dropped\", \"moved\"] }` is there only in cases with one of these values.
 ";
 
 const MARKS: &str = "\
@@ -196,7 +196,7 @@ impl Page<'_> {
         }
     }
 
-    /// A table that is small enough to stand in a cell, with its keys.
+    /// A table that is small enough to stand in a case, with its keys.
     fn table(&self, object: &Value) -> String {
         let keys = object["properties"].as_object().into_iter().flatten();
         let keys: Vec<_> = keys.map(|(name, schema)| format!("`{name}` ({})", self.kind(schema))).collect();

@@ -2,16 +2,16 @@
 
 use super::OPEN;
 use super::need::Need;
-use super::theatre::{LARGEST, Play, Theatre, flows_in, results_of};
+use super::runner::{EgressRun, EgressRunner, LARGEST, flows_in, results_of};
 use crate::exit::Invalid;
-use crate::say;
+use crate::ui;
 use anyhow::Context as _;
 use harness::bounded;
-use harness::evidence::ScenarioResult;
 use harness::lab::HOST;
 use harness::network::flows::allow::{AllowList, Learner};
 use harness::network::flows::ruleset::{Refusal, Ruleset};
 use harness::network::flows::{FlowsOfLab, record};
+use harness::results::ScenarioResult;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -33,9 +33,9 @@ pub(crate) struct Args {
     /// Learn from a run that there was, by its result directory; may be given several times
     #[arg(long, value_name = "RUN", conflicts_with = "scenarios")]
     from: Vec<PathBuf>,
-    /// Only cells whose names contain this
-    #[arg(long, value_name = "SCENARIO::CELL", requires = "from")]
-    cell: Option<String>,
+    /// Only cases whose names contain this
+    #[arg(long, value_name = "SCENARIO::CASE", requires = "from")]
+    case: Option<String>,
     /// Only what this machine contacted
     #[arg(long, value_name = "MACHINE")]
     on: Option<String>,
@@ -55,46 +55,44 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut lessons = Lessons { on: args.on.clone(), ..Lessons::default() };
     if args.from.is_empty() {
         let names = if args.scenarios.is_empty() { OPEN.map(str::to_owned).to_vec() } else { args.scenarios.clone() };
-        if !lessons.perform(&Theatre::open(Play::read(&names, None)?)?)? {
+        if !lessons.perform(&EgressRunner::open(EgressRun::read(&names, None)?)?)? {
             return Ok(ExitCode::FAILURE);
         }
     } else {
-        lessons.read(&args.from, args.cell.as_deref())?;
+        lessons.read(&args.from, args.case.as_deref())?;
     }
-    let (list, cells) = (lessons.learner.list(), lessons.cells);
+    let (list, cases) = (lessons.learner.list(), lessons.cases);
     if args.json {
-        say::line(harness::harmless::json(&serde_json::to_string_pretty(&list)?));
+        ui::line(harness::sanitize::json(&serde_json::to_string_pretty(&list)?));
     } else if args.nft {
         // In a lab without such a machine nobody asks it for names.
         let is_there = list.rules.iter().any(|rule| [&rule.from, &rule.to].contains(&&args.filter));
         let filter = is_there.then_some(args.filter.as_str());
-        say::out(Ruleset { list: &list, filter, refusal: Refusal::Drop });
+        ui::out(Ruleset { list: &list, filter, refusal: Refusal::Drop });
     } else {
-        say::out(table(&list, cells));
+        ui::out(table(&list, cases));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What cells have taught.
+/// What cases have taught.
 #[derive(Default)]
 pub(super) struct Lessons {
     pub(super) learner: Learner,
-    cells: usize,
+    cases: usize,
     /// Only what this machine contacted.
     on: Option<String>,
 }
 
 impl Lessons {
     /// Performs all scenarios with an open filter; whether all passed.
-    pub(super) fn perform(&mut self, theatre: &Theatre) -> anyhow::Result<bool> {
+    pub(super) fn perform(&mut self, runner: &EgressRunner) -> anyhow::Result<bool> {
         let run = results_of("learn")?;
-        for cell in theatre.cells() {
-            let shown = theatre.perform(&cell, &run, None)?;
+        for case in runner.cases() {
+            let shown = runner.perform(&case, &run, None)?;
             if !shown.has_passed() {
                 let reason = shown.result.reason.as_deref().unwrap_or("it has not passed");
-                say::note(format_args!(
-                    "{cell} fails with an open filter, so nothing can be learned from it: {reason}"
-                ));
+                ui::note(format_args!("{case} fails with an open filter, so nothing can be learned from it: {reason}"));
                 return Ok(false);
             }
             self.learn(&shown.flows, &shown.result);
@@ -105,46 +103,46 @@ impl Lessons {
     /// Learns from runs that there were.
     fn read(&mut self, runs: &[PathBuf], wanted: Option<&str>) -> anyhow::Result<()> {
         for run in runs {
-            for cell in cells_of(run)? {
-                let name = cell.file_name().unwrap_or_default().to_string_lossy();
+            for case in cases_of(run)? {
+                let name = case.file_name().unwrap_or_default().to_string_lossy();
                 if wanted.is_none_or(|wanted| name.contains(wanted)) {
-                    let result = bounded::read(&cell.join("result.json"), LARGEST);
+                    let result = bounded::read(&case.join("result.json"), LARGEST);
                     let result = result.map_err(|error| Invalid(error.to_string()))?;
-                    let damaged = || format!("{} is damaged", cell.join("result.json").display());
-                    self.learn(&flows_in(&cell)?, &serde_json::from_slice(&result).with_context(damaged)?);
+                    let damaged = || format!("{} is damaged", case.join("result.json").display());
+                    self.learn(&flows_in(&case)?, &serde_json::from_slice(&result).with_context(damaged)?);
                 }
             }
         }
-        if self.cells > 0 {
+        if self.cases > 0 {
             return Ok(());
         }
         let places: Vec<_> = runs.iter().map(|run| run.display().to_string()).collect();
         let places = places.join(", ");
-        Err(Invalid(format!("no cell in {places} has captured packets: a step does so with do.capture")).into())
+        Err(Invalid(format!("no case in {places} has captured packets: a step does so with do.capture")).into())
     }
 
     fn learn(&mut self, flows: &FlowsOfLab, result: &ScenarioResult) {
-        self.cells += 1;
-        let cell = format!("{}::{}", result.name, result.cell);
+        self.cases += 1;
+        let case = format!("{}::{}", result.name, result.case);
         for machine in flows.machines.iter().filter(|machine| self.on.as_ref().is_none_or(|on| *on == machine.machine))
         {
             for cut in &machine.cuts {
-                say::note(format_args!("{cell}: {} is not read to its end: {}", cut.file, cut.cut));
+                ui::note(format_args!("{case}: {} is not read to its end: {}", cut.file, cut.cut));
             }
             self.learner.learn(machine, HOST, |flow| Need::of(result, flow).to_string());
         }
     }
 }
 
-fn cells_of(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn cases_of(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = fs_err::read_dir(run).map_err(|error| Invalid(error.to_string()))?;
-    let mut cells: Vec<_> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-    cells.retain(|cell| cell.join(record::FILE).is_file());
-    cells.sort();
-    Ok(cells)
+    let mut cases: Vec<_> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    cases.retain(|case| case.join(record::FILE).is_file());
+    cases.sort();
+    Ok(cases)
 }
 
-fn table(list: &AllowList, cells: usize) -> String {
+fn table(list: &AllowList, cases: usize) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
     let line = |text: &mut String, rule: &harness::network::flows::allow::Rule| {
@@ -155,7 +153,7 @@ fn table(list: &AllowList, cells: usize) -> String {
             let _ = writeln!(text, "  {:<56} {more}", "");
         }
     };
-    let _ = writeln!(text, "{} kinds of contact are needed, by the packets of {cells} cells:", list.rules.len());
+    let _ = writeln!(text, "{} kinds of contact are needed, by the packets of {cases} cases:", list.rules.len());
     list.rules.iter().for_each(|rule| line(&mut text, rule));
     if !list.unanswered.is_empty() {
         let _ = writeln!(text, "\nNobody answered these, so they need no rule:");

@@ -1,7 +1,7 @@
 //! A list of rules that a person may have written: read, checked against a lab, and filled up with the lab's addresses.
 
+use harness::diagnostic::{Diagnostic, Diagnostics, FileDiagnostics};
 use harness::lab::{HOST, Topology};
-use harness::mistake::{Flaw, Flaws, Mistakes};
 use harness::network::flows::allow::AllowList;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,13 +10,13 @@ use std::path::Path;
 
 /// Reads the file at `path`, which reads `text`. Who has no addresses in it gets those that the lab has for the name; a name that
 /// nobody in the lab has is a mistake of the file.
-pub(super) fn read(path: &Path, text: &str, lab: &Topology) -> Result<AllowList, Mistakes> {
-    let mut flaws = Flaws::default();
+pub(super) fn read(path: &Path, text: &str, lab: &Topology) -> Result<AllowList, FileDiagnostics> {
+    let mut diagnostics = Diagnostics::default();
     let parsed = serde_json::from_str(text).map_err(|error| {
         let place = offset(text, error.line(), error.column());
-        Flaw::new(format!("this is no list of rules: {error}"), place..place)
+        Diagnostic::new(format!("this is no list of rules: {error}"), place..place)
     });
-    let mut list: Option<AllowList> = flaws.take(parsed);
+    let mut list: Option<AllowList> = diagnostics.take(parsed);
     let known = addresses(lab);
     for rule in list.iter_mut().flat_map(|list| &mut list.rules) {
         for (name, own) in [(&rule.from, &mut rule.sources), (&rule.to, &mut rule.addresses)] {
@@ -29,11 +29,16 @@ pub(super) fn read(path: &Path, text: &str, lab: &Topology) -> Result<AllowList,
                 own.extend(addresses);
             } else {
                 let message = format!("there is nobody called `{name}` in lab `{}`", lab.name);
-                flaws.push(Flaw::unknown(message, place(text, name), name, known.keys().map(String::as_str)));
+                diagnostics.push(Diagnostic::unknown(
+                    message,
+                    place(text, name),
+                    name,
+                    known.keys().map(String::as_str),
+                ));
             }
         }
     }
-    flaws.or_value(list, path, text)
+    diagnostics.or_value(list, path, text)
 }
 
 /// All names of the lab, short and full.

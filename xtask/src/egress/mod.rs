@@ -5,7 +5,7 @@ mod list;
 mod need;
 mod proof;
 mod prove;
-mod theatre;
+mod runner;
 
 use clap::Subcommand;
 use std::process::ExitCode;

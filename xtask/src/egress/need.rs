@@ -1,14 +1,14 @@
-//! When a contact was needed: in which cell, and at which step.
+//! When a contact was needed: in which case, and at which step.
 
-use harness::evidence::ScenarioResult;
 use harness::network::flows::Flow;
+use harness::results::ScenarioResult;
 use std::fmt;
 
 /// A step that needed a contact, as it is told: `relay::main: step 3, "alice writes to both"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Need {
-    /// `SCENARIO::CELL`.
-    pub(super) cell: String,
+    /// `SCENARIO::CASE`.
+    pub(super) case: String,
     /// The step's number and name; none for what came before the first one.
     pub(super) step: Option<(usize, String)>,
 }
@@ -18,22 +18,22 @@ impl Need {
     pub(super) fn of(result: &ScenarioResult, flow: &Flow) -> Self {
         let begun = result.steps.iter().rev().find(|step| step.started.is_some() && step.started <= flow.contact);
         let step = begun.and_then(|step| Some((step.number?, step.name.clone())));
-        Self { cell: format!("{}::{}", result.name, result.cell), step }
+        Self { case: format!("{}::{}", result.name, result.case), step }
     }
 
     /// Reads what was told; nothing, if it is something else.
     pub(super) fn read(text: &str) -> Option<Self> {
-        let (cell, when) = text.split_once(": ")?;
+        let (case, when) = text.split_once(": ")?;
         let step = when.strip_prefix("step ").and_then(|step| {
             let (number, name) = step.split_once(", ")?;
             Some((number.parse().ok()?, name.trim_matches('"').to_owned()))
         });
-        cell.contains("::").then(|| Self { cell: cell.to_owned(), step })
+        case.contains("::").then(|| Self { case: case.to_owned(), step })
     }
 
     /// Its scenario.
     pub(super) fn scenario(&self) -> &str {
-        self.cell.split_once("::").map_or(&*self.cell, |(scenario, _)| scenario)
+        self.case.split_once("::").map_or(&*self.case, |(scenario, _)| scenario)
     }
 
     /// The first step that can fail for want of the contact.
@@ -45,8 +45,8 @@ impl Need {
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.step {
-            Some((number, name)) => write!(f, "{}: step {number}, \"{name}\"", self.cell),
-            None => write!(f, "{}: before the first step", self.cell),
+            Some((number, name)) => write!(f, "{}: step {number}, \"{name}\"", self.case),
+            None => write!(f, "{}: before the first step", self.case),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What trials with a list of rules come to: whether a rule is needed, and what is left of the list.
 
 use super::need::Need;
-use super::theatre::Shown;
+use super::runner::Shown;
 use harness::network::flows::allow::{AllowList, Rule};
 use harness::network::flows::{Answer, Direction, FlowsOfLab};
 use std::fmt::Write as _;
@@ -9,12 +9,12 @@ use std::fmt::Write as _;
 /// What became of a trial without a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Finding {
-    /// A cell fails that needs it, and packets show that it was refused.
-    Needed { cell: String, failed: String },
+    /// A case fails that needs it, and packets show that it was refused.
+    Needed { case: String, failed: String },
     /// All goes well without it.
     Dispensable,
-    /// A cell fails, but not for want of it.
-    Otherwise { cell: String, why: String },
+    /// A case fails, but not for want of it.
+    Otherwise { case: String, why: String },
 }
 
 /// A rule, and what was found.
@@ -29,20 +29,20 @@ pub(super) fn judge(rule: &Rule, shown: &Shown) -> Option<Finding> {
     if shown.has_passed() {
         return None;
     }
-    let cell = format!("{}::{}", shown.result.name, shown.result.cell);
+    let case = format!("{}::{}", shown.result.name, shown.result.case);
     let Some((number, failed)) = shown.failed().and_then(|step| Some((step.number?, step))) else {
         let why = shown.result.reason.clone().unwrap_or_default();
-        return Some(Finding::Otherwise { cell, why });
+        return Some(Finding::Otherwise { case, why });
     };
     let told = format!("step {number}, \"{}\"", failed.name);
-    let needs = rule.why.iter().filter_map(|why| Need::read(why)).filter(|need| need.cell == cell);
+    let needs = rule.why.iter().filter_map(|why| Need::read(why)).filter(|need| need.case == case);
     let first = needs.map(|need| need.number()).min().unwrap_or(1);
     Some(if number < first {
-        Finding::Otherwise { cell, why: format!("{told}, and step {first} is the first that needs it") }
+        Finding::Otherwise { case, why: format!("{told}, and step {first} is the first that needs it") }
     } else if was_refused(rule, &shown.flows) {
-        Finding::Needed { cell, failed: told }
+        Finding::Needed { case, failed: told }
     } else {
-        Finding::Otherwise { cell, why: format!("{told}, and no packet shows that {rule} was tried") }
+        Finding::Otherwise { case, why: format!("{told}, and no packet shows that {rule} was tried") }
     })
 }
 
@@ -63,9 +63,9 @@ pub(super) fn table(proved: &[Proved]) -> String {
     let mut text = String::new();
     for Proved { rule, finding, seconds } in proved {
         let found = match finding {
-            Finding::Needed { cell, failed } => format!("needed: without it {cell} fails at {failed}"),
+            Finding::Needed { case, failed } => format!("needed: without it {case} fails at {failed}"),
             Finding::Dispensable => "not needed: all goes well without it".into(),
-            Finding::Otherwise { cell, why } => format!("NOT CLEAR: {cell} fails, but otherwise: {why}"),
+            Finding::Otherwise { case, why } => format!("NOT CLEAR: {case} fails, but otherwise: {why}"),
         };
         let _ = writeln!(text, "  {:<56} {found} ({seconds:.0} s)", rule.to_string());
     }
@@ -75,7 +75,7 @@ pub(super) fn table(proved: &[Proved]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use harness::evidence::{ScenarioResult, StepOutcome, Verdict};
+    use harness::results::{ScenarioResult, StepOutcome, Verdict};
     use serde_json::json;
 
     /// mail → directory:636/tcp, which step 2 needs.
@@ -84,7 +84,7 @@ mod tests {
         serde_json::from_value(rule).unwrap()
     }
 
-    /// How a cell ends.
+    /// How a case ends.
     #[derive(Clone, Copy, PartialEq, Eq)]
     enum End {
         Well,
@@ -97,7 +97,7 @@ mod tests {
         json!({"number": number, "name": "alice logs in", "machine": "mail", "outcome": outcome, "seconds": 1.0, "asked": "", "answered": ""})
     }
 
-    /// A cell that ends so, and how the directory answered the mail server meanwhile.
+    /// A case that ends so, and how the directory answered the mail server meanwhile.
     fn shown(end: End, answer: &str) -> Shown {
         let lost = match end {
             End::Well => None,
@@ -105,7 +105,7 @@ mod tests {
             End::Otherwise => Some(failed_step(None)),
         };
         let result: ScenarioResult = serde_json::from_value(json!({
-            "name": "logins", "cell": "main", "summary": "", "file": "logins.toml", "control": false, "seconds": 1.0, "lab_seconds": 1.0,
+            "name": "logins", "case": "main", "summary": "", "file": "logins.toml", "control": false, "seconds": 1.0, "lab_seconds": 1.0,
             "outcome": if lost.is_some() { Verdict::Failed } else { Verdict::Passed },
             "reason": lost.as_ref().map(|_| "it is broken"),
             "lab": [], "covers": [], "steps": lost.into_iter().collect::<Vec<_>>(),
@@ -140,7 +140,7 @@ mod tests {
         let found = judge(&rule(), &shown(end, answer));
         match (&found, expected) {
             (None, None) => {}
-            (Some(Finding::Needed { cell, .. }), Some("needed")) => assert_eq!(cell, "logins::main"),
+            (Some(Finding::Needed { case, .. }), Some("needed")) => assert_eq!(case, "logins::main"),
             (Some(Finding::Otherwise { why, .. }), Some(words)) => assert!(why.contains(words), "{why}"),
             _ => panic!("{found:?}"),
         }

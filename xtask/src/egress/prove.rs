@@ -3,14 +3,14 @@
 use super::learn::Lessons;
 use super::need::Need;
 use super::proof::{Finding, Proved, judge, table, without};
-use super::theatre::{AtFilter, Play, Shown, Theatre, results_of};
+use super::runner::{AtFilter, EgressRun, EgressRunner, Shown, results_of};
 use super::{OPEN, list};
 use crate::exit::{End, Invalid};
-use crate::say;
-use harness::evidence::Run;
+use crate::ui;
 use harness::lab::Topology;
 use harness::network::flows::allow::{AllowList, Rule};
 use harness::network::flows::ruleset::{Refusal, Ruleset};
+use harness::results::Run;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -49,34 +49,34 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let play = Play::read(&OPEN.map(str::to_owned), None)?;
+    let play = EgressRun::read(&OPEN.map(str::to_owned), None)?;
     let lab = play.topology();
     if !lab.hosts().iter().any(|host| host.name == args.filter) {
         return Err(Invalid(format!("lab `{}` has no machine `{}`", lab.name, args.filter)).into());
     }
     let list = args.rules.as_deref().map(|path| rules_in(path, lab)).transpose()?;
-    let theatre = Theatre::open(play)?;
+    let runner = EgressRunner::open(play)?;
     let given = if let Some(list) = list {
         list
     } else {
         let mut lessons = Lessons::default();
-        if !lessons.perform(&theatre)? {
+        if !lessons.perform(&runner)? {
             return Ok(End::Failed.into());
         }
         lessons.learner.list()
     };
     // What the filter contacts itself does not pass it.
     let rules = without(&given, |rule| rule.from == args.filter);
-    let proof = Proof { theatre: &theatre, run: results_of("prove")?, filter: &args.filter };
+    let proof = Proof { runner: &runner, run: results_of("prove")?, filter: &args.filter };
     if !args.suffices && !proof.suffices(&rules)? {
         return Ok(End::Failed.into());
     }
     let (proved, left) = proof.each(rules, args.only.as_deref())?;
     if args.json {
-        say::json(&left)?;
-        say::note(table(&proved));
+        ui::json(&left)?;
+        ui::note(table(&proved));
     } else {
-        say::out(format!("{}{} rules are left.\n", table(&proved), left.rules.len()));
+        ui::out(format!("{}{} rules are left.\n", table(&proved), left.rules.len()));
     }
     let is_clear = proved.iter().all(|proved| !matches!(proved.finding, Finding::Otherwise { .. }));
     Ok(if is_clear { ExitCode::SUCCESS } else { End::Failed.into() })
@@ -89,28 +89,28 @@ fn rules_in(path: &Path, lab: &Topology) -> anyhow::Result<AllowList> {
 
 /// What trials are made with.
 struct Proof<'a> {
-    theatre: &'a Theatre,
+    runner: &'a EgressRunner,
     run: Run,
     filter: &'a str,
 }
 
 impl Proof<'_> {
-    fn perform(&self, cell: &str, list: &AllowList, run: &Run) -> anyhow::Result<Shown> {
+    fn perform(&self, case: &str, list: &AllowList, run: &Run) -> anyhow::Result<Shown> {
         let ruleset = Ruleset { list, filter: Some(self.filter), refusal: Refusal::Reject }.to_string();
-        self.theatre.perform(cell, run, Some(AtFilter { machine: self.filter, ruleset: &ruleset }))
+        self.runner.perform(case, run, Some(AtFilter { machine: self.filter, ruleset: &ruleset }))
     }
 
     /// With all rules, every scenario passes.
     fn suffices(&self, list: &AllowList) -> anyhow::Result<bool> {
-        for cell in self.theatre.cells() {
-            let shown = self.perform(&cell, list, &self.run)?;
+        for case in self.runner.cases() {
+            let shown = self.perform(&case, list, &self.run)?;
             if !shown.has_passed() {
                 let why = shown.result.reason.unwrap_or_default();
-                say::out(format!("The {} rules do not suffice: {cell} fails: {why}\n", list.rules.len()));
+                ui::out(format!("The {} rules do not suffice: {case} fails: {why}\n", list.rules.len()));
                 return Ok(false);
             }
         }
-        say::note(format_args!("the {} rules suffice: {}", list.rules.len(), self.theatre.cells().join(", ")));
+        ui::note(format_args!("the {} rules suffice: {}", list.rules.len(), self.runner.cases().join(", ")));
         Ok(true)
     }
 
@@ -120,14 +120,14 @@ impl Proof<'_> {
         let rules: Vec<_> = list.rules.iter().filter(is_tried).cloned().collect();
         let mut proved = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
-            say::note(format_args!("rule {} of {}: what if {rule} is refused?", index + 1, rules.len()));
+            ui::note(format_args!("rule {} of {}: what if {rule} is refused?", index + 1, rules.len()));
             let begun = Instant::now();
             let finding = self.one(&list, rule, index + 1)?;
             if finding == Finding::Dispensable {
                 list = without(&list, |other| other == rule);
             }
             let found = Proved { rule: rule.clone(), finding, seconds: begun.elapsed().as_secs_f64() };
-            say::note(table(std::slice::from_ref(&found)));
+            ui::note(table(std::slice::from_ref(&found)));
             proved.push(found);
         }
         Ok((proved, list))
@@ -137,13 +137,13 @@ impl Proof<'_> {
         let list = without(list, |other| other == rule);
         let run = results_of(&format!("prove-{number}"))?;
         let needs: Vec<_> = rule.why.iter().filter_map(|why| Need::read(why)).collect();
-        for cell in self.theatre.cells() {
+        for case in self.runner.cases() {
             // A rule that a person wrote does not say who needs it.
-            let scenario = cell.split_once("::").map_or(&*cell, |(scenario, _)| scenario);
+            let scenario = case.split_once("::").map_or(&*case, |(scenario, _)| scenario);
             if !needs.is_empty() && !needs.iter().any(|need| need.scenario() == scenario) {
                 continue;
             }
-            if let Some(finding) = judge(rule, &self.perform(&cell, &list, &run)?) {
+            if let Some(finding) = judge(rule, &self.perform(&case, &list, &run)?) {
                 return Ok(finding);
             }
         }

@@ -3,9 +3,9 @@
 use super::{catalogue, print, say};
 use crate::exit::{HostLacks, Invalid};
 use anyhow::Context as _;
-use harness::cache::{self, ArchiveError, Cache, EntryName, ImportProgress, Kept, Kind, Trust};
+use harness::cache::{self, ArchiveError, Cache, CacheEntry, EntryName, ImportProgress, Kind, Trust};
 use harness::host::output::OutputError;
-use harness::image::{Asked, Standing};
+use harness::image::{Asked, Freshness};
 use std::path::Path;
 
 /// Writes the file.
@@ -14,7 +14,7 @@ pub(super) fn export(cache: &Cache, names: &[String], output: &Path, templates: 
     if templates {
         let labs = cache.list(Kind::Template)?;
         let has = |name: &EntryName| entries.iter().any(|image| image.name == *name);
-        let fits = |lab: &Kept| lab.foundations().next().is_some() && lab.foundations().all(has);
+        let fits = |lab: &CacheEntry| lab.foundations().next().is_some() && lab.foundations().all(has);
         let mut fitting: Vec<_> = labs.into_iter().filter(fits).collect();
         // Of one name, the one that was used last: others are of older images, steps or guests.
         fitting.sort_by_key(|lab| (lab.name.name().to_owned(), std::cmp::Reverse(lab.used)));
@@ -58,14 +58,15 @@ pub(super) fn import(cache: &Cache, file: &Path, trust: Trust) -> anyhow::Result
 }
 
 /// The images to export. Of those that the recipes ask for, the current one; else the one that was used last.
-fn images(cache: &Cache, names: &[String]) -> anyhow::Result<Vec<Kept>> {
+fn images(cache: &Cache, names: &[String]) -> anyhow::Result<Vec<CacheEntry>> {
     let catalogue = catalogue()?;
     let asked = Asked::of(&catalogue, cache)?;
     let kept = cache.list(Kind::Image)?;
     let bootable: Vec<_> = catalogue.bootable().map(|recipe| recipe.name.as_str()).collect();
     if names.is_empty() {
-        let current =
-            |image: &Kept| bootable.contains(&image.name.name()) && asked.standing(&image.name) == Standing::Current;
+        let current = |image: &CacheEntry| {
+            bootable.contains(&image.name.name()) && asked.standing(&image.name) == Freshness::Current
+        };
         let current: Vec<_> = kept.into_iter().filter(current).collect();
         anyhow::ensure!(!current.is_empty(), "no image in the cache is current: `cargo xtask image build` makes them");
         return Ok(current);
@@ -75,7 +76,7 @@ fn images(cache: &Cache, names: &[String]) -> anyhow::Result<Vec<Kept>> {
             return Err(Invalid(format!("no recipe is called `{name}`; there are: {}", bootable.join(", "))).into());
         }
         let own = kept.iter().filter(|image| image.name.name() == name);
-        let best = own.max_by_key(|image| (asked.standing(&image.name) == Standing::Current, image.used));
+        let best = own.max_by_key(|image| (asked.standing(&image.name) == Freshness::Current, image.used));
         best.cloned()
             .with_context(|| format!("image `{name}` is not in the cache: `cargo xtask image build {name}` makes it"))
     };

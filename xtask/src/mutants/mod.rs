@@ -11,7 +11,7 @@ mod tally;
 mod tree;
 
 use crate::exit::{End, HostLacks};
-use crate::say;
+use crate::ui;
 use crate::workbench::{project, target};
 use anyhow::{Context as _, bail, ensure};
 use bounded::Limit;
@@ -74,12 +74,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mutants = list(&tree, &chosen)?;
     if args.list {
         for mutant in &mutants {
-            say::line(&mutant.name);
+            ui::line(&mutant.name);
         }
         return Ok(ExitCode::SUCCESS);
     }
     if mutants.is_empty() {
-        say::line("No code that .cargo/mutants.toml names has a mutant here.");
+        ui::line("No code that .cargo/mutants.toml names has a mutant here.");
         return Ok(ExitCode::SUCCESS);
     }
     let build = build_directory(&place)?;
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         at_once::try_them(&tree.path, &build, &mutants, limit)?
     };
     let tally = Tally::new(&mutants, &outcomes, &survivors);
-    say::out(tally.text());
+    ui::out(tally.text());
     Ok(if tally.is_enough() { ExitCode::SUCCESS } else { End::Failed.into() })
 }
 
@@ -100,7 +100,7 @@ fn choose(args: &Args, tree: &Tree, place: &Path) -> anyhow::Result<Vec<String>>
         return Ok(Vec::new());
     };
     let base = if base.is_empty() { tree.usual_base()? } else { base.clone() };
-    say::line(format_args!("Mutants of what has changed since {base}:"));
+    ui::line(format_args!("Mutants of what has changed since {base}:"));
     let diff = place.join("changes.diff");
     fs_err::write(&diff, tree.changes_since(&base)?)?;
     Ok(vec!["--in-diff".to_owned(), diff.display().to_string()])

@@ -1,7 +1,7 @@
 //! A forecast as text: what would be lost first, then what changes, and the command that saves copies.
 
-use harness::packages::fate::Fate;
-use harness::packages::{Forecast, Prediction};
+use harness::predict::fate::Fate;
+use harness::predict::{Prediction, UpgradePrediction};
 use std::fmt::Write as _;
 
 /// Where the command that we show puts copies.
@@ -51,13 +51,13 @@ fn is_of_no_weight(file: &Prediction) -> bool {
 }
 
 impl Group {
-    fn of<'a>(&self, forecast: &'a Forecast) -> Vec<&'a Prediction> {
+    fn of<'a>(&self, forecast: &'a UpgradePrediction) -> Vec<&'a Prediction> {
         let files = forecast.files.iter().filter(|file| self.fates.contains(&file.fate));
         files.filter(|file| !is_of_no_weight(file)).collect()
     }
 
     /// The group with its files, or nothing if there are none.
-    fn list(&self, text: &mut String, forecast: &Forecast) {
+    fn list(&self, text: &mut String, forecast: &UpgradePrediction) {
         let files = self.of(forecast);
         if !files.is_empty() {
             let _ = write!(text, "\n{} ({}):\n", self.title, files.len());
@@ -69,7 +69,7 @@ impl Group {
 }
 
 /// The whole text.
-pub(super) fn render(forecast: &Forecast) -> String {
+pub(super) fn render(forecast: &UpgradePrediction) -> String {
     let mut text = format!(
         "Packages that change or go: {}; that come new: {}; that have no successor here, and are taken to stay: {}.\n",
         forecast.changing, forecast.new, forecast.staying
@@ -97,7 +97,7 @@ fn describe(text: &mut String, file: &Prediction) {
     let _ = write!(text, "  {}{backup}\n      {}: {}\n", file.path, file.fate, file.why);
 }
 
-fn hints(text: &mut String, forecast: &Forecast) {
+fn hints(text: &mut String, forecast: &UpgradePrediction) {
     if forecast.hints.is_empty() {
         return;
     }
@@ -115,7 +115,7 @@ fn is_to_be_saved(file: &Prediction) -> bool {
     file.fate.is_loss() || (file.changed && matches!(file.fate, Fate::Unknown | Fate::Edited))
 }
 
-fn save_command(text: &mut String, forecast: &Forecast) {
+fn save_command(text: &mut String, forecast: &UpgradePrediction) {
     if forecast.losses().next().is_none() {
         text.push_str("\nNothing would be lost without a copy, as far as scriptlets can be followed.\n");
     }
@@ -141,7 +141,7 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use harness::packages::Hint;
+    use harness::predict::Hint;
 
     fn file(path: &str, fate: Fate, why: &str) -> Prediction {
         let backup = fate.suffix().map(|suffix| format!("{path}{suffix}"));
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_forecast_as_people_read_it() {
-        let forecast = Forecast {
+        let forecast = UpgradePrediction {
             files: vec![
                 file("/etc/pam.d/imap", Fate::DeletedWithoutBackup, "cyrus-imapd-2-1 no longer has it"),
                 file("/etc/it's mine", Fate::OverwrittenWithoutBackup, "no installed package has it"),
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn good_news() {
-        let forecast = Forecast { files: Vec::new(), hints: Vec::new(), changing: 0, new: 0, staying: 5 };
+        let forecast = UpgradePrediction { files: Vec::new(), hints: Vec::new(), changing: 0, new: 0, staying: 5 };
         insta::assert_snapshot!(render(&forecast));
     }
 }

@@ -46,15 +46,15 @@ pub(super) fn run(directory: Option<&Path>) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
     let sample = project("xtask/samples/flows");
     let latest = directory.map_or_else(|| results().join("latest"), Path::to_owned);
-    let cells = [vec![sample.clone()], cells_in(&latest)?].concat();
-    for cell in &cells {
-        let name = cell.file_name().unwrap_or_default().to_string_lossy();
-        report.row(&format!("flows: tshark counts the same, {name}"), || compare(&tshark, cell));
+    let cases = [vec![sample.clone()], cases_in(&latest)?].concat();
+    for case in &cases {
+        let name = case.file_name().unwrap_or_default().to_string_lossy();
+        report.row(&format!("flows: tshark counts the same, {name}"), || compare(&tshark, case));
     }
     report.row("flows: a capture that was altered is found out", || control(&tshark, &sample));
-    for cell in cells.iter().skip(1) {
-        let name = cell.file_name().unwrap_or_default().to_string_lossy();
-        report.row(&format!("flows: packets bear the host's times, {name}"), || on_time(&tshark, cell));
+    for case in cases.iter().skip(1) {
+        let name = case.file_name().unwrap_or_default().to_string_lossy();
+        report.row(&format!("flows: packets bear the host's times, {name}"), || on_time(&tshark, case));
     }
     report.row("flows: packets with QEMU's times are found out", || {
         let told = on_time(&tshark, &sample).err().context("they are not found out")?.to_string();
@@ -65,27 +65,27 @@ pub(super) fn run(directory: Option<&Path>) -> anyhow::Result<ExitCode> {
     Ok(if report.failed == 0 { ExitCode::SUCCESS } else { End::Failed.into() })
 }
 
-/// The cells of a run that have captured something.
-fn cells_in(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// The cases of a run that have captured something.
+fn cases_in(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !run.is_dir() {
         return Ok(Vec::new());
     }
-    let mut cells = Vec::new();
+    let mut cases = Vec::new();
     for entry in fs_err::read_dir(run)? {
-        let cell = entry?.path();
-        if cell.join(record::FILE).is_file() {
-            cells.push(cell);
+        let case = entry?.path();
+        if case.join(record::FILE).is_file() {
+            cases.push(case);
         }
     }
-    cells.sort();
-    Ok(cells)
+    cases.sort();
+    Ok(cases)
 }
 
-fn compare(tshark: &Path, cell: &Path) -> anyhow::Result<Outcome> {
-    let flows: FlowsOfLab = serde_json::from_slice(&fs_err::read(cell.join(record::FILE))?)?;
+fn compare(tshark: &Path, case: &Path) -> anyhow::Result<Outcome> {
+    let flows: FlowsOfLab = serde_json::from_slice(&fs_err::read(case.join(record::FILE))?)?;
     let mut seen = Vec::new();
     for machine in &flows.machines {
-        let (theirs, ours) = (counted_by(tshark, cell, machine)?, counted_by_us(machine));
+        let (theirs, ours) = (counted_by(tshark, case, machine)?, counted_by_us(machine));
         let differs = difference(&ours, &theirs);
         anyhow::ensure!(differs.is_none(), "{}: {}", machine.machine, differs.unwrap_or_default());
         let packets: u64 = ours.values().map(|(packets, _)| packets).sum();
@@ -108,13 +108,13 @@ fn control(tshark: &Path, sample: &Path) -> anyhow::Result<Outcome> {
 }
 
 /// Each pulse tells the time that its packet bears.
-fn on_time(tshark: &Path, cell: &Path) -> anyhow::Result<Outcome> {
-    let flows: FlowsOfLab = serde_json::from_slice(&fs_err::read(cell.join(record::FILE))?)?;
+fn on_time(tshark: &Path, case: &Path) -> anyhow::Result<Outcome> {
+    let flows: FlowsOfLab = serde_json::from_slice(&fs_err::read(case.join(record::FILE))?)?;
     let mut pulses = 0;
     for file in flows.machines.iter().flat_map(|machine| &machine.captures) {
         let mut command = Command::new(tshark);
         command.args(["-n", "-o", "data.show_as_text:TRUE", "-Y", PULSES, "-T", "fields"]);
-        command.args(["-e", "frame.time_epoch", "-e", "data.text"]).arg("-r").arg(cell.join(file));
+        command.args(["-e", "frame.time_epoch", "-e", "data.text"]).arg("-r").arg(case.join(file));
         for line in said_by(command)?.lines() {
             let (borne, told) = times(line).with_context(|| format!("tshark says `{line}`"))?;
             let ahead = borne - told;
@@ -168,11 +168,11 @@ fn counted_by_us(machine: &FlowsOfMachine) -> Counts {
     counts
 }
 
-fn counted_by(tshark: &Path, cell: &Path, machine: &FlowsOfMachine) -> anyhow::Result<Counts> {
+fn counted_by(tshark: &Path, case: &Path, machine: &FlowsOfMachine) -> anyhow::Result<Counts> {
     let mut counts = Counts::new();
     for file in &machine.captures {
         let mut command = Command::new(tshark);
-        command.args(["-n", "-T", "fields", "-Y", FILTER]).arg("-r").arg(cell.join(file));
+        command.args(["-n", "-T", "fields", "-Y", FILTER]).arg("-r").arg(case.join(file));
         // What came after the flows were written is not in them.
         match machine.frames.get(file) {
             Some(0) => continue,

@@ -4,7 +4,7 @@ use super::builder::Ended;
 use super::runs::Stage;
 use super::{Given, Outcome, Report};
 use anyhow::Context as _;
-use harness::cache::{Kept, Kind, Removal};
+use harness::cache::{CacheEntry, Kind, Removal};
 use std::path::Path;
 
 /// What a run says that starts behind a checkpoint.
@@ -23,11 +23,16 @@ struct Harm {
 const HARMS: [Harm; 5] = [
     Harm { name: "a bit of RAM is flipped", file: "directory.memory", words: "is not what it was", act: flip },
     Harm { name: "the disk is cut off", file: "directory.qcow2", words: "is not what it was", act: cut },
-    Harm { name: "what the run knew is cut off", file: "papers.json", words: "papers.json is damaged", act: cut },
+    Harm {
+        name: "what the run knew is cut off",
+        file: "checkpoint.json",
+        words: "checkpoint.json is damaged",
+        act: cut,
+    },
     Harm {
         name: "what the run knew has another form",
-        file: "papers.json",
-        words: "papers.json is damaged: unknown field `format`",
+        file: "checkpoint.json",
+        words: "checkpoint.json is damaged: unknown field `format`",
         act: |path| std::fs::write(path, "{\"format\": 0}"),
     },
     Harm {
@@ -62,7 +67,7 @@ fn scenario(word: &str, last: &str) -> String {
          [[step]]\nname = \"a file is written\"\non = \"directory\"\ndo.run = {{ command = \"echo {word} > /root/kept\" }}\n\
          [[step]]\nname = \"the state is kept\"\ndo.checkpoint = {{ name = \"written\", keep = true }}\n\
          [[step]]\nname = \"the file is there\"\non = \"directory\"\n\
-         do.run = {{ command = \"{last}\", contains = [\"{word}\"] }}\n"
+         do.run = {{ command = \"{last}\", output_contains = [\"{word}\"] }}\n"
     )
 }
 
@@ -91,7 +96,7 @@ fn kept_and_found(stage: &Stage) -> anyhow::Result<Outcome> {
     let run = passes(stage, "one", true, &[])?;
     let results = fs_err::read_to_string(stage.results().join("latest/report.json"))?;
     let results: serde_json::Value = serde_json::from_str(&results)?;
-    let outcomes: Vec<_> = (0..3).map(|step| results["cells"][0]["result"]["steps"][step]["outcome"].clone()).collect();
+    let outcomes: Vec<_> = (0..3).map(|step| results["cases"][0]["result"]["steps"][step]["outcome"].clone()).collect();
     anyhow::ensure!(outcomes == ["kept", "kept", "passed"], "the steps are {outcomes:?}");
     stage.wait_until_clear()?;
     Ok(Outcome::Passed(said(&run, BEHIND)))
@@ -168,7 +173,7 @@ fn passes_behind(stage: &Stage) -> anyhow::Result<()> {
 }
 
 /// The checkpoint that was used last.
-fn entry(stage: &Stage) -> anyhow::Result<Kept> {
+fn entry(stage: &Stage) -> anyhow::Result<CacheEntry> {
     let kept = stage.site.cache().list(Kind::Template)?.into_iter().filter(|kept| kept.name.name() == "alone-written");
     kept.max_by_key(|kept| kept.used).context("there is no kept checkpoint")
 }

@@ -6,14 +6,14 @@
 mod dup;
 
 use super::{Outcome, Report};
-use crate::release::{definitions, tell};
+use crate::distro::{definitions, tell};
 use anyhow::{Context as _, ensure};
 use harness::cache::Cache;
+use harness::distro::Media;
+use harness::distro::{self, Definition, Release};
 use harness::host::raw::tie_to_thread;
 use harness::host::tools;
 use harness::host::workspace::Workspace;
-use harness::release::Media;
-use harness::release::{self, Definition, Release};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ fn try_all(report: &mut Report) -> anyhow::Result<()> {
     let definitions = definitions()?;
     let workspace = Workspace::create(&cache.building(), "selftest-releases")?;
     let made = |definition: &Definition| {
-        release::ensure(definition, &cache, false, &|event| tell(&definition.name, &event)).map_err(crate::report)
+        distro::ensure(definition, &cache, false, &|event| tell(&definition.name, &event)).map_err(crate::report)
     };
     for definition in definitions.iter() {
         let release = made(definition)?;
@@ -60,7 +60,7 @@ fn try_all(report: &mut Report) -> anyhow::Result<()> {
         let root = workspace.path().join(&old.name);
         report.row(&format!("{}: Debian's tree is what rpm's database says", old.name), || enter(&before, &root));
         let media =
-            release::media(old, definition, &cache, &|event| tell(&definition.name, &event)).map_err(crate::report)?;
+            distro::media(old, definition, &cache, &|event| tell(&definition.name, &event)).map_err(crate::report)?;
         report.row("the disk has what it says it has", || disk(&media, &after));
         let name = format!("zypper upgrades {} to {} in a root of its own ({LOSS})", old.name, definition.name);
         report.row(&name, || dup::run(&before, &after, &root, workspace.path()));

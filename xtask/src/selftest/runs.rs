@@ -267,9 +267,9 @@ fn wrong_machine(stage: &Stage) -> anyhow::Result<Outcome> {
 
 fn unknown_filter(stage: &Stage) -> anyhow::Result<Outcome> {
     let run = stage.start("directory", &[EASY], &[("REHEARSAL_FILTERS", "bad-dya")])?.end()?;
-    run.failed_with(&["no cell's name contains `bad-dya`; did you mean `bad-day`?"])?;
+    run.failed_with(&["no case's name contains `bad-dya`; did you mean `bad-day`?"])?;
     stage.wait_until_clear()?;
-    Ok(Outcome::Passed(said(&run.said, "no cell's name")))
+    Ok(Outcome::Passed(said(&run.said, "no case's name")))
 }
 
 /// The sentence with these words.

@@ -1,7 +1,7 @@
 //! From entries to one file.
 
 use super::super::claim::InUse;
-use super::super::list::Kept;
+use super::super::list::CacheEntry;
 use super::super::name::{EntryName, PlanName};
 use super::super::place::{Cache, Kind};
 use super::{ArchiveError, FORMAT, Listed, Loose, MANIFEST, Manifest, Noted, Role};
@@ -32,12 +32,12 @@ pub struct Exported {
 /// along what they stand on, and the secret of the cache. `progress` is told of each entry. Blocks.
 pub fn export(
     cache: &Cache,
-    entries: &[Kept],
+    entries: &[CacheEntry],
     target: &Path,
     progress: &mut dyn FnMut(&EntryName, Size),
 ) -> Result<Exported, ArchiveError> {
     let wanted = with_foundations(cache, entries)?;
-    let held: Vec<(&Kept, InUse)> = wanted
+    let held: Vec<(&CacheEntry, InUse)> = wanted
         .iter()
         .map(|kept| {
             let held = cache.open(kept.kind, &kept.name)?;
@@ -57,8 +57,8 @@ pub fn export(
 }
 
 /// What is asked for, and what its templates stand on; what others stand on comes first.
-fn with_foundations(cache: &Cache, entries: &[Kept]) -> Result<Vec<Kept>, ArchiveError> {
-    let mut wanted: Vec<Kept> = entries.to_vec();
+fn with_foundations(cache: &Cache, entries: &[CacheEntry]) -> Result<Vec<CacheEntry>, ArchiveError> {
+    let mut wanted: Vec<CacheEntry> = entries.to_vec();
     for template in entries.iter().filter(|kept| kept.kind == Kind::Template) {
         for kind in [Kind::Image, Kind::Release] {
             wanted.extend(cache.list(kind)?.into_iter().filter(|kept| template.stands_on(kept)));
@@ -70,7 +70,7 @@ fn with_foundations(cache: &Cache, entries: &[Kept]) -> Result<Vec<Kept>, Archiv
 }
 
 /// The manifest, and the file behind each line of it.
-fn describe(cache: &Cache, held: &[(&Kept, InUse)]) -> Result<(Manifest, Vec<PathBuf>), ArchiveError> {
+fn describe(cache: &Cache, held: &[(&CacheEntry, InUse)]) -> Result<(Manifest, Vec<PathBuf>), ArchiveError> {
     let mut manifest =
         Manifest { format: FORMAT, made: Timestamp::now(), secret: None, entries: Vec::new(), loose: Vec::new() };
     let mut paths = Vec::new();

@@ -238,8 +238,8 @@ impl Loose {
     }
 }
 
-fn altered<T>(flaw: String) -> Result<T, ArchiveError> {
-    Err(ArchiveError::Altered(flaw))
+fn altered<T>(diagnostic: String) -> Result<T, ArchiveError> {
+    Err(ArchiveError::Altered(diagnostic))
 }
 
 fn list(entries: &[(Kind, EntryName)]) -> String {

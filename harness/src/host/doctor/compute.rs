@@ -168,7 +168,7 @@ fn nested_check(accelerator: Accelerator) -> Check {
 mod tests {
     use super::*;
     use crate::host::doctor::State;
-    use crate::time::Pace;
+    use crate::time::TimeoutScale;
 
     #[test]
     fn a_broken_kvm_degrades_and_broken_emulation_is_fatal() {
@@ -186,7 +186,7 @@ mod tests {
         let selection = || Selection {
             accelerator: Accelerator::Tcg,
             reason: String::new(),
-            pace: Pace::REFERENCE,
+            pace: TimeoutScale::REFERENCE,
             is_measured: true,
             remembered: None,
         };

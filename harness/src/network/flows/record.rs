@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// The file of a cell that its flows are in.
+/// The file of a case that its flows are in.
 pub const FILE: &str = "flows.json";
 
 /// The flows of all machines that were captured.

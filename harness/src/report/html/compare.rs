@@ -3,10 +3,10 @@
 use super::super::text;
 use super::steps::{anchor, dialogue};
 use crate::bounded::Comparer;
-use crate::evidence::{Part, ScenarioResult, StepOutcome, StepResult};
+use crate::results::{Part, ScenarioResult, StepOutcome, StepResult};
 use maud::{Markup, html};
 
-/// Comparisons that are shown of one cell.
+/// Comparisons that are shown of one case.
 const MOST: usize = 12;
 
 /// One question, and what became of it at different times.
@@ -21,7 +21,7 @@ pub(super) struct Comparison<'r> {
 #[derive(Debug)]
 struct Column<'r> {
     label: String,
-    /// Where the step is in its cell, unless it is one of another cell.
+    /// Where the step is in its case, unless it is one of another case.
     place: Option<usize>,
     step: &'r StepResult,
     /// Whether it is the broken one.
@@ -53,7 +53,7 @@ pub(super) fn comparisons<'r>(result: &'r ScenarioResult, control: Option<&'r Sc
         let label = if step.outcome == StepOutcome::Failed { "failed" } else { "with the fault" };
         columns.push(Column { broken: true, ..Column::new(label, Some(place), step) });
         columns.extend(after.map(|(place, other)| Column::new("later", Some(place), other)));
-        // Three fit beside each other; the one in the same cell says more than the one in the control.
+        // Three fit beside each other; the one in the same case says more than the one in the control.
         if columns.len() > 3 {
             columns.remove(1);
         }
@@ -148,9 +148,9 @@ pub(super) fn render(index: usize, comparisons: &[Comparison<'_>]) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::model::samples::{cell, step};
+    use super::super::super::model::samples::{case, step};
     use super::*;
-    use crate::evidence::Verdict;
+    use crate::results::Verdict;
 
     fn symptom(number: usize, answered: &str) -> StepResult {
         StepResult { part: Part::Symptom, ..step(number, StepOutcome::Passed, answered) }
@@ -169,8 +169,8 @@ mod tests {
             symptom(3, "refused"),
             step(4, StepOutcome::Passed, "after 1.0 s and 2 looks: accepted"),
         ];
-        let cell = cell("fault", Verdict::Passed, None, steps).result;
-        let comparisons = comparisons(&cell, None);
+        let case = case("fault", Verdict::Passed, None, steps).result;
+        let comparisons = comparisons(&case, None);
         assert_eq!(shown(&comparisons), ["before 1", "with the fault 2", "later 4"]);
         let differing: Vec<_> =
             comparisons[0].columns[1].lines.iter().filter(|(_, differs)| *differs).map(|(line, _)| *line).collect();
@@ -178,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn without_a_healthy_answer_in_the_cell_the_control_has_it() {
-        let fault = cell("fault", Verdict::Passed, None, vec![symptom(2, "refused")]).result;
-        let control = cell("control", Verdict::Passed, None, vec![symptom(2, "no symptom: accepted")]).result;
+    fn without_a_healthy_answer_in_the_case_the_control_has_it() {
+        let fault = case("fault", Verdict::Passed, None, vec![symptom(2, "refused")]).result;
+        let control = case("control", Verdict::Passed, None, vec![symptom(2, "no symptom: accepted")]).result;
         assert_eq!(shown(&comparisons(&fault, Some(&control))), ["without the fault 2", "with the fault 2"]);
         assert!(comparisons(&control, None).is_empty());
         assert!(comparisons(&fault, None).is_empty());

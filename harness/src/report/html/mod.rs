@@ -1,7 +1,7 @@
 //! One page that holds all of a run, and asks nobody for anything: style and script stand in it, and its own policy forbids
 //! the browser every request. What guests said is escaped by the templates, after [`super::text`] has made it harmless.
 
-mod cell;
+mod case;
 mod compare;
 mod drift;
 mod figures;
@@ -9,9 +9,9 @@ mod flows;
 mod steps;
 mod timeline;
 
-use super::model::{CellReport, Report};
+use super::model::{CaseReport, Report};
 use super::text;
-use crate::evidence::{ScenarioResult, Verdict};
+use crate::results::{ScenarioResult, Verdict};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -37,12 +37,12 @@ pub fn render(report: &Report) -> String {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                a.skip href="#cells" { "To the cells" }
+                a.skip href="#cases" { "To the cases" }
                 (header(report, &title))
                 div.layout {
                     (contents(report))
-                    main id="cells" tabindex="-1" {
-                        (figures::render(report.cells.iter().flat_map(|cell| &cell.figures)))
+                    main id="cases" tabindex="-1" {
+                        (figures::render(report.cases.iter().flat_map(|case| &case.figures)))
                         (scenarios(report))
                     }
                 }
@@ -70,10 +70,10 @@ fn title(report: &Report) -> String {
     let counts = report.counts();
     let ran = counts.passed + counts.failed;
     match (counts.failed, ran) {
-        (_, 0) => "No cell ran".into(),
-        (0, 1) => "The cell passed".into(),
-        (0, _) => format!("All {ran} cells passed"),
-        (failed, _) => format!("{failed} of {} failed", text::count(ran, "cell", "cells")),
+        (_, 0) => "No case ran".into(),
+        (0, 1) => "The case passed".into(),
+        (0, _) => format!("All {ran} cases passed"),
+        (failed, _) => format!("{failed} of {} failed", text::count(ran, "case", "cases")),
     }
 }
 
@@ -104,7 +104,7 @@ fn header(report: &Report, title: &str) -> Markup {
     }
 }
 
-/// How many cells came to what, drawn.
+/// How many cases came to what, drawn.
 fn bar(report: &Report) -> Markup {
     let counts = report.counts();
     let parts = [("failed", counts.failed), ("passed", counts.passed), ("skipped", counts.skipped)];
@@ -118,11 +118,11 @@ fn bar(report: &Report) -> Markup {
     }
 }
 
-/// The list of all cells, and the choice of what is shown.
+/// The list of all cases, and the choice of what is shown.
 fn contents(report: &Report) -> Markup {
     let choices = [("all", "all"), ("failed", "failed"), ("passed", "passed")];
     html! {
-        nav aria-label="Cells" {
+        nav aria-label="Cases" {
             fieldset.choice {
                 legend { "Show" }
                 @for (value, label) in choices {
@@ -130,11 +130,11 @@ fn contents(report: &Report) -> Markup {
                 }
             }
             ol {
-                @for (index, cell) in report.cells.iter().enumerate().filter(|(_, cell)| ran(&cell.result)) {
-                    li.(class(&cell.result)) {
+                @for (index, case) in report.cases.iter().enumerate().filter(|(_, case)| ran(&case.result)) {
+                    li.(class(&case.result)) {
                         a href=(format!("#c{index}")) {
-                            (mark(&cell.result)) " " span.name { (text::line(&cell.result.title())) }
-                            span.time { (text::seconds(cell.result.seconds)) }
+                            (mark(&case.result)) " " span.name { (text::line(&case.result.title())) }
+                            span.time { (text::seconds(case.result.seconds)) }
                         }
                     }
                 }
@@ -143,18 +143,18 @@ fn contents(report: &Report) -> Markup {
     }
 }
 
-/// The cells, those of one scenario together.
+/// The cases, those of one scenario together.
 fn scenarios(report: &Report) -> Markup {
-    let numbered: Vec<(usize, &CellReport)> = report.cells.iter().enumerate().collect();
+    let numbered: Vec<(usize, &CaseReport)> = report.cases.iter().enumerate().collect();
     html! {
         @for group in numbered.chunk_by(|(_, one), (_, other)| one.result.name == other.result.name) {
             @let first = &group[0].1.result;
-            @if group.iter().any(|(_, cell)| ran(&cell.result)) {
+            @if group.iter().any(|(_, case)| ran(&case.result)) {
                 section.scenario {
                     h2 { (text::line(&first.name)) }
                     p.summary { (text::line(&first.summary)) }
-                    @for (index, one) in group.iter().filter(|(_, cell)| ran(&cell.result)) {
-                        (cell::render(*index, one, control_of(report, &one.result)))
+                    @for (index, one) in group.iter().filter(|(_, case)| ran(&case.result)) {
+                        (case::render(*index, one, control_of(report, &one.result)))
                     }
                 }
             }
@@ -163,10 +163,10 @@ fn scenarios(report: &Report) -> Markup {
         @if !skips.is_empty() {
             section.scenario.left-out {
                 h2 { "Not run" }
-                @for (reason, cells) in &skips {
+                @for (reason, cases) in &skips {
                     details.skips {
-                        summary { span.mark { "–" } " " (text::count(cells.len(), "cell", "cells")) ": " (text::line(reason)) }
-                        ul { @for cell in cells { li { (text::line(cell)) } } }
+                        summary { span.mark { "–" } " " (text::count(cases.len(), "case", "cases")) ": " (text::line(reason)) }
+                        ul { @for case in cases { li { (text::line(case)) } } }
                     }
                 }
             }
@@ -174,15 +174,15 @@ fn scenarios(report: &Report) -> Markup {
     }
 }
 
-/// The cell in which nothing is broken, if there is one and `result` is not it.
+/// The case in which nothing is broken, if there is one and `result` is not it.
 fn control_of<'r>(report: &'r Report, result: &ScenarioResult) -> Option<&'r ScenarioResult> {
     if result.control {
         return None;
     }
-    let results = report.cells.iter().map(|cell| &cell.result);
+    let results = report.cases.iter().map(|case| &case.result);
     let controls: Vec<_> = results.filter(|other| other.name == result.name && other.control && ran(other)).collect();
-    let twin = result.cell.replace("fault", "control");
-    controls.iter().find(|control| control.cell == twin).or(controls.first()).copied()
+    let twin = result.case.replace("fault", "control");
+    controls.iter().find(|control| control.case == twin).or(controls.first()).copied()
 }
 
 fn ran(result: &ScenarioResult) -> bool {
@@ -212,7 +212,7 @@ fn help() -> Markup {
         ("j k", "next, previous"),
         ("Enter", "open, close"),
         ("n N", "next, previous failure"),
-        ("e", "open or close all steps of a cell"),
+        ("e", "open or close all steps of a case"),
         ("?", "these keys"),
     ];
     html! {

@@ -31,7 +31,7 @@
     focus(next);
   };
   const all = () => {
-    const here = document.activeElement.closest("details.cell") || document.querySelector("details.cell[open]");
+    const here = document.activeElement.closest("details.case") || document.querySelector("details.case[open]");
     if (!here) return;
     const steps = [...here.querySelectorAll("details.step")];
     const open = steps.some((step) => !step.open);

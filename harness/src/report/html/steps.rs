@@ -1,8 +1,8 @@
-//! The steps of a cell, and their dialogues.
+//! The steps of a case, and their dialogues.
 
 use super::super::text;
-use super::cell::link;
-use crate::evidence::{Part, ScenarioResult, StepOutcome, StepResult};
+use super::case::link;
+use crate::results::{Part, ScenarioResult, StepOutcome, StepResult};
 use maud::{Markup, html};
 
 pub(super) fn render(index: usize, result: &ScenarioResult) -> Markup {

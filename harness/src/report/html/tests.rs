@@ -1,6 +1,6 @@
-use super::super::model::samples::{cell, mixed, report, step};
+use super::super::model::samples::{case, mixed, report, step};
 use super::*;
-use crate::evidence::{Part, StepOutcome, StepResult};
+use crate::results::{Part, StepOutcome, StepResult};
 
 #[test]
 fn the_page_asks_nobody_for_anything() {
@@ -31,7 +31,7 @@ fn what_a_guest_says_is_neither_markup_nor_steering() {
         part: Part::Symptom,
         ..step(2, StepOutcome::Failed, said)
     };
-    let mut one = cell("fault", Verdict::Failed, Some(said), vec![step(1, StepOutcome::Passed, "OK"), hostile]);
+    let mut one = case("fault", Verdict::Failed, Some(said), vec![step(1, StepOutcome::Passed, "OK"), hostile]);
     one.result.summary = said.into();
     one.result.covers = vec![said.into()];
     one.files = vec![super::super::model::LogFile { path: format!("a/{said}"), bytes: 1 }];
@@ -45,9 +45,9 @@ fn what_a_guest_says_is_neither_markup_nor_steering() {
 }
 
 #[rstest::rstest]
-#[case(mixed(), "1 of 2 cells failed")]
-#[case(report(Vec::new()), "No cell ran")]
-#[case(report(vec![cell("main", Verdict::Passed, None, Vec::new())]), "The cell passed")]
+#[case(mixed(), "1 of 2 cases failed")]
+#[case(report(Vec::new()), "No case ran")]
+#[case(report(vec![case("main", Verdict::Passed, None, Vec::new())]), "The case passed")]
 fn the_title_is_the_verdict(#[case] report: Report, #[case] words: &str) {
     assert_eq!(title(&report), words);
     assert!(render(&report).contains(words));

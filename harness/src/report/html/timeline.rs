@@ -2,7 +2,7 @@
 
 use super::super::text;
 use super::steps::{anchor, class};
-use crate::evidence::{Part, ScenarioResult, StepOutcome, StepResult};
+use crate::results::{Part, ScenarioResult, StepOutcome, StepResult};
 use maud::{Markup, html};
 
 /// Heights, in CSS pixels.
@@ -13,7 +13,7 @@ const AXIS: usize = 22;
 /// The narrowest bar that can be seen and hit, in per cent.
 const NARROWEST: f64 = 0.5;
 
-/// The drawing of a cell; nothing, if no step of it ran.
+/// The drawing of a case; nothing, if no step of it ran.
 pub(super) fn render(index: usize, result: &ScenarioResult) -> Markup {
     let Some(began) = result.started else { return html! {} };
     let whole = result.seconds.max(0.001);

@@ -66,7 +66,7 @@ impl<'a> Code<'a> {
                 return program_in(&messages, self.library).context("cargo has built no program of tests").map(Some);
             }
             let culprits = culprits(&messages, &rewritten)?;
-            crate::say::note(format_args!("{} mutants do not compile, and are taken out", culprits.len()));
+            crate::ui::note(format_args!("{} mutants do not compile, and are taken out", culprits.len()));
             self.take_out(&culprits, Outcome::Unviable, outcomes);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::super::runs::Stage;
 use super::super::{Outcome, Report};
-use harness::evidence::{ScenarioResult, Verdict};
+use harness::results::{ScenarioResult, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;

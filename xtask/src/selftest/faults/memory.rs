@@ -4,7 +4,7 @@ use super::super::runs::{EASY, Stage};
 use super::super::{Outcome, Report};
 use super::host::{after, told};
 use super::scenario;
-use crate::say;
+use crate::ui;
 use harness::host::memory;
 use std::path::PathBuf;
 
@@ -59,7 +59,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir(&self.directory) {
-            say::note(format_args!("the control group stays: {}: {error}", self.directory.display()));
+            ui::note(format_args!("the control group stays: {}: {error}", self.directory.display()));
         }
     }
 }

@@ -2,19 +2,19 @@
 //!
 //! It runs in the user's own cache, whose templates it uses, and touches no lab but its own.
 
+mod fixture;
 mod rows;
-mod ward;
 
 use super::Report;
 use crate::setup;
-use ward::Ward;
+use fixture::Fixture;
 
-type Row = fn(&Ward) -> anyhow::Result<super::Outcome>;
+type Row = fn(&Fixture) -> anyhow::Result<super::Outcome>;
 
 /// In this order: each goes on where the one before has left the lab.
 const ROWS: [(&str, Row); 15] = [
     ("nothing is held: a command says so", rows::nothing_is_held),
-    ("a cell is held at a step, in the background", rows::is_held),
+    ("a case is held at a step, in the background", rows::is_held),
     ("a second one is held beside it, and must be chosen by its name", rows::two_are_held),
     ("exec: output, errors, exit status, and input", rows::exec_row),
     ("exec by the guest agent", rows::exec_by_agent),
@@ -26,23 +26,23 @@ const ROWS: [(&str, Row); 15] = [
     ("resume: up to a step that fails; mended by hand; to the end", rows::resume),
     ("no password is in logs, results or command lines", rows::no_password_is_left),
     ("down: nothing is left", rows::down),
-    ("only on failure: a cell that passes is not held", rows::passes),
+    ("only on failure: a case that passes is not held", rows::passes),
     ("the terminal is closed, then the holder is killed: nothing is left", rows::closed_and_killed),
 ];
 
 /// Runs the command.
 pub(super) fn run(yes: bool, report: &mut Report) -> anyhow::Result<()> {
     setup::ensure_tools(yes)?;
-    let ward = match Ward::new() {
-        Ok(ward) => ward,
+    let fixture = match Fixture::new() {
+        Ok(fixture) => fixture,
         Err(error) => {
             report.row("hold: a scenario to hold", || Err(error));
             return Ok(());
         }
     };
     for (name, row) in ROWS {
-        report.row(&format!("hold: {name}"), || row(&ward));
+        report.row(&format!("hold: {name}"), || row(&fixture));
     }
-    report.row("hold: interrupted while it is held, as by Ctrl-C", || rows::interrupted(&ward));
+    report.row("hold: interrupted while it is held, as by Ctrl-C", || rows::interrupted(&fixture));
     Ok(())
 }

@@ -51,7 +51,7 @@ impl Drop for User {
     }
 }
 
-/// A cell is held up to the point where the cache is opened, which comes behind the namespace; the cache is root's, whom a user namespace
+/// A case is held up to the point where the cache is opened, which comes behind the namespace; the cache is root's, whom a user namespace
 /// of that user does not know.
 fn namespaces() -> anyhow::Result<Outcome> {
     let user = User::new()?;

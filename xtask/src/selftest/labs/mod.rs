@@ -15,7 +15,7 @@ use super::site::Site;
 use crate::lab::part;
 use crate::workbench::{Workbench, lab_file};
 use harness::cache::Cache;
-use harness::lab::{LabError, Order, Progress, Stock, Template, Topology};
+use harness::lab::{LabError, Progress, Template, TemplateRequest, TemplateStore, Topology};
 use harness::scenario::ReadySteps;
 use std::sync::{Arc, Mutex};
 
@@ -64,9 +64,9 @@ impl Labs {
     }
 
     /// The template, and what happened until it was there.
-    async fn template(&self, stock: &Stock) -> (Result<Arc<Template>, LabError>, Story) {
+    async fn template(&self, stock: &TemplateStore) -> (Result<Arc<Template>, LabError>, Story) {
         let story = Story::default();
-        let order = Order {
+        let order = TemplateRequest {
             topology: &self.topology,
             setup: &self.workbench.setup,
             budget: &self.workbench.budget,

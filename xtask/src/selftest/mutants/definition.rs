@@ -1,10 +1,10 @@
 //! Mutants as files say them: what is broken in a lab, and which step of which case must notice.
 
 use crate::exit::Invalid;
-use crate::stage::{cell, scenario};
+use crate::lab_context::{case, scenario};
 use crate::workbench::project;
 use anyhow::Context as _;
-use harness::scenario::{Cell, Kind, Mutation, Scenario, Tier};
+use harness::scenario::{Case, Kind, Mutation, Scenario, Tier};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -126,10 +126,10 @@ impl Mutants {
     }
 
     /// The scenario and the case that a mutant is about.
-    pub(crate) fn case(&self, mutant: &Mutant) -> anyhow::Result<(&Scenario, &Cell)> {
+    pub(crate) fn case(&self, mutant: &Mutant) -> anyhow::Result<(&Scenario, &Case)> {
         let name = mutant.case.split_once("::").map_or(&*mutant.case, |(name, _)| name);
         let scenario = self.scenarios.get(name).with_context(|| format!("scenario {name} was not read"))?;
-        Ok((scenario, cell(&mutant.case, scenario)?))
+        Ok((scenario, case(&mutant.case, scenario)?))
     }
 
     /// Whether its case is of full runs only.
@@ -144,8 +144,8 @@ impl Placed {
         if !mutant.case.contains("::") {
             return Err(format!("`{}` names no case: write `scenario::case`", mutant.case));
         }
-        let cell = cell(&mutant.case, scenario).map_err(|error| error.to_string())?;
-        let machine = cell.lab.topology.machines.iter().find(|machine| machine.name.get_ref().as_str() == mutant.on);
+        let case = case(&mutant.case, scenario).map_err(|error| error.to_string())?;
+        let machine = case.lab.topology.machines.iter().find(|machine| machine.name.get_ref().as_str() == mutant.on);
         let machine = machine.ok_or_else(|| format!("its lab has no machine `{}`", mutant.on))?;
         if machine.absent || machine.inside.is_some() {
             return Err(format!("`{}` cannot be reached: break the machine that runs it", mutant.on));
@@ -156,8 +156,8 @@ impl Placed {
                 mutant.on, machine.role, machine.role
             ));
         }
-        let noticed_by = index(cell, &mutant.noticed_by)?;
-        let before = mutant.before.as_ref().map_or(Ok(0), |step| index(cell, step))?;
+        let noticed_by = index(case, &mutant.noticed_by)?;
+        let before = mutant.before.as_ref().map_or(Ok(0), |step| index(case, step))?;
         if before > noticed_by {
             return Err(format!("it comes after step \"{}\", which is to notice it", mutant.noticed_by));
         }
@@ -187,9 +187,9 @@ impl Placed {
 }
 
 /// The step of that name that the case carries out; there must be one.
-fn index(cell: &Cell, name: &str) -> Result<usize, String> {
-    let is_done = |fault: bool| !(fault && cell.kind == Kind::Control);
-    let found: Vec<_> = (0..).zip(&cell.steps).filter(|(_, step)| step.name.get_ref() == name).collect();
+fn index(case: &Case, name: &str) -> Result<usize, String> {
+    let is_done = |fault: bool| !(fault && case.kind == Kind::Control);
+    let found: Vec<_> = (0..).zip(&case.steps).filter(|(_, step)| step.name.get_ref() == name).collect();
     match found.as_slice() {
         [(index, step)] if is_done(step.fault) => Ok(*index),
         [_] => Err(format!("the case leaves out the step \"{name}\"")),

@@ -29,7 +29,7 @@ fn reads_a_mutant_and_finds_its_step() {
 
 #[rstest]
 #[case::no_case("mail", "logins::main", "logins", "names no case")]
-#[case::unknown_case("mail", "logins::main", "logins::other", "no such cell")]
+#[case::unknown_case("mail", "logins::main", "logins::other", "no such case")]
 #[case::unknown_scenario("mail", "logins::main", "nowhere::main", "there is no scenario `nowhere`")]
 #[case::unknown_step("mail", "every unit is active", "nobody says so", "has no step \"nobody says so\"")]
 #[case::unknown_machine("mail", "on = \"mail\"", "on = \"edge\"", "its lab has no machine `edge`")]

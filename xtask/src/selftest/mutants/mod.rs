@@ -7,13 +7,13 @@ mod rotation;
 mod verdict;
 
 use crate::exit::{End, Invalid};
-use crate::stage::Stage;
+use crate::lab_context::LabContext;
 use crate::workbench::results;
-use crate::{say, setup};
+use crate::{setup, ui};
 use definition::{Mutants, Placed};
-use harness::evidence::Run;
 use harness::network::become_root_of_own_user_namespace;
-use harness::scenario::{Course, Engine};
+use harness::results::Run;
+use harness::scenario::{Engine, RunOptions};
 use record::Record;
 use rotation::Rotation;
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.list {
         for placed in &chosen {
             let mutant = &placed.mutant;
-            say::out(format!("{:<40} {:<44} {}\n", mutant.name, mutant.case, mutant.breaks));
+            ui::out(format!("{:<40} {:<44} {}\n", mutant.name, mutant.case, mutant.breaks));
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     become_root_of_own_user_namespace()?;
     let trials = Trials { mutants: &mutants, directory: results().join("mutants"), resume: args.resume };
     let tally = trials.of_all(chosen)?;
-    say::out(format!("\n{} caught, {} not caught, {} not tried\n", tally.caught, tally.missed, tally.not_tried));
+    ui::out(format!("\n{} caught, {} not caught, {} not tried\n", tally.caught, tally.missed, tally.not_tried));
     Ok(if tally.missed == 0 && tally.caught > 0 { ExitCode::SUCCESS } else { End::Failed.into() })
 }
 
@@ -86,8 +86,8 @@ fn chosen<'m>(mutants: &'m Mutants, args: &Args) -> anyhow::Result<Vec<&'m Place
         let is_named = args.only.as_ref().is_none_or(|only| placed.mutant.name.contains(only));
         // Who names one wants it tried.
         if is_named && (args.full || args.only.is_some() || !mutants.is_full(&placed.mutant)?) {
-            let (_, cell) = mutants.case(&placed.mutant)?;
-            chosen.push((cell.lab.topology.name.as_str(), placed));
+            let (_, case) = mutants.case(&placed.mutant)?;
+            chosen.push((case.lab.topology.name.as_str(), placed));
         }
     }
     if let Some(rotation) = args.rotation {
@@ -120,19 +120,19 @@ impl Trials<'_> {
     fn of_all(&self, chosen: Vec<&Placed>) -> anyhow::Result<Tally> {
         let mut tally = Tally::default();
         let mut record = Record::open(&self.directory)?;
-        let mut stage: Option<(&str, Stage)> = None;
+        let mut stage: Option<(&str, LabContext)> = None;
         for placed in chosen {
-            let (scenario, cell) = self.mutants.case(&placed.mutant)?;
+            let (scenario, case) = self.mutants.case(&placed.mutant)?;
             let earlier = record.earlier(placed, scenario)?.filter(|judged| judged.verdict == Verdict::Caught);
             if let Some(judged) = earlier.filter(|_| self.resume) {
                 tally.count(placed, &judged.verdict, judged.seconds);
                 continue;
             }
-            let topology = &cell.lab.topology;
+            let topology = &case.lab.topology;
             if stage.as_ref().is_none_or(|(lab, _)| *lab != topology.name) {
                 // What the stage before held is let go of first.
                 drop(stage.take());
-                stage = Some((&topology.name, Stage::open(topology, |_| ())?));
+                stage = Some((&topology.name, LabContext::open(topology, |_| ())?));
             }
             let Some((_, stage)) = &stage else { continue };
             let begun = Instant::now();
@@ -145,14 +145,14 @@ impl Trials<'_> {
     }
 
     /// The verdict on one mutant.
-    fn of_one(&self, placed: &Placed, stage: &Stage) -> anyhow::Result<Verdict> {
-        let (scenario, cell) = self.mutants.case(&placed.mutant)?;
-        say::note(format_args!("mutant {}: {}", placed.mutant.name, placed.mutant.breaks));
+    fn of_one(&self, placed: &Placed, stage: &LabContext) -> anyhow::Result<Verdict> {
+        let (scenario, case) = self.mutants.case(&placed.mutant)?;
+        ui::note(format_args!("mutant {}: {}", placed.mutant.name, placed.mutant.breaks));
         let run = Run::create(&self.directory.join(&placed.mutant.name))?;
-        let say = |text: &str| say::note(text);
-        let course = Course { mutation: Some(placed.mutation()), ..Course::default() };
+        let say = |text: &str| ui::note(text);
+        let course = RunOptions { mutation: Some(placed.mutation()), ..RunOptions::default() };
         let engine = Engine { course, ..stage.engine(&run, &say) };
-        let result = stage.wait(engine.cell(scenario, cell));
+        let result = stage.wait(engine.case(scenario, case));
         stage.interrupted()?;
         Ok(Verdict::of(placed, &result))
     }
@@ -162,9 +162,9 @@ impl Tally {
     /// Counts a verdict, and prints it.
     fn count(&mut self, placed: &Placed, verdict: &Verdict, seconds: f64) {
         let mutant = &placed.mutant;
-        say::out(format!("{verdict:<12}  {:<40} {} ({seconds:.1} s)\n", mutant.name, mutant.case));
+        ui::out(format!("{verdict:<12}  {:<40} {} ({seconds:.1} s)\n", mutant.name, mutant.case));
         if let Some(why) = verdict.why() {
-            say::out(format!("              {why}\n"));
+            ui::out(format!("              {why}\n"));
         }
         match verdict {
             Verdict::Caught => self.caught += 1,

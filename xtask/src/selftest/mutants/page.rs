@@ -57,16 +57,16 @@ pub(crate) fn page(mutants: &Mutants) -> anyhow::Result<String> {
             text,
             "| `{}`: {} | {} | `{}`{full} | {} |",
             mutant.name,
-            cell(&mutant.breaks),
+            case(&mutant.breaks),
             mutant.story,
-            cell(&mutant.case),
-            cell(&mutant.noticed_by)
+            case(&mutant.case),
+            case(&mutant.noticed_by)
         )?;
     }
     Ok(text)
 }
 
 /// A text as it may stand in a table.
-fn cell(text: &str) -> String {
+fn case(text: &str) -> String {
     text.replace('|', "\\|")
 }

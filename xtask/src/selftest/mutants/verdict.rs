@@ -1,7 +1,7 @@
 //! What became of a mutant: whether the step that was to notice it did, and for the expected reason.
 
 use super::definition::Placed;
-use harness::evidence::{Part, ScenarioResult, StepResult, Verdict as CaseVerdict};
+use harness::results::{Part, ScenarioResult, StepResult, Verdict as CaseVerdict};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -95,7 +95,7 @@ mod tests {
 
     fn result(outcome: &str, failed: Option<serde_json::Value>) -> ScenarioResult {
         serde_json::from_value(json!({
-            "name": "logins", "cell": "main", "summary": "", "file": "logins.toml", "control": false, "seconds": 1.0,
+            "name": "logins", "case": "main", "summary": "", "file": "logins.toml", "control": false, "seconds": 1.0,
             "lab_seconds": 1.0, "outcome": outcome, "reason": "it is broken", "lab": [], "covers": [],
             "steps": failed.into_iter().collect::<Vec<_>>(),
         }))

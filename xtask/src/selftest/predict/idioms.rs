@@ -4,10 +4,10 @@
 
 use super::cases::{Packaged, Thing};
 use super::packages::{Recipe, Releases, Script, look, put};
-use super::{Forecast, Manner, Outcome, Report, SUFFIXES};
+use super::{Manner, Outcome, Report, SUFFIXES, UpgradePrediction};
 use anyhow::{Context as _, ensure};
 use harness::host::tools;
-use harness::packages::fate::Fate;
+use harness::predict::fate::Fate;
 use std::path::Path;
 use std::process::Command;
 
@@ -315,7 +315,7 @@ pub(super) fn change(root: &Path) -> anyhow::Result<()> {
 }
 
 /// Compares them.
-pub(super) fn compare(manners: &[Manner], forecast: &Forecast, report: &mut Report) {
+pub(super) fn compare(manners: &[Manner], forecast: &UpgradePrediction, report: &mut Report) {
     let idioms = IDIOMS.iter().map(|idiom| (idiom.path(), idiom.expected));
     let vendors = VENDORS.iter().map(|(path, _, fate)| ((*path).to_owned(), *fate));
     for (path, expected) in idioms.chain(vendors) {

@@ -17,10 +17,10 @@ use cases::{Case, Deed, Thing};
 use harness::cache::Cache;
 use harness::host::tools;
 use harness::host::workspace::Workspace;
-use harness::packages::disk::OnDisk;
-use harness::packages::fate::Fate;
-use harness::packages::predict::wanted;
-use harness::packages::{COLLECTOR, Extent, Forecast, Plan, Repository, RepositoryError, System, predict};
+use harness::predict::disk::OnDisk;
+use harness::predict::fate::Fate;
+use harness::predict::model::wanted;
+use harness::predict::{COLLECTOR, Extent, Plan, Repository, RepositoryError, System, UpgradePrediction, predict};
 use packages::{Releases, Rpm, look, put};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -115,7 +115,7 @@ fn dump(rpm: &Rpm, root: &Path, work: &Path) -> anyhow::Result<PathBuf> {
     Ok(dump)
 }
 
-fn forecast(system: &System, repository: &Path) -> anyhow::Result<Forecast> {
+fn forecast(system: &System, repository: &Path) -> anyhow::Result<UpgradePrediction> {
     let repository = Repository::read(repository, wanted(system))?;
     Ok(predict(system, &repository, &Plan::new(system, &repository, Extent::Repository)))
 }
@@ -209,7 +209,12 @@ fn look_for(paths: &[String], system: &System) -> anyhow::Result<Outcome> {
 }
 
 /// Compares a case: each deed, in each manner.
-fn compare_case(case: &Case, before: &Path, manners: &[Manner], forecast: &Forecast) -> anyhow::Result<Outcome> {
+fn compare_case(
+    case: &Case,
+    before: &Path,
+    manners: &[Manner],
+    forecast: &UpgradePrediction,
+) -> anyhow::Result<Outcome> {
     let (mut said, mut wrong) = (Vec::new(), Vec::new());
     for deed in Deed::ALL.into_iter().filter(|deed| case.has(*deed)) {
         let path = case.path(deed);

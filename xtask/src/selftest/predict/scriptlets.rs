@@ -4,9 +4,9 @@
 
 use super::cases::{Packaged, Thing};
 use super::packages::{Recipe, Releases, Script, look, put};
-use super::{Forecast, Manner, Outcome, Report};
+use super::{Manner, Outcome, Report, UpgradePrediction};
 use anyhow::{Context as _, ensure};
-use harness::packages::fate::Fate;
+use harness::predict::fate::Fate;
 use std::path::Path;
 
 /// A file that belongs to no package, and who removes it.
@@ -69,7 +69,7 @@ pub(super) fn change(root: &Path) -> anyhow::Result<()> {
 }
 
 /// Compares them.
-pub(super) fn compare(before: &Path, manners: &[Manner], forecast: &Forecast, report: &mut Report) {
+pub(super) fn compare(before: &Path, manners: &[Manner], forecast: &UpgradePrediction, report: &mut Report) {
     for manner in manners {
         for path in REMOVALS.map(|(path, ..)| path).into_iter().chain([MOVED]) {
             report.row(&format!("a scriptlet's change of {path}, {}", manner.name), || {

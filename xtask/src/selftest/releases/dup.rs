@@ -3,8 +3,8 @@
 use super::{LOSS, complaints, is_expected, rpm};
 use crate::selftest::Outcome;
 use anyhow::{Context as _, ensure};
+use harness::distro::Release;
 use harness::host::raw::tie_to_thread;
-use harness::release::Release;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -19,7 +19,7 @@ const DESK: Screen = Screen { width: 1280, height: 900, phone: false };
 const PHONE: Screen = Screen { width: 360, height: 780, phone: true };
 
 /// Whether the dialogue of the failed step can be seen.
-const SEEN: &str = "document.querySelector('details.cell.failed details.step.failed pre').checkVisibility()";
+const SEEN: &str = "document.querySelector('details.case.failed details.step.failed pre').checkVisibility()";
 
 /// Where a page is looked at.
 struct Desk {
@@ -116,9 +116,9 @@ fn control(desk: &mut Desk) -> anyhow::Result<Outcome> {
 fn hostile(desk: &mut Desk) -> anyhow::Result<Outcome> {
     let said = "NO </pre><script>window.hit = 1</script><img src=x onerror='window.hit = 2'>\u{1b}[31m\u{202e}";
     let mut report = sample()?;
-    for cell in &mut report.cells {
-        cell.result.reason = Some(said.into());
-        for step in &mut cell.result.steps {
+    for case in &mut report.cases {
+        case.result.reason = Some(said.into());
+        for step in &mut case.result.steps {
             (step.name, step.answered) = (said.into(), said.into());
             step.transcript = Some(format!("S: {said}"));
         }
@@ -139,9 +139,9 @@ fn hostile(desk: &mut Desk) -> anyhow::Result<Outcome> {
 fn folds(desk: &mut Desk) -> anyhow::Result<Outcome> {
     let browser = desk.fresh()?;
     browser.holds("the failed step is unfolded", SEEN)?;
-    browser.click("details.cell.failed > summary")?;
+    browser.click("details.case.failed > summary")?;
     browser.holds("a click folds it", &format!("!{SEEN}"))?;
-    browser.click("details.cell.failed > summary")?;
+    browser.click("details.case.failed > summary")?;
     browser.holds("another click unfolds it", SEEN)?;
     let dialogue = browser.ask("document.querySelector('details.step.failed pre').textContent")?;
     let lines = dialogue.as_str().unwrap_or_default().lines().count();
@@ -167,9 +167,9 @@ fn keys(desk: &mut Desk) -> anyhow::Result<Outcome> {
     browser.press("n")?;
     browser.press("n")?;
     browser.holds("n unfolds the failure", "document.activeElement.closest('.failed').checkVisibility()")?;
-    browser.ask("document.activeElement.closest('details.cell').open = true")?;
+    browser.ask("document.activeElement.closest('details.case').open = true")?;
     browser.press("e")?;
-    browser.holds("e unfolds all steps", "![...document.activeElement.closest('details.cell').querySelectorAll('details.step')].some((one) => !one.open)")?;
+    browser.holds("e unfolds all steps", "![...document.activeElement.closest('details.case').querySelectorAll('details.step')].some((one) => !one.open)")?;
     browser.press("?")?;
     browser.holds("? shows the keys", "document.getElementById('keys').checkVisibility()")?;
     Ok(Outcome::Passed("j k n e ? Enter".into()))
@@ -180,16 +180,16 @@ fn links(desk: &mut Desk) -> anyhow::Result<Outcome> {
     browser.ask("document.querySelectorAll('main details').forEach((one) => { one.open = false; })")?;
     browser.click("nav li.passed a")?;
     let target = "document.getElementById(location.hash.slice(1))";
-    browser.holds("the cell is unfolded", &format!("{target}.matches('details.cell.passed') && {target}.open"))?;
-    browser.click("details.cell.passed[open] .timeline a:last-of-type rect")?;
+    browser.holds("the case is unfolded", &format!("{target}.matches('details.case.passed') && {target}.open"))?;
+    browser.click("details.case.passed[open] .timeline a:last-of-type rect")?;
     browser.holds("the step is unfolded", &format!("{target}.matches('details.step') && {target}.open"))?;
     let relative =
         "[...document.querySelectorAll('main a')].every((one) => /^(#|\\.\\/)/.test(one.getAttribute('href')))";
     browser.holds("all links are relative", relative)?;
     browser.click("label:has(#show-failed) span")?;
-    browser.holds("only failures are left", "!document.querySelector('details.cell.passed').checkVisibility()")?;
-    browser.holds("the failure is left", "document.querySelector('details.cell.failed').checkVisibility()")?;
-    Ok(Outcome::Passed("from the list to cells, from the drawing to steps".into()))
+    browser.holds("only failures are left", "!document.querySelector('details.case.passed').checkVisibility()")?;
+    browser.holds("the failure is left", "document.querySelector('details.case.failed').checkVisibility()")?;
+    Ok(Outcome::Passed("from the list to cases, from the drawing to steps".into()))
 }
 
 fn phone(desk: &mut Desk) -> anyhow::Result<Outcome> {
@@ -199,8 +199,8 @@ fn phone(desk: &mut Desk) -> anyhow::Result<Outcome> {
     desk.browser.ask("document.querySelectorAll('details').forEach((one) => { one.open = true; })")?;
     let widths = desk.browser.ask("[document.documentElement.scrollWidth, innerWidth]")?;
     anyhow::ensure!(widths[0] == widths[1] && widths[1] == PHONE.width, "content and window are {widths} wide");
-    desk.browser.ask("document.querySelector('details.cell.failed').scrollIntoView()")?;
-    desk.picture("phone-cell.png")?;
+    desk.browser.ask("document.querySelector('details.case.failed').scrollIntoView()")?;
+    desk.picture("phone-case.png")?;
     Ok(Outcome::Passed(format!("nothing is wider than {} pixels", PHONE.width)))
 }
 
@@ -240,9 +240,9 @@ fn schemes(desk: &mut Desk) -> anyhow::Result<Outcome> {
         seen.push(format!("{scheme} {worst:.1}"));
     }
     desk.picture("dark.png")?;
-    desk.browser.ask("document.querySelector('.cell.failed .columns').scrollIntoView({ block: 'center' })")?;
+    desk.browser.ask("document.querySelector('.case.failed .columns').scrollIntoView({ block: 'center' })")?;
     desk.picture("dark-dialogues.png")?;
-    desk.browser.ask("document.querySelectorAll('details.cell').forEach((one) => { one.open = true; })")?;
+    desk.browser.ask("document.querySelectorAll('details.case').forEach((one) => { one.open = true; })")?;
     desk.browser.ask("document.querySelector('.drift').scrollIntoView({ block: 'start' })")?;
     desk.browser.scheme("light")?;
     desk.picture("light-drift.png")?;

@@ -1,0 +1,5 @@
+//! Distribution upgrades, and what is predicted of them: `do.upgrade`, `do.prediction`, `do.verify-prediction`.
+
+pub(crate) mod keys;
+pub(crate) mod prediction;
+pub(crate) mod run;
