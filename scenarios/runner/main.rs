@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &mut Arguments, scenarios: &[Scenario]) -> anyhow::Result<ExitCode> {
     let (choice, own) = choice_of(arguments);
-    if let Some(mistake) = choice::mistake(&own, scenarios) {
+    if let Some(mistake) = case_filter::mistake(&own, scenarios) {
         eprintln!("Error: {mistake}");
         return Ok(End::Invalid.into());
     }

@@ -10,6 +10,10 @@ use tempfile::TempDir;
 /// The address space that tests get: a mutant may well ask for memory without end.
 const MEMORY: &str = "--as=8589934592";
 
+/// No dump is left: a kernel writes none that is to be of one byte, and pipes none to a program (core(5)). A test of the harness sets
+/// the same limit, which it could not raise.
+const NO_DUMP: &str = "--core=1";
+
 /// It, and where it runs.
 pub(super) struct Program {
     pub(super) path: PathBuf,
@@ -68,7 +72,7 @@ impl Program {
 
     fn command(&self, room: &Path) -> Command {
         let mut command = Command::new("nice");
-        command.args(["prlimit", MEMORY, "--core=0"]).arg(&self.path).current_dir(&self.package);
+        command.args(["prlimit", MEMORY, NO_DUMP]).arg(&self.path).current_dir(&self.package);
         command.env("CARGO_MANIFEST_DIR", &self.package).env("HOME", room).env("TMPDIR", room);
         command.env_remove("XDG_CACHE_HOME").env("RUST_BACKTRACE", "0");
         // Insta would ask cargo, which finds its compilers below the home.
