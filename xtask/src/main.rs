@@ -15,6 +15,8 @@ mod drift;
 mod duration;
 mod egress;
 mod exit;
+#[cfg(test)]
+mod glossary;
 mod image;
 mod lab;
 mod lab_context;

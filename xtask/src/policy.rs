@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// All sources of the project.
-fn sources() -> Vec<std::path::PathBuf> {
+pub(crate) fn sources() -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     let mut directories: Vec<_> = ["harness", "scenarios", "xtask", "fuzz/fuzz_targets"].map(project).into();
     while let Some(directory) = directories.pop() {

@@ -75,7 +75,7 @@ impl TemplateStore {
             claim.discard().map_err(LabError::file(claim.place()))?;
             return Ok(Found::ToMake(claim));
         }
-        // CheckpointMetadata are read first: they are small, and what is wrong with one is known before all else is read.
+        // The metadata is read first: it is small, and what is wrong with one is known before all else is read.
         let (claim, why) = match read(claim.place()) {
             Err(why) => (claim, why),
             Ok(metadata) => match self.checked(order.topology, order.setup, claim).await? {

@@ -4,7 +4,7 @@
 //! - [`client`]: where a probe stands: the network that it dials from, the CA that it trusts, who logs in.
 //! - [`imap`], [`smtp`]: the two protocols; [`delivery`] joins them: submit as one user, wait until another sees it.
 //! - [`outcome`], [`transcript`]: what every probe hands back.
-//! - [`directory`], [`causes`]: pure readers of slapd's log, and of the log lines around a refused login.
+//! - [`directory`]: a pure reader of slapd's log.
 //! - [`diagnosis`]: why a user cannot log in, by a machine's state and what the directory answers, too.
 //!
 //! The room may use time and the host's sockets, which it reaches only through a [`Dialer`]. It must not know guests,

@@ -40,7 +40,7 @@ pub struct Ended {
     pub was_held: bool,
 }
 
-/// ProgressSender of progress, for whoever listens.
+/// Lines of progress, for whoever listens.
 #[derive(Debug, Clone)]
 pub struct ProgressSender(broadcast::Sender<String>);
 

@@ -18,7 +18,7 @@ pub(crate) fn fill_in(
     match value.get_mut() {
         DeValue::String(text) if text.contains("${") => {
             *text = DeString::Owned(filled(text, given, |name| {
-                diagnostics.push(unknown(name, span.clone(), given, source))
+                diagnostics.push(unknown(name, span.clone(), given, source));
             }));
         }
         DeValue::Array(items) => items.iter_mut().for_each(|item| fill_in(item, given, source, diagnostics)),

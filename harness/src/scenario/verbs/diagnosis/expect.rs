@@ -1,4 +1,4 @@
-//! LdapRequests to the directory, passwords that are overheard, and why logins were refused.
+//! Requests to the directory, and why logins were refused.
 
 use crate::mail::diagnosis::RootCause;
 use crate::scenario::format::step::{Amount, Diagnose, LdapRequests, NoSecretInProcesses};

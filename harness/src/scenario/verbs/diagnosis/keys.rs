@@ -16,7 +16,7 @@ pub struct Mark {
     pub units: Vec<String>,
 }
 
-/// LdapRequests to the directory.
+/// Requests to the directory.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LdapRequests {
