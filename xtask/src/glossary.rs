@@ -10,7 +10,7 @@ const MOST: usize = 25;
 
 /// One line of the table; without a word where a term stands in no file, command or code.
 struct Term {
-    term: String,
+    word: String,
     key: String,
     command: String,
     name: String,
@@ -23,7 +23,7 @@ fn terms() -> Vec<Term> {
     let term = |line: &str| {
         let cells: Vec<_> = line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect();
         let [term, _, key, command, name] = cells[..] else { panic!("not five columns: {line}") };
-        Term { term: term.into(), key: key.into(), command: command.into(), name: name.into() }
+        Term { word: term.into(), key: key.into(), command: command.into(), name: name.into() }
     };
     rows.map(term).collect()
 }
@@ -56,7 +56,7 @@ fn types() -> BTreeSet<String> {
 /// The terms whose word in a column is not among what there is.
 fn strangers(terms: &[Term], word: impl Fn(&Term) -> &str, known: &BTreeSet<String>) -> Vec<String> {
     let strange = terms.iter().filter(|term| !word(term).is_empty() && !known.contains(word(term)));
-    strange.map(|term| format!("{}: {}", term.term, word(term))).collect()
+    strange.map(|term| format!("{}: {}", term.word, word(term))).collect()
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn each_term_stands_in_files_commands_and_code_as_the_glossary_says() {
 
 #[test]
 fn a_term_that_nothing_bears_is_found() {
-    let term = Term { term: "cell".into(), key: "cells".into(), command: String::new(), name: "Cell".into() };
+    let term = Term { word: "cell".into(), key: "cells".into(), command: String::new(), name: "Cell".into() };
     let known = BTreeSet::from(["Case".to_owned()]);
     assert_eq!(strangers(&[term], |term| &term.name, &known), ["cell: Cell"]);
 }

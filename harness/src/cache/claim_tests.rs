@@ -165,3 +165,13 @@ fn the_list_tells_age_use_and_what_is_in_use() {
     assert!(!only(&room.cache).in_use);
     assert!(room.cache.list(Kind::Template).unwrap().is_empty());
 }
+
+#[test]
+fn an_entry_may_hold_a_link_to_nowhere() {
+    let room = Room::new();
+    let new = room.cache.building().join("new");
+    fs::create_dir(&new).unwrap();
+    std::os::unix::fs::symlink("nowhere", new.join("link")).unwrap();
+    room.claim().publish(&new).unwrap();
+    assert!(room.open().is_some());
+}

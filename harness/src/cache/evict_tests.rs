@@ -112,3 +112,25 @@ fn a_template_that_does_not_say_what_it_stands_on_stands_on_all() {
 fn a_person_can_set_the_limit(#[case] variable: Option<&str>, #[case] expected: Option<Size>) {
     assert_eq!(limit_by(variable.map(OsString::from)).ok(), expected);
 }
+
+#[test]
+fn a_cache_that_is_just_as_large_as_it_may_be_keeps_all() {
+    let room = Room::new();
+    room.add(Kind::Image, "one", 1, None);
+    let size = room.cache.list(Kind::Image).unwrap()[0].size;
+    assert!(room.shrink_to(size).is_empty());
+    assert_eq!(room.shrink_to(size.less(Size::bytes(1))), ["one"]);
+}
+
+#[test]
+fn an_entry_that_cannot_be_removed_is_an_error_and_not_in_use() {
+    let room = Room::new();
+    let entry = room.add(Kind::Image, "one", 1, None);
+    fs::remove_dir_all(room.cache.building()).unwrap();
+    room.cache.remove(Kind::Image, &entry).unwrap_err();
+}
+
+#[test]
+fn the_limit_is_that_of_the_environment_or_the_usual_one() {
+    assert_eq!(limit().ok(), limit_by(std::env::var_os(LIMIT_VARIABLE)).ok());
+}

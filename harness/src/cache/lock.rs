@@ -109,3 +109,24 @@ pub(super) fn wait_until_free(directory: &Path) {
         std::thread::yield_now();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What lies in no directory cannot be looked for, which is not to be missing.
+    #[test]
+    fn a_path_through_a_file_is_an_error_and_not_missing() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let below = file.path().join("entry");
+        alone(&below).unwrap_err();
+        is_at(file.as_file(), &below).unwrap_err();
+    }
+
+    #[test]
+    fn a_path_that_names_another_file_now_is_not_what_is_held() {
+        let (held, other) = (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        assert!(is_at(held.as_file(), held.path()).unwrap());
+        assert!(!is_at(held.as_file(), other.path()).unwrap());
+    }
+}

@@ -273,4 +273,17 @@ mod tests {
             assert_eq!(room.metadata().unwrap().permissions().mode() & 0o777, 0o700, "{}", room.display());
         }
     }
+
+    #[test]
+    fn what_runs_took_is_a_file_of_the_cache() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::at(directory.path().join("rehearsal")).unwrap();
+        assert_eq!(cache.times(), directory.path().join("rehearsal/times.json"));
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_looked_at_is_an_error_and_not_missing() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        check_directory(&file.path().join("rehearsal")).unwrap_err();
+    }
 }

@@ -336,6 +336,80 @@ fn digest(path: &Path) -> io::Result<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::{Cache, ContentKey, EntryName, Kind};
+    use crate::host::accelerator::Accelerator;
+    use crate::lab::Media;
+    use crate::seed::Templates;
+    use crate::time::TimeoutScale;
+
+    const IMAGE: &str = "/cache/images/mail/disk.qcow2";
+    const FROZEN: &str = "2026-01-01T00:00:00Z";
+
+    fn mail() -> MachineName {
+        MachineName::try_from("mail".to_owned()).unwrap()
+    }
+
+    fn topology() -> Topology {
+        let mail = "name = \"mail\"\nimage = \"mail\"\nrole = \"mail\"\nsegment = \"lan\"\n\
+                    address = \"10.20.0.10\"\nmemory_mib = 1024\nprocessors = 2\n";
+        Topology {
+            name: "lan".into(),
+            domain: "lan.test".into(),
+            accounts: vec!["alice".into()],
+            segments: Vec::new(),
+            machines: vec![toml::from_str(mail).unwrap()],
+        }
+    }
+
+    /// What labs are made with where the image of the machine has this disk.
+    fn setup(disk: &str) -> Setup {
+        let entry = EntryName::new("mail", &ContentKey::of([b"mail".as_slice()]));
+        Setup {
+            media: [("mail".to_owned(), Media { entry, disk: disk.into(), boot: Boot::Disk })].into(),
+            packages: BTreeMap::new(),
+            roles: Templates::at(Path::new("/cloud-init")),
+            qemu: "qemu-system-x86_64".into(),
+            qemu_version: "QEMU emulator version 10.0.2".into(),
+            accelerator: Accelerator::Tcg,
+            counter: None,
+            tempo: TimeoutScale::REFERENCE.into(),
+            workspaces: "/cache/labs".into(),
+        }
+    }
+
+    /// A directory with the files that a machine is frozen to.
+    fn frozen() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        files(directory.path());
+        std::fs::write(directory.path().join("mail.qcow2"), crate::qcow2::tests::disk(Some(IMAGE))).unwrap();
+        directory
+    }
+
+    fn manifest(directory: &Path) -> Manifest {
+        Manifest::of(directory, &topology(), &setup(IMAGE), LabNonce::random(), "authority").unwrap()
+    }
+
+    /// A template in a cache.
+    fn template(room: &Path) -> Template {
+        let cache = Cache::at(room.join("cache")).unwrap();
+        let name = EntryName::new("lan", &ContentKey::of([b"lan".as_slice()]));
+        let claim = cache.claim(Kind::Template, &name, || ()).unwrap();
+        let place = claim.place().to_owned();
+        std::fs::create_dir(&place).unwrap();
+        trusted(&place, Holds::Cached(claim.into_use().unwrap()))
+    }
+
+    fn trusted(place: &Path, holds: Holds) -> Template {
+        let fresh = Manifest::unverified(&topology(), &setup(IMAGE), LabNonce::random(), "authority".into()).unwrap();
+        let manifest = Manifest { frozen: FROZEN.parse().unwrap(), ..fresh };
+        let secret = CacheSecret::open(&place.join("secret")).unwrap();
+        Template::trusted(place, manifest, &topology(), &secret, holds).unwrap()
+    }
+
+    fn direct(directory: &Path, kernel: &str, initrd: &str) -> Boot {
+        let parameters = "root=/dev/vda1".to_owned();
+        Boot::Direct { kernel: directory.join(kernel), initrd: Some(directory.join(initrd)), parameters }
+    }
 
     fn files(directory: &Path) -> BTreeMap<PlainPath, Digest> {
         let mut ram = vec![0; 5 << 20];
@@ -369,13 +443,93 @@ mod tests {
         assert!(if words.is_empty() { outcome.is_empty() } else { outcome.contains(words) }, "{outcome}");
     }
 
-    #[test]
-    fn holes_and_zeroes_are_the_same() {
+    #[rstest::rstest]
+    #[case::whole_blocks(2 << 20)]
+    #[case::a_file_that_ends_within_a_block((2 << 20) + 3)]
+    fn holes_and_zeroes_are_the_same(#[case] length: u64) {
         let directory = tempfile::tempdir().unwrap();
         let (written, hole) = (directory.path().join("written"), directory.path().join("hole"));
-        std::fs::write(&written, vec![0; 2 << 20]).unwrap();
-        File::create(&hole).unwrap().set_len(2 << 20).unwrap();
+        std::fs::write(&written, vec![0; usize::try_from(length).unwrap()]).unwrap();
+        File::create(&hole).unwrap().set_len(length).unwrap();
         assert_eq!(digest(&written).unwrap(), digest(&hole).unwrap());
+    }
+
+    #[test]
+    fn a_digest_is_shown_in_hexadecimal_digits() {
+        let directory = tempfile::tempdir().unwrap();
+        let empty = directory.path().join("empty");
+        File::create(&empty).unwrap();
+        // Of an empty file only the length is hashed.
+        assert_eq!(digest(&empty).unwrap().to_string(), blake3::hash(&[0; 8]).to_hex().to_string());
+    }
+
+    #[rstest::rstest]
+    #[case::as_its_image_starts(&[], "mail.devices mail.memory mail.qcow2")]
+    #[case::with_a_kernel_of_its_own(
+        &["mail.vmlinuz", "mail.initrd"],
+        "mail.devices mail.initrd mail.memory mail.qcow2 mail.vmlinuz"
+    )]
+    fn a_manifest_names_every_file_of_a_machine(#[case] further: &[&str], #[case] names: &str) {
+        let directory = frozen();
+        for name in further {
+            std::fs::write(directory.path().join(name), b"further").unwrap();
+        }
+        let described = manifest(directory.path()).files;
+        assert_eq!(described.keys().map(PlainPath::as_str).collect::<Vec<_>>().join(" "), names);
+    }
+
+    #[rstest::rstest]
+    #[case::its_image(IMAGE, "")]
+    #[case::another_image(
+        "/cache/images/other/disk.qcow2",
+        "it was made for a machine mail on /cache/images/mail/disk.qcow2"
+    )]
+    fn a_template_is_used_with_the_image_that_it_was_frozen_on(#[case] now: &str, #[case] words: &str) {
+        let directory = frozen();
+        let manifest = manifest(directory.path());
+        manifest.write(directory.path()).unwrap();
+        let said = match Template::verified(directory.path(), &topology(), &setup(now)) {
+            Ok(read) => {
+                assert_eq!(read, manifest);
+                String::new()
+            }
+            Err(diagnostic) => diagnostic.to_string(),
+        };
+        assert_eq!(said, words);
+    }
+
+    #[test]
+    fn a_template_tells_when_it_was_frozen() {
+        let room = tempfile::tempdir().unwrap();
+        assert_eq!(template(room.path()).frozen().to_string(), FROZEN);
+    }
+
+    #[rstest::rstest]
+    #[case::of_its_own(true)]
+    #[case::of_its_image(false)]
+    fn a_machine_is_reset_to_a_kernel_of_its_own_if_it_has_one(#[case] own: bool) {
+        let room = tempfile::tempdir().unwrap();
+        let template = template(room.path());
+        let of_its_own = direct(template.directory(), "mail.vmlinuz", "mail.initrd");
+        let of_its_image = direct(Path::new("/cache/images/mail"), "vmlinuz", "initrd");
+        if own {
+            std::fs::write(template.directory().join("mail.vmlinuz"), b"kernel").unwrap();
+        }
+        let boot = template.boot(&mail(), &of_its_image);
+        assert_eq!(boot, if own { of_its_own } else { of_its_image });
+        assert_eq!(template.boot(&mail(), &Boot::Disk), Boot::Disk);
+    }
+
+    #[test]
+    fn a_disk_stands_on_those_of_the_templates_below_and_on_its_image() {
+        let room = tempfile::tempdir().unwrap();
+        let below = Arc::new(template(room.path()));
+        let disk_below = below.directory().join("mail.qcow2");
+        assert_eq!(below.disks(&mail()), [disk_below.clone(), PathBuf::from(IMAGE)]);
+        let directory = Workspace::create(room.path(), "lab").unwrap();
+        let place = directory.path().to_owned();
+        let checkpoint = trusted(&place, Holds::Checkpoint { directory, below });
+        assert_eq!(checkpoint.disks(&mail()), [place.join("mail.qcow2"), disk_below, PathBuf::from(IMAGE)]);
     }
 
     #[rstest::rstest]

@@ -375,6 +375,23 @@ memory_mib = 256
 processors = 1
 "#;
 
+    /// A machine that another one runs.
+    const GUEST: &str = r#"
+[[machine]]
+name = "guest"
+image = "mail"
+role = "mail"
+inside = "mail"
+segment = "inside"
+address = "10.20.1.11"
+memory_mib = 512
+processors = 1
+"#;
+
+    fn names<'a>(machines: impl Iterator<Item = (usize, &'a Definition)>) -> Vec<&'a str> {
+        machines.map(|(_, machine)| machine.name.get_ref().as_str()).collect()
+    }
+
     fn lab(text: &str) -> Result<Topology, Diagnostic> {
         let Parts { segment, machine } = toml::from_str(text).unwrap();
         Topology::new("lab".into(), "lan.test".into(), Vec::new(), segment, machine)
@@ -392,6 +409,70 @@ processors = 1
         assert_eq!(mail.wiring.resolver, mail.wiring.gateway);
         assert_eq!(edge.wiring.cards[0].mac, "52:54:00:4c:00:03");
         assert_eq!(internet.wiring.names["www.example"], Ipv4Addr::new(198, 51, 100, 11));
+    }
+
+    #[test]
+    fn further_cards_have_numbers_after_those_of_the_machines_before() {
+        let card = "address = \"198.51.100.10\"\ncard = [{ segment = \"inside\", address = \"10.20.1.3\" }]";
+        let lab = lab(&LAB.replace("address = \"198.51.100.10\"", card)).unwrap();
+        let taps = |index| lab.cards(index).iter().map(|card| card.tap.to_string()).collect::<Vec<_>>();
+        assert_eq!(taps(0), ["tap0"]);
+        assert_eq!(taps(1), ["tap1", "tap3"]);
+        assert_eq!(taps(2), ["tap2", "tap4"]);
+    }
+
+    #[rstest::rstest]
+    #[case::one_of_the_lab("mail", "lab-mail-alone", &["mail"])]
+    #[case::another_one("edge", "lab-edge-alone", &["edge"])]
+    #[case::none_of_the_lab("nobody", "lab-nobody-alone", &[])]
+    fn of_a_lab_with_one_machine_the_others_are_only_known(
+        #[case] machine: &str,
+        #[case] name: &str,
+        #[case] present: &[&str],
+    ) {
+        let alone = lab(LAB).unwrap().only(machine);
+        assert_eq!(alone.name, name);
+        assert_eq!(names(alone.present()), present);
+        assert_eq!(alone.hosts().len(), 3);
+    }
+
+    #[rstest::rstest]
+    #[case::its_host("", "mail", &["guest"])]
+    #[case::another_machine("", "edge", &[])]
+    #[case::an_absent_guest("absent = true\n", "mail", &[])]
+    fn a_host_runs_its_guests_that_are_there(#[case] more: &str, #[case] host: &str, #[case] guests: &[&str]) {
+        let lab = lab(&[LAB, GUEST, more].concat()).unwrap();
+        let host = lab.machine(host).unwrap().name.get_ref();
+        assert_eq!(names(lab.inside(host)), guests);
+    }
+
+    #[rstest::rstest]
+    #[case::a_guest("", &["guest in mail"])]
+    #[case::an_absent_guest("absent = true\n", &[])]
+    fn a_guest_is_started_by_its_host_and_not_by_the_lab(#[case] more: &str, #[case] guests: &[&str]) {
+        let lab = lab(&[LAB, GUEST, more].concat()).unwrap();
+        assert_eq!(names(lab.present()), ["mail", "edge", "internet"]);
+        let inside: Vec<_> = lab.all_inside().iter().map(|(guest, host)| format!("{guest} in {host}")).collect();
+        assert_eq!(inside, guests);
+    }
+
+    #[rstest::rstest]
+    #[case::no_machine("inside = \"mail\"", "inside = \"male\"", "there is no machine `male` to run it")]
+    #[case::itself("inside = \"mail\"", "inside = \"guest\"", "`guest` is no machine that the lab itself starts")]
+    #[case::another_guest(
+        "gateway = \"edge\"",
+        "gateway = \"edge\"\ninside = \"edge\"",
+        "`mail` is no machine that the lab itself starts"
+    )]
+    #[case::with_packages(
+        "inside = \"mail\"",
+        "inside = \"mail\"\npackages = \"trixie\"",
+        "a machine inside another one has no disk of packages"
+    )]
+    fn what_cannot_run_a_guest_is_named(#[case] good: &str, #[case] bad: &str, #[case] words: &str) {
+        let diagnostic = lab(&[LAB, GUEST].concat().replace(good, bad)).unwrap_err();
+        assert!(diagnostic.message.contains(words), "{}", diagnostic.message);
+        assert!(diagnostic.span.is_some());
     }
 
     #[test]

@@ -34,3 +34,16 @@ pub fn file_name(sentence: &str) -> String {
     name.truncate(80);
     name
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::words("alice logs in", "alice-logs-in".to_owned())]
+    #[case::signs("Alice's login: \"refused\"!", "alice-s-login-refused".to_owned())]
+    #[case::long(&"ab ".repeat(40), format!("{}ab", "ab-".repeat(26)))]
+    fn a_sentence_becomes_a_plain_name(#[case] sentence: &str, #[case] name: String) {
+        assert_eq!(file_name(sentence), name);
+    }
+}

@@ -201,4 +201,27 @@ mod tests {
         let name = one.path.file_stem().unwrap().to_str().unwrap().to_owned();
         settings.bind(|| insta::assert_snapshot!(name, text));
     }
+
+    #[test]
+    fn a_proposal_that_is_rejected_is_gone_and_the_snapshot_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let propose = Snapshots::new(directory.path(), OnDifference::Propose);
+        propose.compare(&record("a")).unwrap();
+        pending(directory.path()).unwrap()[0].accept().unwrap();
+        propose.compare(&record("b")).unwrap();
+        pending(directory.path()).unwrap()[0].reject().unwrap();
+        assert_eq!(pending(directory.path()).unwrap(), []);
+        assert_eq!(propose.compare(&record("a")).unwrap(), None);
+    }
+
+    #[test]
+    fn a_proposal_that_is_out_of_date_and_cannot_go_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let propose = Snapshots::new(directory.path(), OnDifference::Propose);
+        propose.compare(&record("a")).unwrap();
+        let accepted = pending(directory.path()).unwrap().remove(0);
+        accepted.accept().unwrap();
+        std::fs::create_dir(accepted.proposal()).unwrap();
+        propose.compare(&record("a")).unwrap_err();
+    }
 }

@@ -16,7 +16,7 @@ use crate::scenario::engine::case_run::Engine;
 use crate::scenario::engine::checkpoints::{CheckpointMetadata, StartingPoint, starts};
 use crate::scenario::engine::resume::checkpoint_name;
 use crate::scenario::format::scenario::{Case, Scenario};
-use crate::scenario::format::step::{Action, Clock, Concern, Step};
+use crate::scenario::format::step::Step;
 use crate::scenario::verbs::NamedInventory;
 use futures_util::future::try_join_all;
 use serde::Serialize;
@@ -167,19 +167,7 @@ fn point(steps: &[Step]) -> Option<(usize, Vec<Symptom>)> {
 
 /// Whether symptoms after this step are those of another state.
 pub(crate) fn changes_things(step: &Step) -> bool {
-    step.fault
-        || step.action.concern() != Concern::Guest
-        || matches!(
-            step.action,
-            Action::Restore(_)
-                | Action::Delete(_)
-                | Action::Write(_)
-                | Action::Service(_)
-                | Action::Upgrade(_)
-                | Action::Clock(Clock::Advance(_))
-                | Action::Link(_)
-                | Action::Impair(_)
-        )
+    step.fault || step.action.nature().changes
 }
 
 fn no_point(scenario: &Scenario, case: &Case) -> String {
@@ -366,5 +354,13 @@ mod tests {
         assert_eq!(asked(&symptom, &finding).found, blame);
         let finding = Finding { next: Next::Elsewhere, manner };
         assert_eq!(asked(&symptom, &finding).found, Blame::Elsewhere);
+    }
+
+    #[test]
+    fn a_case_without_a_broken_state_is_told_what_it_lacks() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/pam-loss.toml");
+        let scenario = Scenario::load(&path).unwrap();
+        let words = no_point(&scenario, &scenario.cases[0]);
+        assert!(words.starts_with("pam-loss::fault keeps no broken state: it needs a step do.inventory"), "{words}");
     }
 }

@@ -1,6 +1,7 @@
 //! A symptom that can be asked for by itself, again and again: does it still show?
 
 use crate::lab::Lab;
+use crate::scenario::format::nature::SymptomKind as Kind;
 use crate::scenario::format::step::{Action, Step};
 use crate::scenario::verbs::expectation::Instead;
 use crate::scenario::verbs::{Done, StepContext, StepError, TestState};
@@ -15,17 +16,6 @@ pub(crate) struct Symptom {
     /// The step as it stands in the scenario.
     shows: Step,
     kind: Kind,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Imap,
-    Smtp,
-    Ssh,
-    Delivery,
-    Command,
-    File,
-    Units,
 }
 
 impl Symptom {
@@ -44,17 +34,7 @@ impl Symptom {
     }
 
     fn of(step: &Step) -> Option<Self> {
-        let kind = match &step.action {
-            Action::Imap(_) => Kind::Imap,
-            Action::Smtp(_) => Kind::Smtp,
-            Action::Ssh(_) => Kind::Ssh,
-            Action::Deliver(_) => Kind::Delivery,
-            Action::Run(_) => Kind::Command,
-            Action::File(_) => Kind::File,
-            Action::Units(units) if units.same_since.is_none() => Kind::Units,
-            // They compare with what earlier steps have remembered.
-            _ => return None,
-        };
+        let kind = step.action.nature().symptom?;
         Some(Self { label: kind.to_string(), shows: step.clone(), kind })
     }
 

@@ -216,3 +216,32 @@ fn an_error_is_told_with_causes_that_it_does_not_name_itself() {
     let error = failure("no login: refused", Some(failure("refused", Some(failure("too many", None)))));
     assert_eq!(chain(&error), "no login: refused: too many");
 }
+
+fn pam_loss() -> Scenario {
+    Scenario::load(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/pam-loss.toml")).unwrap()
+}
+
+#[test]
+fn of_the_cases_only_the_control_is_recorded_as_one() {
+    let scenario = pam_loss();
+    let records = scenario.cases.iter().map(|case| unjudged(&scenario, case));
+    let controls: Vec<_> = records.map(|record| (record.case, record.control)).collect();
+    assert_eq!(controls, [("fault".to_owned(), false), ("control".to_owned(), true)]);
+}
+
+#[test]
+fn a_step_has_its_number_from_one_in_the_results() {
+    let scenario = pam_loss();
+    let step = &scenario.cases[0].steps[2];
+    assert_eq!(result_of(&scenario, 2, step, StepOutcome::Omitted).number, Some(3));
+}
+
+#[rstest]
+#[case::meanwhile(1, "at step 2, \"")]
+#[case::at_the_end(usize::MAX, "after the last step")]
+fn a_failure_of_a_machine_is_told_with_its_step(#[case] next: usize, #[case] place: &str) {
+    let machine = MachineName::try_from("mail".to_owned()).unwrap();
+    let told = befell(&pam_loss().cases[0], next, &(machine, MachineFailure::Uncontrolled));
+    let expected = format!("machine mail: QEMU has closed its control channel (QMP), and still runs; {place}");
+    assert!(told.starts_with(&expected), "{told}");
+}

@@ -1,5 +1,6 @@
 //! What a step does: its verb.
 
+use super::nature::{Manner, Reach};
 use super::step::{Concern, check_account, check_machine};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lab::Topology;
@@ -11,11 +12,11 @@ use crate::scenario::verbs::lab::{Checkpoint, Rewind};
 use crate::scenario::verbs::load::keys::Load;
 use crate::scenario::verbs::machine::impairment::Impairment;
 use crate::scenario::verbs::machine::keys::{Clock, Link, Power, Reboot};
-use crate::scenario::verbs::mail::keys::{Deliver, ImapLogin, Mailboxes, Seen, SmtpLogin, SshLogin, is_of_guest};
+use crate::scenario::verbs::mail::keys::{Deliver, ImapLogin, Mailboxes, SmtpLogin, SshLogin};
 use crate::scenario::verbs::mailbox::keys::{Inbox, MessageState, Spool};
 use crate::scenario::verbs::secrecy::keys::NoSecretInProcesses;
 use crate::scenario::verbs::storage::fio_keys::Fio;
-use crate::scenario::verbs::storage::keys::{Making, Storage};
+use crate::scenario::verbs::storage::keys::Storage;
 use crate::scenario::verbs::traffic::keys::{Capture, Egress, FlowsSince};
 use crate::scenario::verbs::upgrade::keys::{PredictUpgrade, Upgrade, VerifyPrediction};
 use schemars::JsonSchema;
@@ -111,70 +112,28 @@ pub enum Action {
 impl Action {
     /// Whom it concerns.
     pub(crate) fn concern(&self) -> Concern {
-        match self {
-            Self::Checkpoint(_) | Self::Rewind(_) => Concern::Lab,
-            Self::Power(_) | Self::Reboot(_) => Concern::Machine,
-            _ => Concern::Guest,
-        }
+        self.nature().concern
     }
 
     /// Whether it is carried out by the agent in the machine, or on the machine itself: with neither a machine can be served that
     /// runs inside another one.
     pub(crate) fn needs_control(&self) -> bool {
-        match self {
-            Self::Mailboxes(_)
-            | Self::Load(_)
-            | Self::Inbox(_)
-            | Self::Write(_)
-            | Self::Backup(_)
-            | Self::Restore(_) => false,
-            Self::Imap(login) => is_of_guest(login.clock.as_ref()),
-            Self::Smtp(login) => is_of_guest(login.clock.as_ref()),
-            Self::Deliver(deliver) => deliver.seen == Some(Seen::Spool) || is_of_guest(deliver.clock.as_ref()),
-            _ => true,
-        }
+        self.nature().reach == Reach::Agent
     }
 
     /// Whether it is about all machines where it names none.
     pub(crate) fn can_concern_all(&self) -> bool {
-        matches!(self, Self::Capture(_) | Self::Flows(_))
+        self.nature().of_all
     }
 
     /// Whether it only looks, so that looking again changes nothing. Of a command its author must know.
     pub(crate) fn can_be_repeated(&self) -> bool {
-        match self {
-            Self::Imap(_)
-            | Self::Smtp(_)
-            | Self::Ssh(_)
-            | Self::Run(_)
-            | Self::Units(_)
-            | Self::File(_)
-            | Self::LdapRequests(_)
-            | Self::Diagnose(_)
-            | Self::ServiceState(_)
-            | Self::VerifyPrediction(_)
-            | Self::Egress(_)
-            | Self::Message(_)
-            | Self::NoSecretInProcesses(_)
-            | Self::Drift(_) => true,
-            Self::Inbox(inbox) => inbox.remember.is_none() && inbox.flag.is_none(),
-            Self::Storage(storage) => storage.make == Making::Compared,
-            _ => false,
-        }
+        self.nature().manner == Manner::Looks
     }
 
     /// Whether it may find something else than it expects.
     pub(crate) fn expects(&self) -> bool {
-        self.can_be_repeated()
-            || matches!(
-                self,
-                Self::Deliver(_)
-                    | Self::Load(_)
-                    | Self::Inbox(_)
-                    | Self::Upgrade(_)
-                    | Self::Predict(_)
-                    | Self::Storage(_)
-            )
+        self.nature().manner != Manner::Does
     }
 
     /// Every machine and account that it names is in the lab.

@@ -4,6 +4,7 @@ pub(crate) mod action;
 pub mod case_filter;
 pub(crate) mod lab_file;
 pub(crate) mod matrix;
+pub(crate) mod nature;
 pub(crate) mod reader;
 mod renamed;
 pub mod requirements;
