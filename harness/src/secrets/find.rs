@@ -283,7 +283,7 @@ impl Pair {
     }
 }
 
-/// In order, each within its line, what touches another put together.
+/// In order, each within its line, what overlaps another put together.
 fn apart(found: Vec<Range<usize>>, text: &str) -> Vec<Range<usize>> {
     let mut pieces: Vec<Range<usize>> = Vec::with_capacity(found.len());
     for range in found {

@@ -121,6 +121,12 @@ mod tests {
         assert_eq!(stream.pass(" tulip "), " ****** ");
     }
 
+    #[test]
+    fn a_stream_tells_what_does_not_pass() {
+        let stream = Redaction::of(&secrets(&["tulip"]));
+        assert_eq!(stream.secrets().redact("a tulip"), "a ******");
+    }
+
     /// Pieces, and what passes of each; the last is for the end.
     #[rstest]
     #[case::in_one_piece(&["password tulip!"], &["password ******!", ""])]

@@ -151,3 +151,85 @@ fn a_device_that_lvm_looks_at_and_that_is_in_no_group_may_be_taken() {
 fn a_header_that_makes_no_sense_is_said(#[case] dump: &str, #[case] words: &str) {
     assert_eq!(Header::version_1(dump).unwrap_err().to_string(), words);
 }
+
+fn planned(layers: &str) -> Vec<Work> {
+    plan(&Stack::new(serde_json::from_str(layers).unwrap()).unwrap())
+}
+
+#[rstest::rstest]
+#[case::no_files(0, 0, "missing")]
+#[case::detached(2, 0, "there, and not in use")]
+#[case::attached(2, 2, "as planned")]
+#[case::one_is_detached(2, 1, "2 of 2 files are there, 1 attached")]
+#[case::one_is_missing(1, 1, "1 of 2 files are there, 1 attached")]
+fn all_disks_are_there_and_attached_or_none(#[case] there: usize, #[case] attached: usize, #[case] words: &str) {
+    let file = |number: usize| format!("/srv/disks/disk{number}.img");
+    let mut readings = Readings::default();
+    readings.files.extend((0..there).map(|number| (file(number), 64_u64 << 20)));
+    readings.loops.extend((0..attached).map(|number| (file(number), format!("/dev/loop{number}"))));
+    let work = planned(r#"[{"disks": {"sizes_mib": [64, 64]}}]"#);
+    assert_eq!(readings.of(&work[0], "").to_string(), words);
+}
+
+#[rstest::rstest]
+#[case::as_planned(
+    "MD_LEVEL=raid10\nMD_DEVICES=4\nMD_METADATA=1.2\nMD_DEVNAME=md0\nMD_NAME=any:md0\nMD_DEVICE_dev_loop0_ROLE=0\n",
+    "as planned"
+)]
+#[case::another_level("MD_LEVEL=raid1\nMD_DEVICES=2\nMD_METADATA=1.2\n", "it is raid1, and not raid10")]
+#[case::nothing_is_said("", "it is no array, and not raid10")]
+fn an_array_is_judged_by_its_level(#[case] output: &str, #[case] words: &str) {
+    let work = planned(r#"[{"disks": {"sizes_mib": [64, 64, 64, 64]}}, {"raid10": {}}]"#);
+    let mut readings = Readings::default();
+    readings.arrays.insert("/dev/md/md0".into(), exported(output));
+    assert_eq!(readings.of(&work[1], "/dev/loop0").to_string(), words);
+}
+
+#[rstest::rstest]
+#[case::mounted("\"ext4\"", "\"/srv/mail\"", "as planned")]
+#[case::mounted_elsewhere("\"ext4\"", "\"/mnt\"", "there, and not in use")]
+#[case::not_mounted("\"ext4\"", "null", "there, and not in use")]
+#[case::nothing_on_the_device("null", "null", "missing")]
+fn a_file_system_is_in_use_where_it_is_to_be_mounted(#[case] holds: &str, #[case] mount: &str, #[case] words: &str) {
+    let layers = r#"[{"disks": {"sizes_mib": [1024]}}, {"group": {}}, {"volume": {"size_mib": 904}},
+        {"ext4": {"mount": "/srv/mail"}}]"#;
+    let devices = format!(
+        r#"{{"blockdevices": [{{"path": "/dev/mapper/volgrp4-lvimap_hd0", "type": "lvm", "fstype": {holds},
+            "mountpoints": [{mount}]}}]}}"#
+    );
+    let mut readings = Readings::default();
+    readings.read_devices(&devices).unwrap();
+    assert_eq!(readings.of(&planned(layers)[3], "/dev/volgrp4/lvimap_hd0").to_string(), words);
+}
+
+#[test]
+fn a_guests_disk_is_there_when_its_file_is() {
+    let layers = r#"[{"disks": {"sizes_mib": [1024]}}, {"ext4": {"mount": "/srv/guests"}},
+        {"qcow2": {"name": "imap.qcow2", "size_mib": 100}}]"#;
+    let work = planned(layers);
+    let mut readings = Readings::default();
+    assert_eq!(readings.of(&work[2], "/srv/guests"), Found::Missing);
+    readings.files.insert("/srv/guests/imap.qcow2".into(), 196_616);
+    assert_eq!(readings.of(&work[2], "/srv/guests"), Found::AsPlanned);
+}
+
+#[rstest::rstest]
+#[case::open(true, "/dev/mapper/cr_imap_encr", true)]
+#[case::closed(false, "/dev/mapper/cr_imap_encr", false)]
+#[case::a_logical_volume(true, "/dev/mapper/volgrp4-lvimap_hd0", false)]
+fn only_what_is_decrypted_is_open(#[case] mapped: bool, #[case] place: &str, #[case] expected: bool) {
+    assert_eq!(readings(Some(header()), 904 << 20, mapped).is_open(place), expected);
+}
+
+#[rstest::rstest]
+#[case::known("/dev/loop0", "/dev/loop0")]
+#[case::unknown("/dev/vdz", "/dev/vdz")]
+#[case::volume("/dev/volgrp4/lvimap_hd0", "/dev/mapper/volgrp4-lvimap_hd0")]
+#[case::volume_with_dashes("/dev/vol-grp/lv-imap", "/dev/mapper/vol--grp-lv--imap")]
+#[case::closed_volume("/dev/mapper/cr_imap_encr", "/dev/mapper/cr_imap_encr")]
+#[case::array("/dev/md/md0", "/dev/md127")]
+fn a_device_is_looked_up_by_the_name_that_lsblk_has(#[case] path: &str, #[case] expected: &str) {
+    let mut readings = readings(None, 904 << 20, false);
+    readings.arrays.insert("/dev/md/md0".into(), exported("MD_LEVEL=raid10\nDEVNAME=/dev/md127\n"));
+    assert_eq!(readings.resolved(path), expected);
+}

@@ -169,9 +169,114 @@ fn words(words: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::Ran;
+    use futures_util::future::LocalBoxFuture;
     use proptest::prelude::*;
+    use std::cell::RefCell;
 
     const MIB: u64 = 1 << 20;
+
+    /// The parts of `cryptsetup luksDump --dump-json-metadata` that are read.
+    const DUMP: &str = r#"{"keyslots":{"0":{"type":"luks2","key_size":64,"kdf":{"type":"pbkdf2","hash":"sha512"}}},
+        "segments":{"0":{"type":"crypt","offset":"16777216","encryption":"aes-xts-plain64"}},
+        "digests":{"0":{"type":"pbkdf2","hash":"sha512"}}}"#;
+
+    /// Runs nothing: it keeps the commands, with what they read, and answers as the tools do for a device of this size.
+    struct Answers {
+        bytes: u64,
+        /// How the command begins that fails.
+        fails: Option<&'static str>,
+        commands: RefCell<Vec<String>>,
+    }
+
+    impl Answers {
+        fn new(bytes: u64, fails: Option<&'static str>) -> Self {
+            Self { bytes, fails, commands: RefCell::default() }
+        }
+
+        async fn dry_run(&self) -> Result<Room, String> {
+            let luks: Luks = serde_json::from_str(r#"{"version": "luks2"}"#).unwrap();
+            dry_run("/dev/vg/lv", &luks, self).await.map_err(|error| error.to_string())
+        }
+    }
+
+    impl Executor for Answers {
+        fn run<'a>(&'a self, argv: &'a [String], input: &'a [u8]) -> LocalBoxFuture<'a, Result<Ran, String>> {
+            let command = argv.join(" ");
+            let fails = self.fails.is_some_and(|fails| command.starts_with(fails));
+            let stdout = match (argv[0].as_str(), argv[1].as_str()) {
+                ("blockdev", _) => format!("{}\n", self.bytes),
+                ("mktemp", _) => "/run/rehearsal-header.a1B2c3\n".into(),
+                ("losetup", "--find") => "/dev/loop7\n".into(),
+                ("cryptsetup", "luksDump") => DUMP.into(),
+                _ => String::new(),
+            };
+            let input = String::from_utf8_lossy(input);
+            let read = if input.is_empty() { String::new() } else { format!(" < {input}") };
+            self.commands.borrow_mut().push(format!("{command}{read}"));
+            let ran = if fails {
+                Ran { status: 1, stdout: String::new(), stderr: "it cannot be done\n".into() }
+            } else {
+                Ran { status: 0, stdout, stderr: String::new() }
+            };
+            Box::pin(async move { Ok(ran) })
+        }
+    }
+
+    #[rstest::rstest]
+    #[case::large(
+        1024 * MIB,
+        "truncate --size 201326592 /run/rehearsal-header.a1B2c3",
+        "0 393216 linear /dev/loop7 0\n393216 1703936 linear /dev/vg/lv 393216\n"
+    )]
+    #[case::smaller_than_the_head(
+        68 * MIB,
+        "truncate --size 70254592 /run/rehearsal-header.a1B2c3",
+        "0 137216 linear /dev/loop7 0\n137216 2048 linear /dev/vg/lv 137216\n"
+    )]
+    #[case::no_whole_number_of_mib(
+        10 * MIB + 3 * SECTOR,
+        "truncate --size 9437184 /run/rehearsal-header.a1B2c3",
+        "0 18432 linear /dev/loop7 0\n18432 2051 linear /dev/vg/lv 18432\n"
+    )]
+    #[tokio::test]
+    async fn a_dry_run_asks_a_device_of_the_same_size(#[case] volume: u64, #[case] head: &str, #[case] table: &str) {
+        let answers = Answers::new(volume, None);
+        assert_eq!(answers.dry_run().await, Ok(Room { volume, header: 16 * MIB }));
+        let commands = answers.commands.into_inner();
+        assert_eq!(commands[2], head);
+        assert_eq!(commands[4], format!("dmsetup create rehearsal-dry-run < {table}"));
+    }
+
+    #[rstest::rstest]
+    #[case::created(
+        "dmsetup create",
+        "`dmsetup create rehearsal-dry-run` could not be run: status 1: it cannot be done",
+        &["losetup --detach /dev/loop7", "rm --force -- /run/rehearsal-header.a1B2c3"]
+    )]
+    #[case::formatted(
+        "cryptsetup --batch-mode luksFormat",
+        "`cryptsetup --batch-mode luksFormat --key-file=- --type=luks2 --hash=sha512 --key-size=512 \
+         --cipher=aes-xts-plain64 --pbkdf=pbkdf2 --pbkdf-force-iterations=1000 /dev/mapper/rehearsal-dry-run` \
+         could not be run: status 1: it cannot be done",
+        &[
+            "dmsetup remove --retry rehearsal-dry-run",
+            "losetup --detach /dev/loop7",
+            "rm --force -- /run/rehearsal-header.a1B2c3",
+        ]
+    )]
+    #[tokio::test]
+    async fn a_dry_run_that_fails_says_so_and_leaves_nothing_behind(
+        #[case] fails: &'static str,
+        #[case] words: &str,
+        #[case] after: &[&str],
+    ) {
+        let answers = Answers::new(1024 * MIB, Some(fails));
+        assert_eq!(answers.dry_run().await, Err(words.to_owned()));
+        let commands = answers.commands.into_inner();
+        let failed = commands.iter().position(|command| command.starts_with(fails)).unwrap();
+        assert_eq!(commands[failed + 1..], *after);
+    }
 
     #[rstest::rstest]
     #[case::as_in_the_story(Room { volume: 1028 * MIB, header: 2 * MIB }, 1028 * MIB, Some((2 * MIB, 1032 * MIB)))]

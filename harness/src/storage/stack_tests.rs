@@ -51,8 +51,73 @@ fn stack(layers: &str) -> Result<Stack, StackFlaw> {
     r#"[{"disks": {"sizes_mib": [512]}}, {"luks": {"name": "--help"}}]"#,
     "layer 2 (encrypted volume --help) cannot be built: `--help` looks like an option"
 )]
+#[case::no_name(
+    r#"[{"disks": {"sizes_mib": [512]}}, {"group": {"name": ""}}]"#,
+    "layer 2 (volume group ) cannot be built: `` is no name"
+)]
+#[case::this_directory(
+    r#"[{"disks": {"sizes_mib": [512]}}, {"group": {"name": "."}}]"#,
+    "layer 2 (volume group .) cannot be built: `.` is no name"
+)]
+#[case::the_directory_above(
+    r#"[{"disks": {"sizes_mib": [512]}}, {"ext4": {"mount": "/srv/a"}}, {"qcow2": {"name": "..", "size_mib": 100}}]"#,
+    "layer 3 (guest's disk ..) cannot be built: `..` is no name"
+)]
+#[case::a_path(
+    r#"[{"disks": {"sizes_mib": [512]}}, {"luks": {"name": "../sda"}}]"#,
+    "layer 2 (encrypted volume ../sda) cannot be built: `../sda` has characters that no volume's name can have"
+)]
+#[case::no_such_volume(
+    r#"[{"disks": {"sizes_mib": [512]}}, {"group": {}}, {"volume": {"size_mib": 1073741825}}]"#,
+    "layer 3 (volume lvimap_hd0) cannot be built: 1073741825 MiB are more than 1 PiB"
+)]
+#[case::no_such_file(
+    r#"[{"disks": {"sizes_mib": [64]}}, {"ext4": {"mount": "/a"}}, {"qcow2": {"name": "b", "size_mib": 1073741825}}]"#,
+    "layer 3 (guest's disk b) cannot be built: 1073741825 MiB are more than 1 PiB"
+)]
+#[case::a_volume_of_no_size(
+    r#"[{"disks": {"sizes_mib": [512]}}, {"group": {}}, {"volume": {"size_mib": 0}}]"#,
+    "layer 3 (volume lvimap_hd0) cannot be built: a volume of no size"
+)]
+#[case::two_disks(
+    r#"[{"disks": {"sizes_mib": [512, 512]}}, {"raid10": {}}]"#,
+    "layer 2 (RAID 10 md0) cannot be built: it mirrors pairs of disks, four or more, and there are 2"
+)]
+#[case::five_disks(
+    r#"[{"disks": {"sizes_mib": [512, 512, 512, 512, 512]}}, {"raid10": {}}]"#,
+    "layer 2 (RAID 10 md0) cannot be built: it mirrors pairs of disks, four or more, and there are 5"
+)]
+#[case::disks_without_room(
+    r#"[{"disks": {"sizes_mib": [8, 8, 8, 8]}}, {"raid10": {}}]"#,
+    "layer 2 (RAID 10 md0) cannot be built: disks of 8 MiB have no room for it"
+)]
+#[case::more_than_half_of_the_disks(
+    r#"[{"disks": {"sizes_mib": [64, 64, 64, 64]}}, {"raid10": {}}, {"group": {}}, {"volume": {"size_mib": 112}}]"#,
+    "layer 4 (volume lvimap_hd0) cannot be built: it needs 112 MiB, and the group has 108 MiB left"
+)]
 fn what_cannot_be_built_is_refused(#[case] layers: &str, #[case] words: &str) {
     assert_eq!(stack(layers).unwrap_err().to_string(), words);
+}
+
+#[rstest::rstest]
+#[case::the_largest_disk(r#"[{"disks": {"sizes_mib": [1073741824]}}]"#)]
+#[case::six_disks(r#"[{"disks": {"sizes_mib": [512, 512, 512, 512, 512, 512]}}, {"raid10": {}}]"#)]
+#[case::the_smallest_disks(r#"[{"disks": {"sizes_mib": [9, 9, 9, 9]}}, {"raid10": {}}]"#)]
+#[case::half_of_the_disks(
+    r#"[{"disks": {"sizes_mib": [64, 64, 64, 64]}}, {"raid10": {}}, {"group": {}}, {"volume": {"size_mib": 108}}]"#
+)]
+fn what_can_be_built_is_accepted(#[case] layers: &str) {
+    assert_eq!(stack(layers).err(), None);
+}
+
+#[rstest::rstest]
+#[case::none(0, Some("layer 1 (0 disks in /srv/disks) cannot be built: there is no disk"))]
+#[case::as_many_as_there_may_be(256, None)]
+#[case::one_more(257, Some("layer 1 (257 disks in /srv/disks) cannot be built: more than 256 disks"))]
+fn disks_are_counted(#[case] count: usize, #[case] words: Option<&str>) {
+    let disks = Layer::Disks(Disks { directory: "/srv/disks".into(), sizes_mib: vec![1; count] });
+    let error = Stack::new(vec![disks]).err().map(|error| error.to_string());
+    assert_eq!(error.as_deref(), words);
 }
 
 #[rstest::rstest]

@@ -363,4 +363,35 @@ mod tests {
         let words = no_point(&scenario, &scenario.cases[0]);
         assert!(words.starts_with("pam-loss::fault keeps no broken state: it needs a step do.inventory"), "{words}");
     }
+
+    fn named(name: &str, files: &[(&str, &str)]) -> NamedInventory {
+        let inventory = crate::scenario::verbs::expectation::cases::inventory(files);
+        NamedInventory { name: name.into(), inventory, contents: crate::drift::Contents::default() }
+    }
+
+    fn broken() -> CheckpointMetadata {
+        let before = named("before", &[("/etc/lost", "l"), ("/etc/mode", "m")]);
+        let now = named("broken", &[("/etc/mode", "m!"), ("/etc/new", "n")]);
+        let notes = crate::scenario::verbs::TestState { inventories: vec![before, now], ..Default::default() };
+        CheckpointMetadata::new(notes, Vec::new())
+    }
+
+    #[rstest::rstest]
+    #[case::since_the_inventory("before", Some(3))]
+    #[case::no_such_inventory("earlier", None)]
+    fn the_state_of_a_checkpoint_is_compared_with_an_inventory(#[case] since: &str, #[case] changes: Option<usize>) {
+        let found = drifts(&broken(), since, "broken");
+        assert_eq!(found.ok().map(|found| found[0].0.changes.len()), changes);
+    }
+
+    /// A file whose content nobody has kept cannot be put back.
+    #[test]
+    fn what_cannot_be_put_back_is_no_candidate_and_told() {
+        let drifts = drifts(&broken(), "before", "broken").unwrap();
+        let (candidates, left_out) = candidates(&drifts);
+        let paths: Vec<_> = candidates.iter().map(|candidate| candidate.change.path.to_string()).collect();
+        assert_eq!(paths, ["/etc/mode", "/etc/new"]);
+        assert_eq!(left_out.len(), 1, "{left_out:?}");
+        assert!(left_out[0].contains("/etc/lost"), "{left_out:?}");
+    }
 }

@@ -97,6 +97,45 @@ fn masks_the_shapes_in_words(#[case] words: &str, #[case] expected: &str) {
     assert_eq!(masked_words(words), expected);
 }
 
+/// What stands between « and » is secret, and nothing else is.
+#[rstest::rstest]
+#[case::empty_lines_before_a_value_mean_nothing_among_words("netrc", "password\n\n«tulip-9»\n")]
+#[case::behind_an_empty_line_no_value_begins("x.conf", "password =\n\n  title\n")]
+#[case::the_next_key_is_no_value("x.conf", "password =\nuser = alice\n")]
+#[case::the_next_section_is_no_value("x.conf", "password =\n[mail]\n")]
+#[case::the_next_key_of_a_block_is_no_value("x.yaml", "  password:\n  user: alice\n")]
+#[case::the_next_line_of_a_block_is_the_value("x.yaml", "  password:\n  «tulip-9»\n")]
+#[case::what_is_indented_more_is_a_part_of_a_value("x.conf", "password = «tulip»\n  «nine»\n  «more»\n")]
+#[case::a_key_that_is_indented_more_is_no_part_of_a_value("x.conf", "password = «tulip»\n  user = alice\n")]
+#[case::what_ends_in_its_line_does_not_go_on("x.xml", "<password>«tulip»</password>\n  <port>25</port>\n")]
+#[case::what_a_comment_holds_does_not_go_on("x.conf", "# password = «tulip»\n  title\n")]
+#[case::a_comment_says_how_a_login_is_written("postfix/sasl_passwd", "# host user:password\n")]
+#[case::a_comment_says_how_a_table_is_written("postfix/odd-table", "#host user:password\n")]
+#[case::of_a_login_without_a_colon_the_last_word("postfix/sasl_passwd", "host alice «tulip-9»\n")]
+#[case::a_blank_may_have_several_bytes("postfix/sasl_passwd", "host alice\u{a0}«tulip-9»\n")]
+#[case::many_blanks_are_as_one("psk.txt", "192.0.2.1   «tulip-9»\n")]
+#[case::a_login_in_a_table("postfix/odd-table", "example.org alice:«tulip-9»\n")]
+#[case::a_known_transport_is_no_login("postfix/transport", "example.org smtp:relay.example.net\n")]
+#[case::before_an_address_in_brackets_is_no_login("postfix/transport", "example.org mine:[relay.example.net]\n")]
+#[case::before_a_socket_is_no_login("postfix/transport", "example.org mine:unix:/run/mail\n")]
+fn masks_what_is_secret_and_nothing_else(#[case] path: &str, #[case] marked: &str) {
+    let (text, secrets) = unmarked(marked);
+    let expected = secrets.iter().fold(marked.to_owned(), |text, secret| text.replace(&format!("«{secret}»"), MASK));
+    assert_eq!(masked(path, &text), expected);
+}
+
+/// A line, and the forms in which its secrets may turn up elsewhere.
+#[rstest::rstest]
+#[case::a_first_word_that_may_be_all_of_it("password = tulip-9 nine\n", &["tulip-9 nine", "tulip-9"])]
+#[case::a_first_word_of_a_language_is_none("password = tulip nine\n", &["tulip nine"])]
+#[case::a_short_first_word_is_none("password = t-9 nine\n", &["t-9 nine"])]
+#[case::a_mask_is_none("password = ******\n", &[])]
+#[case::two_side_by_side_are_known_each_by_itself("ghp_0123456789ab$1$tulip\n", &["ghp_0123456789ab", "$1$tulip"])]
+fn a_secret_is_known_in_its_forms(#[case] line: &str, #[case] expected: &[&str]) {
+    let secrets = secrets_in("x.conf", line);
+    assert_eq!(secrets.iter().map(SecretString::expose_secret).collect::<Vec<_>>(), expected);
+}
+
 #[test]
 fn secrets_have_the_longest_first() {
     let secrets = secrets_in("imapd.conf", "sasl_sql_passwd: \"tulip\"\n");

@@ -163,7 +163,8 @@ fn every_key_that_is_not_met_fails_its_step() {
     }
 }
 
-fn inventory(files: &[(&str, &str)]) -> Inventory {
+/// The configuration of the mail server: files with their contents; one that ends with `!` has another mode.
+pub(crate) fn inventory(files: &[(&str, &str)]) -> Inventory {
     let entry = |content: &str| Entry {
         what: What::File { size: 1, sha256: Digest::of(content.trim_end_matches('!').as_bytes()), text: None },
         mode: if content.ends_with('!') { "0600" } else { "0644" }.into(),
