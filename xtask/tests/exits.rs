@@ -150,6 +150,8 @@ fn every_command_refuses_a_flag_that_it_does_not_have() {
 #[case("diagnose --from -", "no evidence")]
 #[case("diagnose no-such", "there is no scenario `no-such`")]
 #[case("explain no-such", "there is no scenario `no-such`")]
+#[case("coverage --json", "`coverage` is called `requirements` now: run `cargo xtask requirements --json`")]
+#[case("release list", "`release` is called `distro` now: run `cargo xtask distro list`")]
 #[case("repro no-such", "there is no scenario `no-such`")]
 #[case("repro pam-loss::no-such", "has no such case")]
 #[case("repro pam-loss --until no-such", "no-such")]

@@ -66,7 +66,7 @@ pub fn job_summary(report: &Report) -> String {
         }
     }
     for (reason, cases) in report.skips() {
-        let _ = writeln!(lines, "| ⏭ | {} | | {} |", text::count(cases.len(), "case", "cases"), case(reason));
+        let _ = writeln!(lines, "| ⏭ | {} | | {} |", text::count(cases.len(), "case", "cases"), table_text(reason));
     }
     lines
 }
@@ -84,14 +84,14 @@ fn row(result: &ScenarioResult) -> String {
     let reason = result.reason.as_deref().unwrap_or_default();
     format!(
         "| {mark} | {} | {} | {} |\n",
-        case(&result.title()),
+        table_text(&result.title()),
         text::seconds(result.seconds),
-        case(&format!("{place}{reason}"))
+        table_text(&format!("{place}{reason}"))
     )
 }
 
 /// Text in a table of Markdown: nothing in it is markup.
-fn case(said: &str) -> String {
+fn table_text(said: &str) -> String {
     let mut escaped = String::new();
     for c in text::lines(said).trim_end().chars() {
         match c {

@@ -26,7 +26,8 @@ pub struct SessionRecord {
     pub name: String,
     /// The scenario.
     pub scenario: String,
-    /// The case.
+    /// The case. A holder of an earlier version calls it a cell.
+    #[serde(alias = "cell")]
     pub case: String,
     /// The process that holds it.
     pub pid: u32,

@@ -1,4 +1,4 @@
-//! `cargo xtask bench release`: the packages of a release, made by us and by rpmbuild.
+//! `cargo xtask bench distro`: the packages of a release, made by us and by rpmbuild.
 #![expect(clippy::print_stdout, reason = "the command's result")]
 #![expect(clippy::print_stderr, reason = "progress")]
 

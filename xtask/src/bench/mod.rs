@@ -16,7 +16,7 @@ pub(crate) enum Action {
     #[command(after_help = "Example, for a script:\n\n    cargo xtask bench thaw --json")]
     Thaw(thaw::Args),
     /// All packages of a release, made by us and by rpmbuild
-    #[command(after_help = "Example, of another release:\n\n    cargo xtask bench release leap-15.0-like --repeat 1")]
+    #[command(after_help = "Example, of another release:\n\n    cargo xtask bench distro leap-15.0-like --repeat 1")]
     Distro(distro::Args),
     /// A capture of packets, turned into flows
     #[command(after_help = "Example, of a larger one:\n\n    cargo xtask bench flows --megabytes 1000")]

@@ -196,7 +196,7 @@ impl Page<'_> {
         }
     }
 
-    /// A table that is small enough to stand in a case, with its keys.
+    /// A table that is small enough to stand in a cell, with its keys.
     fn table(&self, object: &Value) -> String {
         let keys = object["properties"].as_object().into_iter().flatten();
         let keys: Vec<_> = keys.map(|(name, schema)| format!("`{name}` ({})", self.kind(schema))).collect();

@@ -71,7 +71,7 @@ pub enum Action {
     Drift(DriftSince),
     /// Say what an upgrade will do to each file in `/etc`, before it.
     Predict(PredictUpgrade),
-    /// See whether all that a forecast said came true.
+    /// See whether all that a prediction said came true.
     VerifyPrediction(VerifyPrediction),
     /// Upgrade the distribution while the machine runs.
     Upgrade(Upgrade),

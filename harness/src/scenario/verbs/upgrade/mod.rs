@@ -1,4 +1,4 @@
-//! Distribution upgrades, and what is predicted of them: `do.upgrade`, `do.prediction`, `do.verify-prediction`.
+//! Distribution upgrades, and what is predicted of them: `do.upgrade`, `do.predict`, `do.verify-prediction`.
 
 pub(crate) mod keys;
 pub(crate) mod prediction;
